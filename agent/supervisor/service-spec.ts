@@ -1,0 +1,28 @@
+import type { ManifestService } from '../../protocol/manifest.ts';
+
+/** One service as the supervisor runs it: platform chosen, nothing left to decide. */
+export interface ServiceSpec {
+  name: string;
+  /** sha256 over everything else here. A service restarts only when this changes. */
+  digest: string;
+  /** fs-verity digests of the EROFS blobs, lowest layer first. */
+  layers: string[];
+  args: string[];
+  environment: Record<string, string>;
+  workingDir: string;
+  uid: number;
+  gid: number;
+  resources: ManifestService['resources'];
+  restart: ManifestService['restart'];
+  stop: ManifestService['stop'];
+  network: ManifestService['network'];
+  security: ManifestService['security'];
+  mounts: { volume: string; path: string; readOnly: boolean; gid: number; sizeBytes: number }[];
+}
+
+/** What the supervisor holds the device to. `services` empty = run nothing. */
+export interface DesiredServices {
+  /** Label for logs and status: "demo 1.0.0"; undefined before the first release. */
+  release: { name: string; version: string; generation: number } | undefined;
+  services: ServiceSpec[];
+}

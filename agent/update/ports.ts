@@ -1,0 +1,61 @@
+/** Where the update engine meets the world. */
+import type { DeviceEvent } from '../../protocol/messages.ts';
+import type { DesiredServices } from '../supervisor/service-spec.ts';
+
+/** Gives ranges of content-addressed objects (protocol/objects.ts). What it gives is not trusted. */
+export interface ChunkSource {
+  /** A whole small object. Refuses (SourceError) past `maxBytes`. */
+  read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /**
+   * Delivers the wanted chunks of an object in any order, each at least once; resolves when all were delivered.
+   * `onChunk` may be asynchronous: the source asks for no more than its window beyond what was taken.
+   */
+  fetch(
+    object: string,
+    chunks: readonly number[],
+    onChunk: (index: number, payload: Buffer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+/** Immutable blobs by fs-verity digest. A blob is visible under its digest only when whole, verified and durable. */
+export interface BlobStore {
+  has(verity: string, size: number): Promise<boolean>;
+  /** Opens the partial download of a blob; pieces verified and synced in an earlier run are kept. */
+  resume(verity: string, size: number, leaves: Buffer): Promise<PartialBlob>;
+  pathOf(verity: string): string;
+  /** Deletes every blob and partial whose digest is not in `keep`. Resolves with the bytes freed. */
+  collect(keep: ReadonlySet<string>): Promise<number>;
+  freeBytes(): Promise<number>;
+}
+
+export interface PartialBlob {
+  /** Pieces (512 KiB) that are still missing, ascending. */
+  missing(): number[];
+  /** Checks a piece against its leaf and writes it; false when it is not what was signed (nothing is written). */
+  write(piece: number, data: Buffer): Promise<boolean>;
+  /** fsync, full check, rename into place. Throws BlobCorrupt when the digest differs; the partial is then gone. */
+  finish(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The supervisor, as the update engine sees it. */
+export interface Workloads {
+  /** Holds the device to this from now on. Returns at once; `health` tells how it goes. */
+  apply(desired: DesiredServices): void;
+  health(): WorkloadHealth;
+}
+
+export interface WorkloadHealth {
+  /** Every desired service runs its desired spec, none is leaving. */
+  isConverged: boolean;
+  /** Services that stand in the way, with what they are. */
+  unhealthy: { service: string; message: string }[];
+  /** A service that will not get well by waiting: given up, crash-looping, image broken. */
+  isFailed: boolean;
+}
+
+/** Events that must reach the server: kept durably until acknowledged. */
+export interface Outbox {
+  add(event: Omit<DeviceEvent, 'v' | 'id'>): void;
+}

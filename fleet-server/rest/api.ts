@@ -1,0 +1,210 @@
+/** Bodies of the REST API under /api/v1: the schemas routes validate with, OpenAPI shows and the web client types come from. */
+import { type Static, Type } from 'typebox';
+import type { DeviceEvent, Report } from '../../protocol/messages.ts';
+import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
+
+const Text = Type.String({ maxLength: 1024 });
+const Time = Type.Integer({ description: 'Unix time in milliseconds' });
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()]);
+const Closed = { additionalProperties: false };
+
+/** RFC 9457 problem details, with our stable `code`. */
+export const Problem = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String(),
+  detail: Type.Optional(Type.String()),
+});
+export type Problem = Static<typeof Problem>;
+
+export const Login = Type.Object(
+  { name: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
+  Closed,
+);
+export const Session = Type.Object({ name: Type.String(), role: Type.Literal('admin'), expiresAt: Time });
+export type Session = Static<typeof Session>;
+
+export const ReleaseRef = Type.Object({ id: Type.String(), name: Type.String(), version: Type.String() });
+export type ReleaseRef = Static<typeof ReleaseRef>;
+
+const RefusalReason = Type.Object({ code: Type.String(), message: Type.String(), at: Time });
+
+export const DeviceSummary = Type.Object({
+  id: Type.String(),
+  board: Type.String(),
+  platform: Type.String(),
+  isOnline: Type.Boolean(),
+  lastSeenAt: Nullable(Time),
+  enrolledAt: Time,
+  /** What the server wants, and what the device last said it runs. */
+  desired: Nullable(Type.Object({ release: ReleaseRef, generation: Type.Integer() })),
+  current: Nullable(Type.Object({ name: Type.String(), version: Type.String(), generation: Type.Integer() })),
+  updatePhase: Nullable(Type.Enum([...UPDATE_PHASES])),
+  updateReason: Nullable(RefusalReason),
+  services: Type.Object({ total: Type.Integer(), running: Type.Integer() }),
+});
+export type DeviceSummary = Static<typeof DeviceSummary>;
+
+export const DeviceDetail = Type.Object({
+  ...DeviceSummary.properties,
+  certificateExpiresAt: Time,
+  certificateSha256: Type.String(),
+  agentVersion: Nullable(Type.String()),
+  /** The device's last report, as it sent it. */
+  report: Nullable(Type.Unsafe<Report>(reportSchema)),
+});
+export type DeviceDetail = Static<typeof DeviceDetail>;
+
+export const DeviceEvents = Type.Object({
+  items: Type.Array(Type.Unsafe<DeviceEvent>({ type: 'object', additionalProperties: true })),
+});
+export type DeviceEvents = Static<typeof DeviceEvents>;
+
+/** Use over time of one service, oldest first; parallel arrays. */
+export const ServiceMetrics = Type.Object({
+  service: Type.String(),
+  at: Type.Array(Time),
+  memoryBytes: Type.Array(Type.Number()),
+  cpu: Type.Array(Type.Number({ description: 'cores' })),
+  pids: Type.Array(Type.Number()),
+});
+export type ServiceMetrics = Static<typeof ServiceMetrics>;
+export const DeviceMetrics = Type.Object({ items: Type.Array(ServiceMetrics) });
+export type DeviceMetrics = Static<typeof DeviceMetrics>;
+
+export const Release = Type.Object({
+  ...ReleaseRef.properties,
+  description: Type.String(),
+  manifestSha256: Type.String(),
+  boards: Type.Array(Type.String()),
+  /** EROFS bytes by platform: what a device that holds nothing would fetch. */
+  sizeBytes: Type.Record(Type.String(), Type.Integer()),
+  services: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      memoryMaxBytes: Type.Integer(),
+      cpuMax: Type.Number(),
+      pidsMax: Type.Integer(),
+      network: Type.String(),
+      layers: Type.Integer(),
+    }),
+  ),
+  /** Who signed: keyids of the targets role whose signature was checked, and the targets version. */
+  signedBy: Type.Array(Type.String()),
+  targetsVersion: Type.Integer(),
+  uploadedAt: Time,
+  uploadedBy: Type.String(),
+  /** Devices that last reported this release as current. */
+  deviceCount: Type.Integer(),
+});
+export type Release = Static<typeof Release>;
+
+export const PublishRelease = Type.Object(
+  {
+    /** sha256 of an uploaded `manifest-…` object. */
+    manifestSha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    /** Signed TUF root metadata, JSON text, ascending; versions the server trusts already are skipped. */
+    roots: Type.Array(Type.String(), { maxItems: 256 }),
+    /** Signed TUF targets metadata, JSON text. */
+    targets: Type.String(),
+  },
+  Closed,
+);
+export type PublishRelease = Static<typeof PublishRelease>;
+
+const TufKey = Type.Object({
+  keytype: Type.String(),
+  scheme: Type.String(),
+  keyval: Type.Object({ public: Type.String() }),
+});
+export const Repository = Type.Object({
+  rootVersion: Nullable(Type.Integer()),
+  targetsVersion: Nullable(Type.Integer()),
+  /** Public halves of the server's online keys; the signer's root names them. */
+  onlineKeys: Type.Object({ snapshot: TufKey, timestamp: TufKey }),
+});
+export type Repository = Static<typeof Repository>;
+
+export const ATTEMPT_STATES = [
+  'queued',
+  'offered',
+  'downloading',
+  'installing',
+  'soaking',
+  'committed',
+  'already_current',
+  'rolled_back',
+  'rejected',
+  'superseded',
+] as const;
+export const ENDED_ATTEMPT_STATES: readonly string[] = [
+  'committed',
+  'already_current',
+  'rolled_back',
+  'rejected',
+  'superseded',
+];
+
+export const Attempt = Type.Object({
+  id: Type.String(),
+  device: Type.String(),
+  state: Type.Enum([...ATTEMPT_STATES]),
+  generation: Type.Integer(),
+  progress: Nullable(
+    Type.Object({ doneBytes: Type.Number(), totalBytes: Type.Number(), reusedBytes: Type.Number() }),
+  ),
+  reason: Nullable(RefusalReason),
+  updatedAt: Time,
+});
+export type Attempt = Static<typeof Attempt>;
+
+export const Rollout = Type.Object({
+  id: Type.String(),
+  release: ReleaseRef,
+  state: Type.Enum(['running', 'completed', 'superseded']),
+  createdAt: Time,
+  createdBy: Type.String(),
+  attempts: Type.Array(Attempt),
+});
+export type Rollout = Static<typeof Rollout>;
+
+export const StartRollout = Type.Object(
+  {
+    releaseId: Type.String(),
+    devices: Type.Array(Type.String(), { minItems: 1, maxItems: 10_000, uniqueItems: true }),
+  },
+  Closed,
+);
+export type StartRollout = Static<typeof StartRollout>;
+
+export const CreateEnrolmentToken = Type.Object(
+  {
+    uses: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    expiresInSeconds: Type.Integer({ minimum: 60, maximum: 31_536_000 }),
+    note: Type.Optional(Text),
+  },
+  Closed,
+);
+export const EnrolmentToken = Type.Object({
+  joinString: Type.String({ description: 'shown once' }),
+  expiresAt: Time,
+});
+export type EnrolmentToken = Static<typeof EnrolmentToken>;
+
+export const CreateApiToken = Type.Object({ note: Text }, Closed);
+export const ApiToken = Type.Object({ token: Type.String({ description: 'shown once; stored hashed' }) });
+
+export const Page = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
+  Type.Object({
+    items: Type.Array(item),
+    next: Nullable(Type.String({ description: 'cursor of the next page' })),
+  });
+
+/** GET /api/v1/stream: server-sent events. `event:` is the kind, `data:` the JSON body, `id:` rises by one. */
+export type StreamEvent =
+  | { kind: 'device'; data: DeviceSummary }
+  | { kind: 'device-report'; data: { id: string; report: Report } }
+  | { kind: 'rollout'; data: Rollout }
+  | { kind: 'release'; data: Release };

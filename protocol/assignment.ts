@@ -1,0 +1,92 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { FromSchema } from 'json-schema-to-ts';
+import { validator } from './validate.ts';
+
+/**
+ * dn/desired: what one device should run, signed by the server's online fleet key (ed25519).
+ * `payload` is the exact JSON text that was signed, so no canonical form is needed.
+ */
+export const envelopeSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'payload', 'signature'],
+  properties: {
+    v: { const: 1 },
+    payload: { type: 'string', maxLength: 16_384 },
+    signature: { type: 'string', maxLength: 128, description: 'base64 of the 64-byte ed25519 signature' },
+  },
+} as const;
+export type AssignmentEnvelope = FromSchema<typeof envelopeSchema>;
+
+const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+
+export const assignmentSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['type', 'v', 'device', 'board', 'generation', 'release', 'issuedAt', 'expiresAt'],
+  properties: {
+    type: { const: 'assignment' },
+    v: { const: 1 },
+    device: { type: 'string', maxLength: 63 },
+    board: { type: 'string', maxLength: 63 },
+    /** Rises with every change of intent for the device; an older one is refused. */
+    generation: { ...integer, minimum: 1 },
+    release: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['name', 'version', 'manifest'],
+      properties: {
+        name: { type: 'string', maxLength: 63 },
+        version: { type: 'string', maxLength: 64 },
+        /** sha256 of the manifest, hex: must equal what the signed targets say. */
+        manifest: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+      },
+    },
+    issuedAt: integer,
+    expiresAt: integer,
+  },
+} as const;
+export type Assignment = FromSchema<typeof assignmentSchema>;
+
+const checkEnvelope = validator<AssignmentEnvelope>(envelopeSchema);
+const checkAssignment = validator<Assignment>(assignmentSchema);
+
+export function signAssignment(assignment: Assignment, fleetKey: KeyObject): AssignmentEnvelope {
+  const payload = JSON.stringify(assignment);
+  return { v: 1, payload, signature: sign(null, Buffer.from(payload), fleetKey).toString('base64') };
+}
+
+export type OpenedAssignment =
+  | { ok: true; assignment: Assignment }
+  | { ok: false; code: 'refused.assignment-malformed' | 'refused.assignment-signature'; message: string };
+
+/** Checks form and signature; nothing of the payload is used before its signature holds. `fleetKey` is SPKI PEM. */
+export function openAssignment(document: unknown, fleetKey: string): OpenedAssignment {
+  const envelope = checkEnvelope(document);
+  if (!envelope.ok) return malformed(envelope.faults);
+  const { payload, signature } = envelope.value;
+  if (!verify(null, Buffer.from(payload), createPublicKey(fleetKey), Buffer.from(signature, 'base64'))) {
+    return {
+      ok: false,
+      code: 'refused.assignment-signature',
+      message:
+        'Cannot accept assignment: its signature is not by the fleet key this device learned at enrolment',
+    };
+  }
+  const assignment = checkAssignment(parseJson(payload));
+  return assignment.ok ? { ok: true, assignment: assignment.value } : malformed(assignment.faults);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const malformed = (faults: string[]): OpenedAssignment => ({
+  ok: false,
+  code: 'refused.assignment-malformed',
+  message: `Cannot accept assignment: ${faults.join('; ')}`,
+});

@@ -1,0 +1,239 @@
+import type { FromSchema } from 'json-schema-to-ts';
+import { LIMITS } from './limits.ts';
+import { REASONS, type ReasonCode } from './reasons.ts';
+import { validator } from './validate.ts';
+
+/** JSON bodies of the MQTT channels. Every schema is closed; both ends refuse what does not match. */
+const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+const number = { type: 'number', minimum: 0 } as const;
+const text = { type: 'string', maxLength: 1024 } as const;
+const name = { type: 'string', minLength: 1, maxLength: 64 } as const;
+const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
+const v = { const: 1 } as const;
+
+const reasonCode = { enum: Object.keys(REASONS) as ReasonCode[] } as const;
+const reason = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['code', 'message', 'at'],
+  properties: { code: reasonCode, message: text, at: integer },
+} as const;
+
+const release = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'version', 'manifest', 'generation'],
+  properties: { name, version: name, manifest: sha256, generation: integer },
+} as const;
+
+/** up/hello: first message of every session. */
+export const helloSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'bootId', 'agentVersion', 'board', 'platform', 'generation', 'memoryBytes', 'cpus'],
+  properties: {
+    v,
+    bootId: name,
+    agentVersion: name,
+    board: name,
+    platform: { enum: ['linux/amd64', 'linux/arm64'] },
+    /** Highest assignment generation the device has accepted; 0 = none yet. */
+    generation: integer,
+    memoryBytes: integer,
+    cpus: integer,
+  },
+} as const;
+export type Hello = FromSchema<typeof helloSchema>;
+
+export const UPDATE_PHASES = [
+  'idle',
+  'fetching',
+  'verified',
+  'staged',
+  'switching',
+  'soaking',
+  'committed',
+  'rolling_back',
+  'rolled_back',
+  'refused',
+] as const;
+export type UpdatePhase = (typeof UPDATE_PHASES)[number];
+
+export const SERVICE_STATES = [
+  'stopped',
+  'starting',
+  'running',
+  'stopping',
+  'backing_off',
+  'crash_looping',
+  'completed',
+  'failed',
+] as const;
+export type ServiceState = (typeof SERVICE_STATES)[number];
+
+const update = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['phase', 'since'],
+  properties: {
+    phase: { enum: UPDATE_PHASES },
+    since: integer,
+    /** The assignment this is about; absent when idle. */
+    release,
+    /** Bytes the device has of those it must fetch for this release. `reusedBytes` were on disk before. */
+    progress: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['doneBytes', 'totalBytes', 'reusedBytes'],
+      properties: { doneBytes: integer, totalBytes: integer, reusedBytes: integer },
+    },
+    reason,
+  },
+} as const;
+export type UpdateStatus = FromSchema<typeof update>;
+
+const serviceStatus = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'state', 'since', 'reason', 'restarts', 'oomKills', 'budget'],
+  properties: {
+    name,
+    state: { enum: SERVICE_STATES },
+    since: integer,
+    reason,
+    /** Starts after the first since this specification was put in place. */
+    restarts: integer,
+    oomKills: integer,
+    pid: integer,
+    budget: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['memoryMaxBytes', 'cpuMax', 'pidsMax'],
+      properties: { memoryMaxBytes: integer, cpuMax: number, pidsMax: integer },
+    },
+    /** Read from the service's cgroup; absent when it does not run. cpu in cores over the last interval. */
+    usage: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['memoryBytes', 'cpu', 'pids', 'throttledMs'],
+      properties: { memoryBytes: integer, cpu: number, pids: integer, throttledMs: integer },
+    },
+  },
+} as const;
+export type ServiceStatus = FromSchema<typeof serviceStatus>;
+
+const deviceHealth = {
+  type: 'object',
+  additionalProperties: false,
+  required: [
+    'uptimeMs',
+    'load1',
+    'memoryTotalBytes',
+    'memoryAvailableBytes',
+    'diskTotalBytes',
+    'diskFreeBytes',
+    'agentRssBytes',
+  ],
+  properties: {
+    uptimeMs: integer,
+    load1: number,
+    memoryTotalBytes: integer,
+    memoryAvailableBytes: integer,
+    /** Of the filesystem that holds the agent's state. */
+    diskTotalBytes: integer,
+    diskFreeBytes: integer,
+    agentRssBytes: integer,
+    /** Hottest thermal zone; absent where the board has none. */
+    temperatureCelsius: { type: 'number' },
+  },
+} as const;
+export type DeviceHealth = FromSchema<typeof deviceHealth>;
+
+/** up/report: the whole reported state, each interval and on change. A lost one is healed by the next. */
+export const reportSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'at', 'sequence', 'generation', 'update', 'services', 'device'],
+  properties: {
+    v,
+    at: integer,
+    /** Rises by one with each report of this session. */
+    sequence: integer,
+    generation: integer,
+    /** The release in force; absent before the first. */
+    current: release,
+    update,
+    services: { type: 'array', items: serviceStatus, maxItems: LIMITS.services },
+    device: deviceHealth,
+  },
+} as const;
+export type Report = FromSchema<typeof reportSchema>;
+
+/** up/event: something that happened and must not be lost. Stays in the outbox until dn/ack names its id. */
+export const eventSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'id', 'at', 'kind', 'code', 'message'],
+  properties: {
+    v,
+    /** Unique per device: the receiver drops a second copy. */
+    id: { type: 'string', pattern: '^[0-9a-f-]{36}$' },
+    at: integer,
+    kind: { enum: ['update', 'service'] },
+    code: reasonCode,
+    message: text,
+    generation: integer,
+    phase: { enum: UPDATE_PHASES },
+    release: { type: 'string', maxLength: 130 },
+    service: name,
+  },
+} as const;
+export type DeviceEvent = FromSchema<typeof eventSchema>;
+
+/** up/get, on the bulk session: which chunks of an object to send now. */
+export const getSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'request', 'object', 'chunkBytes', 'first', 'bitmap'],
+  properties: {
+    v,
+    request: { ...integer, maximum: 0xffffffff },
+    object: { type: 'string', maxLength: 128 },
+    chunkBytes: { type: 'integer', minimum: LIMITS.minChunkBytes, maximum: LIMITS.maxChunkBytes },
+    first: { ...integer, maximum: 0xffffffff },
+    bitmap: { type: 'string', maxLength: 44 },
+  },
+} as const;
+export type Get = FromSchema<typeof getSchema>;
+
+/** dn/ack: events the server has stored. */
+export const ackSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'ids'],
+  properties: { v, ids: { type: 'array', items: { type: 'string', maxLength: 36 }, maxItems: 256 } },
+} as const;
+export type Ack = FromSchema<typeof ackSchema>;
+
+/** dn/fault: a `get` that cannot be answered. */
+export const faultSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['v', 'request', 'code', 'message', 'retryAfterMs'],
+  properties: {
+    v,
+    request: integer,
+    code: { enum: ['malformed', 'unknown-object', 'out-of-range', 'busy'] },
+    message: text,
+    /** 0 = asking again is no use. */
+    retryAfterMs: integer,
+  },
+} as const;
+export type Fault = FromSchema<typeof faultSchema>;
+
+export const checkHello = validator<Hello>(helloSchema);
+export const checkReport = validator<Report>(reportSchema);
+export const checkEvent = validator<DeviceEvent>(eventSchema);
+export const checkGet = validator<Get>(getSchema);
+export const checkAck = validator<Ack>(ackSchema);
+export const checkFault = validator<Fault>(faultSchema);

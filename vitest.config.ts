@@ -1,0 +1,55 @@
+import { defineConfig } from 'vitest/config';
+
+const shared = { pool: 'forks', maxWorkers: 2 } as const;
+
+/**
+ * unit: pure and quick, beside their source. The others need root and Linux and use the real parts, one file at a
+ * time: they share the kernel's cgroups, mounts and loop devices.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: [
+            '{agent,fleet-server,protocol,release,images,boards,scripts,demo}/**/*.test.{ts,tsx}',
+            'test/docs/*.test.ts',
+          ],
+          exclude: ['**/node_modules/**', '**/dist/**', '**/.build/**'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 400_000,
+        },
+      },
+    ],
+  },
+});
