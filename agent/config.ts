@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import type { FromSchema } from 'json-schema-to-ts';
+import { boardSchema } from '../protocol/board.ts';
+import { validator } from '../protocol/validate.ts';
+
+/** `/etc/wherry/agent.json`. Closed: an unknown key is an error that names it. */
+const path = { type: 'string', pattern: '^/', description: 'an absolute path' } as const;
+
+export const agentConfigSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'board', 'stateDir', 'runDir', 'socket', 'trustRoot'],
+  properties: {
+    /** Wished device id. */
+    name: {
+      type: 'string',
+      pattern: '^[a-z0-9](?:[a-z0-9-]{0,52}[a-z0-9])?$',
+      description: 'lower-case letters, digits and "-"',
+    },
+    board: boardSchema,
+    /** Survives reboots: ledger, identity, blobs, logs. */
+    stateDir: path,
+    /** Gone at reboot: mounts, bundles, exit files. */
+    runDir: path,
+    socket: path,
+    /** Factory root metadata: where trust in releases begins. */
+    trustRoot: path,
+    /** How to enrol while the device has no identity; the server prints it. */
+    join: { type: 'string' },
+    runtime: { enum: ['crun', 'runc'] },
+    /** Names this agent's cgroups and containers, so that several can share a machine. */
+    instance: { type: 'string', pattern: '^[a-z0-9-]{1,32}$' },
+    /** On a device the services outlive the agent; a demo takes them down with it. */
+    onStop: { enum: ['keep-services', 'stop-services'] },
+    logLevel: { enum: ['debug', 'info', 'warn', 'error'] },
+  },
+} as const;
+
+type Given = FromSchema<typeof agentConfigSchema>;
+export type AgentConfig = Given & Required<Pick<Given, 'runtime' | 'instance' | 'onStop' | 'logLevel'>>;
+
+const check = validator<Given>(agentConfigSchema);
+const DEFAULTS = { runtime: 'crun', instance: 'agent', onStop: 'keep-services', logLevel: 'info' } as const;
+
+/** Throws an Error whose message says which file, what is wrong and where. */
+export function loadConfig(file: string): AgentConfig {
+  let document: unknown;
+  try {
+    document = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Error(
+      `Cannot read configuration ${file}: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+  const checked = check(document);
+  if (!checked.ok) throw new Error(`Cannot use configuration ${file}: ${checked.faults.join('; ')}`);
+  return { ...DEFAULTS, ...checked.value };
+}

@@ -1,0 +1,87 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { requireRoot, SetupError } from '../scripts/setup.mjs';
+import type { DemoOptions } from './options.ts';
+
+const PROGRAMS: Record<string, string> = {
+  crun: 'crun',
+  conmon: 'conmon',
+  'mkfs.erofs': 'erofs-utils',
+  mmdebstrap: 'mmdebstrap',
+  umoci: 'umoci',
+};
+
+/** Everything that can be known before the first process is started. Throws SetupError that says what to do. */
+export async function preflight({ port, dataDir }: DemoOptions): Promise<void> {
+  requireRoot();
+  requirePrograms();
+  requireControllers();
+  for (const wanted of [port, port + 1, port + 2]) await requireFreePort(wanted);
+  claim(dataDir);
+}
+
+function requirePrograms(): void {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const missing = Object.entries(PROGRAMS).filter(
+    ([program]) => !folders.some((folder) => existsSync(join(folder, program))),
+  );
+  if (missing.length === 0) return;
+  const packages = missing.map(([, name]) => name).join(' ');
+  throw new SetupError(
+    `Cannot find ${missing.map(([program]) => program).join(', ')}: install with apt-get install ${packages}`,
+  );
+}
+
+/** memory, cpu and pids must be usable, on cgroup v2 or on v1. */
+function requireControllers(root = '/sys/fs/cgroup'): void {
+  const v2 = existsSync(`${root}/cgroup.controllers`)
+    ? readFileSync(`${root}/cgroup.controllers`, 'utf8').split(/\s+/)
+    : undefined;
+  const missing = ['memory', 'cpu', 'pids'].filter((name) =>
+    v2 ? !v2.includes(name) : !existsSync(join(root, name, 'cgroup.procs')),
+  );
+  if (missing.length === 0) return;
+  throw new SetupError(
+    `Cannot bound services: the kernel offers no cgroup controller for ${missing.join(', ')} under ${root}; ` +
+      'enable it on the kernel command line (a Raspberry Pi needs cgroup_enable=memory), or mount the cgroup filesystem',
+  );
+}
+
+function requireFreePort(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const what = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
+      reject(
+        new SetupError(
+          `Cannot listen on 127.0.0.1:${port}: ${what}; stop what holds it, or choose others: npm start -- --port ${port < 60_000 ? port + 100 : port - 100}`,
+        ),
+      );
+    });
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve()));
+  });
+}
+
+/** One demo per data folder. */
+function claim(dataDir: string): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o755 });
+  const file = join(dataDir, 'demo.pid');
+  const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+  if (pid && pid !== process.pid && isDemo(pid)) {
+    throw new SetupError(
+      `Cannot start in ${dataDir}: a demo runs there already as process ${pid}; stop it, or give another folder with --data`,
+    );
+  }
+  writeFileSync(file, String(process.pid));
+}
+
+function isDemo(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('demo/main.ts');
+  } catch {
+    return false;
+  }
+}
+
+export const release = (dataDir: string): void => rmSync(join(dataDir, 'demo.pid'), { force: true });
