@@ -1,0 +1,44 @@
+// `npm run bench -- <name>`: a table for people, then one JSON object on the last line.
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import type { Bench } from './bench.ts';
+
+const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Bench }> }> = {
+  'service-start': { about: 'start of one container against crun, runc, podman and docker', load: () => import('./service-start.ts') },
+  'agent-footprint': { about: 'memory and idle CPU of the agent with three services and the link up', load: () => import('./agent-footprint.ts') },
+};
+
+function machine(): Record<string, string | number> {
+  const version = (program: string, ...args: string[]) => {
+    try {
+      return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0] ?? '';
+    } catch {
+      return 'absent';
+    }
+  };
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryMib: Math.round(totalmem() / 1024 ** 2),
+    arch: process.arch,
+    node: process.version,
+    kernel: version('uname', '-r'),
+    crun: version('crun', '--version'),
+    runc: version('runc', '--version'),
+    podman: version('podman', '--version'),
+  };
+}
+
+const name = process.argv[2] ?? '--list';
+const chosen = BENCHES[name];
+if (name === '--list') {
+  for (const [key, { about }] of Object.entries(BENCHES)) console.log(`${key.padEnd(18)} ${about}`);
+} else if (!chosen) {
+  console.error(`Cannot run benchmark "${name}": there is none of that name; see npm run bench -- --list`);
+  process.exitCode = 2;
+} else {
+  const { bench } = await chosen.load();
+  const { rows, metrics } = await bench();
+  console.table(rows);
+  console.log(JSON.stringify({ bench: name, metrics, machine: machine() }));
+}
