@@ -1,0 +1,28 @@
+/** Bodies of the local API's answers. Additive only: the CLI prints them as its --json contract. */
+import type { ServiceState, ServiceStatus } from '../../protocol/messages.ts';
+import type { Reason } from '../../protocol/reasons.ts';
+
+export interface VersionAnswer {
+  version: string;
+  /** Path prefix of the API. */
+  api: 'v1';
+  node: string;
+}
+
+export interface ServicesAnswer {
+  services: ServiceStatus[];
+}
+
+export interface WhyAnswer {
+  service: string;
+  /** Absent, with `since`, when the release no longer holds the service. */
+  state?: ServiceState;
+  since?: number;
+  /** Newest first. */
+  reasons: Reason[];
+}
+
+export interface RestartAnswer {
+  service: string;
+  result: 'accepted';
+}

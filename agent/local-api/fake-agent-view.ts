@@ -1,0 +1,86 @@
+import type { ServiceStatus } from '../../protocol/messages.ts';
+import type { Reason } from '../../protocol/reasons.ts';
+import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
+
+/** An agent that is data: tests set the fields and read `restarts` back. */
+export class FakeAgentView implements AgentView {
+  agentStatus: AgentStatus;
+  reasons: Record<string, Reason[]> = {};
+  readonly restarts: { service: string; who: string }[] = [];
+  /** How many log lines readers have taken in all: shows back-pressure. */
+  linesTaken = 0;
+  readonly followers = new Set<AbortSignal>();
+  readonly #lines = new Map<string, LogLine[]>();
+  readonly #waiting = new Set<() => void>();
+
+  constructor(status: AgentStatus) {
+    this.agentStatus = status;
+  }
+
+  write(service: string, ...lines: LogLine[]): void {
+    this.#linesOf(service).push(...lines);
+    for (const wake of this.#waiting) wake();
+  }
+
+  version(): string {
+    return this.agentStatus.agent.version;
+  }
+
+  status(): AgentStatus {
+    return this.agentStatus;
+  }
+
+  why(service: string): Reason[] | undefined {
+    return this.reasons[service] ?? (this.#find(service) ? [] : undefined);
+  }
+
+  restart(service: string, who: string): 'accepted' | 'unknown-service' {
+    if (!this.#find(service)) return 'unknown-service';
+    this.restarts.push({ service, who });
+    return 'accepted';
+  }
+
+  logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined {
+    return this.#find(service) && this.#read(this.#linesOf(service), query);
+  }
+
+  async *#read(lines: LogLine[], { tail, follow, signal }: LogQuery): AsyncGenerator<LogLine> {
+    if (follow) this.followers.add(signal);
+    try {
+      let next = Math.max(0, lines.length - tail);
+      while (!signal.aborted) {
+        const line = lines[next];
+        if (line) {
+          next++;
+          this.linesTaken++;
+          yield line;
+        } else if (follow) await this.#change(signal);
+        else return;
+      }
+    } finally {
+      this.followers.delete(signal);
+    }
+  }
+
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+
+  #linesOf(service: string): LogLine[] {
+    const lines = this.#lines.get(service) ?? [];
+    this.#lines.set(service, lines);
+    return lines;
+  }
+
+  #find(service: string): ServiceStatus | undefined {
+    return this.agentStatus.services.find(({ name }) => name === service);
+  }
+}

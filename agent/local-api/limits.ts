@@ -1,0 +1,14 @@
+/** What the socket takes from a caller. Sizes in bytes, times in milliseconds. */
+export const LOCAL_API_LIMITS = {
+  headerBytes: 8 * 1024,
+  headers: 32,
+  bodyBytes: 1024,
+  /** Open at once, followers of logs included; further callers are cut off and try again. */
+  connections: 32,
+  headersMs: 5_000,
+  requestMs: 10_000,
+  keepAliveMs: 1_000,
+  tailLines: 10_000,
+  defaultTailLines: 100,
+  whoCharacters: 64,
+} as const;

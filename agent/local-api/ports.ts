@@ -1,0 +1,45 @@
+import type { DeviceHealth, Report, ServiceStatus, UpdateStatus } from '../../protocol/messages.ts';
+import type { Reason } from '../../protocol/reasons.ts';
+
+export type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
+
+/** Everything the agent knows of itself, as one document. Times are Unix milliseconds. */
+export interface AgentStatus {
+  agent: { version: string; startedAt: number; pid: number };
+  /** `id`, `tenant` and `server` are absent before enrolment. */
+  device: { id?: string; board: string; platform: string; tenant?: string; server?: string };
+  /** `detail` says what the link waits for or why it failed last. */
+  link: { state: LinkState; since: number; detail?: string };
+  update: UpdateStatus;
+  /** The release in force; absent before the first. */
+  current?: NonNullable<Report['current']>;
+  services: ServiceStatus[];
+  health: DeviceHealth;
+}
+
+/** `at` is when the agent's log driver read the line, in Unix milliseconds. */
+export interface LogLine {
+  at: number;
+  stream: 'stdout' | 'stderr';
+  text: string;
+}
+
+export interface LogQuery {
+  /** How many of the last lines to give first; 0 = none. */
+  tail: number;
+  follow: boolean;
+  /** Aborted when the reader goes; the iteration then ends, and does not throw. */
+  signal: AbortSignal;
+}
+
+/** What the local API needs from the agent. Reads are answered from memory; none waits for the network. */
+export interface AgentView {
+  version(): string;
+  status(): AgentStatus;
+  /** Why the service is in its state, newest first; undefined when the agent knows no such service. */
+  why(service: string): Reason[] | undefined;
+  /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
+  restart(service: string, who: string): 'accepted' | 'unknown-service';
+  /** Oldest first; undefined when the agent knows no such service. */
+  logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined;
+}

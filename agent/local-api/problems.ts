@@ -1,0 +1,30 @@
+/** Every refusal of the local API. Additive only; docs/cli.md lists them and a test keeps the two equal. */
+export const PROBLEMS = {
+  'no-such-route': { status: 404, title: 'There is nothing at this path' },
+  'method-not-allowed': { status: 405, title: 'The path does not take this method' },
+  'unknown-service': { status: 404, title: 'The agent knows no such service' },
+  'bad-query': { status: 400, title: 'A query parameter cannot be read' },
+  'bad-body': { status: 400, title: 'The request body cannot be read' },
+  'body-too-large': { status: 413, title: 'The request body is too large' },
+  internal: { status: 500, title: 'The agent failed to answer' },
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** application/problem+json (RFC 9457). `services` comes with unknown-service: the names there are. */
+export interface Problem {
+  status: number;
+  title: string;
+  detail: string;
+  code: ProblemCode;
+  services?: string[];
+}
+
+export type Answer =
+  | { kind: 'json'; status: number; body: unknown }
+  | { kind: 'lines'; lines: AsyncIterable<unknown> }
+  | { kind: 'problem'; problem: Problem; allow?: string };
+
+export function problem(code: ProblemCode, detail: string, services?: string[]): Answer {
+  return { kind: 'problem', problem: { ...PROBLEMS[code], code, detail, ...(services && { services }) } };
+}

@@ -1,0 +1,146 @@
+import type { RestartAnswer, ServicesAnswer, VersionAnswer, WhyAnswer } from './answers.ts';
+import { LOCAL_API_LIMITS } from './limits.ts';
+import type { AgentView } from './ports.ts';
+import { type Answer, problem } from './problems.ts';
+
+export interface LocalRequest {
+  method: string;
+  /** Path and query as they came. */
+  url: string;
+  body: string;
+  /** Aborted when the caller goes. */
+  signal: AbortSignal;
+}
+
+interface Call {
+  view: AgentView;
+  request: LocalRequest;
+  query: URLSearchParams;
+  service: string;
+}
+
+interface Route {
+  method: 'GET' | 'POST';
+  /** `:name` stands for a service's name. */
+  path: string;
+  answer: (call: Call) => Answer;
+}
+
+const ROUTES: Route[] = [
+  { method: 'GET', path: '/v1/version', answer: version },
+  { method: 'GET', path: '/v1/status', answer: ({ view }) => json(view.status()) },
+  { method: 'GET', path: '/v1/services', answer: services },
+  { method: 'GET', path: '/v1/services/:name/why', answer: why },
+  { method: 'POST', path: '/v1/services/:name/restart', answer: restart },
+  { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+];
+
+/** Answers one request from the view. Throws only when the view throws. */
+export function answerRequest(view: AgentView, request: LocalRequest): Answer {
+  const [path = '', search = ''] = request.url.split('?', 2);
+  const matches = ROUTES.flatMap((route) => {
+    const service = serviceIn(route.path, path);
+    return service === undefined ? [] : [{ route, service }];
+  });
+  const match = matches.find(({ route }) => route.method === request.method);
+  if (match) {
+    return match.route.answer({ view, request, query: new URLSearchParams(search), service: match.service });
+  }
+  const allowed = matches.map(({ route }) => route.method).join(', ');
+  if (!allowed) return problem('no-such-route', `Cannot find ${path}: the local API holds nothing there`);
+  const refusal = problem(
+    'method-not-allowed',
+    `Cannot ${request.method} ${path}: this path takes ${allowed} only`,
+  );
+  return { ...refusal, allow: allowed } as Answer;
+}
+
+/** The service's name when the path matches the pattern ('' where the pattern has none), else undefined. */
+function serviceIn(pattern: string, path: string): string | undefined {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  if (wanted.length !== given.length) return undefined;
+  if (!wanted.every((part, index) => part === ':name' || part === given[index])) return undefined;
+  const at = wanted.indexOf(':name');
+  if (at < 0) return '';
+  try {
+    return decodeURIComponent(given[at] ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+const json = (body: unknown, status = 200): Answer => ({ kind: 'json', status, body });
+
+function version({ view }: Call): Answer {
+  return json({ version: view.version(), api: 'v1', node: process.version } satisfies VersionAnswer);
+}
+
+function services({ view }: Call): Answer {
+  return json({ services: view.status().services } satisfies ServicesAnswer);
+}
+
+function why({ view, service }: Call): Answer {
+  const reasons = view.why(service);
+  if (!reasons) return unknownService(view, service);
+  const status = view.status().services.find(({ name }) => name === service);
+  return json({
+    service,
+    ...(status && { state: status.state, since: status.since }),
+    reasons,
+  } satisfies WhyAnswer);
+}
+
+function restart({ view, service, request }: Call): Answer {
+  const who = whoIn(request.body);
+  if (who === undefined) {
+    return problem(
+      'bad-body',
+      `Cannot restart "${service}": the body is not {"by": "<name>"}; ` +
+        `wanted a name of 1 to ${LOCAL_API_LIMITS.whoCharacters} printable characters, or no body`,
+    );
+  }
+  if (view.restart(service, who) === 'unknown-service') return unknownService(view, service);
+  return json({ service, result: 'accepted' } satisfies RestartAnswer, 202);
+}
+
+/**
+ * Who the caller says they are. It is a note for the record, not a credential: the socket's mode is what admits, and
+ * Node cannot read SO_PEERCRED.
+ */
+function whoIn(body: string): string | undefined {
+  if (body === '') return 'local';
+  try {
+    const by: unknown = (JSON.parse(body) as { by?: unknown } | null)?.by;
+    const isName = typeof by === 'string' && /^[\x20-\x7e]+$/.test(by);
+    return isName && by.length <= LOCAL_API_LIMITS.whoCharacters ? by : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function logs({ view, service, query, request }: Call): Answer {
+  const tail = query.get('tail') ?? String(LOCAL_API_LIMITS.defaultTailLines);
+  if (!/^\d{1,6}$/.test(tail) || Number(tail) > LOCAL_API_LIMITS.tailLines) {
+    return problem(
+      'bad-query',
+      `Cannot read tail=${tail}: wanted a number of lines from 0 to ${LOCAL_API_LIMITS.tailLines}`,
+    );
+  }
+  const follow = query.get('follow') ?? '0';
+  if (follow !== '0' && follow !== '1') {
+    return problem('bad-query', `Cannot read follow=${follow}: wanted 0 or 1`);
+  }
+  const lines = view.logs(service, { tail: Number(tail), follow: follow === '1', signal: request.signal });
+  return lines ? { kind: 'lines', lines } : unknownService(view, service);
+}
+
+function unknownService(view: AgentView, service: string): Answer {
+  const names = view.status().services.map(({ name }) => name);
+  const known = names.length ? `its services are ${names.join(', ')}` : 'it has no services yet';
+  return problem(
+    'unknown-service',
+    `Cannot find service "${service}": the agent does not know it; ${known}`,
+    names,
+  );
+}
