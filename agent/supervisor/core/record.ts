@@ -1,0 +1,117 @@
+import type { ServiceState } from '../../../protocol/messages.ts';
+import type { Reason } from '../../../protocol/reasons.ts';
+import type { Budget, ObservedContainer } from '../ports.ts';
+import type { ServiceSpec } from '../service-spec.ts';
+import { afterFailure, judgeExit } from './restart-policy.ts';
+
+/** What is remembered of a service from pass to pass, and across a death of the agent. Plain JSON. */
+export interface ServiceRecord {
+  v: 1;
+  /** Specification that the counters below are about; empty for a container found without a record. */
+  specDigest: string;
+  state: ServiceState;
+  /** When `state` was entered, Unix ms. */
+  since: number;
+  /** Starts under this specification. */
+  starts: number;
+  /** Failures in a row: reset by a run of `resetAfterMs`, a new specification or an operator. */
+  failures: number;
+  oomKills: number;
+  /** Not to be started before this time, Unix ms. */
+  retryAt?: number | undefined;
+  /** Ended for good under this specification. */
+  settled?: 'completed' | 'failed' | 'given-up' | undefined;
+  /** The exit that was counted last, so that none counts twice. */
+  lastExit?: string | undefined;
+  /** A container, cgroup or mount may exist: to be removed before the next start. */
+  holds: boolean;
+  /** A removal failed; not tried again before this time, Unix ms. */
+  cleanupAt?: number | undefined;
+  /** How to stop what runs: the specification may be gone by then. */
+  stop: ServiceSpec['stop'];
+  budget: Budget;
+  stopping?: { at: number; killedAt?: number | undefined } | undefined;
+  /** Who asked for a restart that has not begun yet. */
+  restartWanted?: string | undefined;
+  /** Newest first, at most REASONS_KEPT. */
+  reasons: Reason[];
+}
+
+export const REASONS_KEPT = 16;
+const DEFAULT_STOP = { signal: 'SIGTERM', graceMs: 10_000 };
+const NO_BUDGET: Budget = { memoryMaxBytes: 0, cpuMax: 0, pidsMax: 0 };
+
+/** Record of a service that was never started. */
+export const newRecord = (spec: ServiceSpec | undefined, now: number): ServiceRecord => ({
+  v: 1,
+  specDigest: spec?.digest ?? '',
+  state: 'stopped',
+  since: now,
+  starts: 0,
+  failures: 0,
+  oomKills: 0,
+  holds: false,
+  stop: spec?.stop ?? DEFAULT_STOP,
+  budget: spec?.resources ?? NO_BUDGET,
+  reasons: [],
+});
+
+/** The same service under a new specification: counters anew, the chain of reasons goes on. */
+export const renewed = (record: ServiceRecord, spec: ServiceSpec, now: number): ServiceRecord => ({
+  ...newRecord(spec, now),
+  state: record.state,
+  since: record.since,
+  restartWanted: record.restartWanted,
+  reasons: record.reasons,
+});
+
+export const withReason = (record: ServiceRecord, reason: Reason): ServiceRecord => ({
+  ...record,
+  reasons: [reason, ...record.reasons].slice(0, REASONS_KEPT),
+});
+
+export const inState = (record: ServiceRecord, state: ServiceState, now: number): ServiceRecord =>
+  record.state === state ? record : { ...record, state, since: now };
+
+/** A start, or the container itself, failed. Counts as a failure; what it left behind is removed first. */
+export function noteFailure(
+  record: ServiceRecord,
+  spec: ServiceSpec | undefined,
+  reason: Reason,
+): ServiceRecord {
+  const noted = withReason({ ...record, holds: true, stopping: undefined }, reason);
+  return spec === undefined ? noted : afterFailure(noted, spec.restart, reason.at, reason.at);
+}
+
+/** Counts an exit once. One that was asked for, or of a specification nobody wants now, is no failure. */
+export function noteExit(
+  record: ServiceRecord,
+  spec: ServiceSpec | undefined,
+  exit: Extract<ObservedContainer, { state: 'exited' }>,
+  oomKills: number,
+  now: number,
+): ServiceRecord {
+  const lastExit = `${exit.startedAt}:${exit.exitedAt}`;
+  if (record.lastExit === lastExit) return record;
+  const noted = withReason(
+    { ...record, lastExit, holds: true, stopping: undefined, oomKills: record.oomKills + oomKills },
+    exitReason(exit, oomKills, now),
+  );
+  const isExpected = record.stopping !== undefined || spec?.digest !== exit.specDigest;
+  return isExpected || spec === undefined
+    ? { ...noted, retryAt: undefined }
+    : judgeExit(noted, spec.restart, exit, now);
+}
+
+function exitReason(
+  exit: Extract<ObservedContainer, { state: 'exited' }>,
+  oomKills: number,
+  now: number,
+): Reason {
+  const after = `after ${((exit.exitedAt - exit.startedAt) / 1000).toFixed(1)} s`;
+  if (oomKills > 0)
+    return { code: 'exit.oom', message: `Ran out of its memory budget and was killed ${after}`, at: now };
+  return exit.signal === undefined
+    ? { code: 'exit.code', message: `Exited with code ${exit.exitCode} ${after}`, at: now }
+    : { code: 'exit.signal', message: `Killed by signal ${exit.signal} ${after}`, at: now };
+}
