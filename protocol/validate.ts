@@ -42,7 +42,8 @@ function faultOf(error: ErrorObject): string {
   }
 }
 
-function nearest(word: string, candidates: string[]): string | undefined {
+/** The candidate closest to a misspelt word, if one is close enough to be meant. */
+export function nearest(word: string, candidates: string[]): string | undefined {
   const scored = candidates.map((name) => ({
     name,
     distance: editDistance(word.toLowerCase(), name.toLowerCase()),
