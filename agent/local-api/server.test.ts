@@ -180,7 +180,7 @@ describe('logs', () => {
 test('more callers than the limit are cut off, and there is room again when one leaves', async () => {
   const idle = Array.from({ length: LOCAL_API_LIMITS.connections }, () => connect(socketPath));
   await until(() => idle.every((socket) => !socket.connecting), { what: 'the connections' });
-  await expect(ask('GET', '/v1/version')).rejects.toMatchObject({ code: 'ECONNRESET' });
+  await expect(ask('GET', '/v1/version')).rejects.toThrow(/ECONNRESET|EPIPE|hang up/);
   for (const socket of idle) socket.destroy();
   await until(() => ask('GET', '/v1/version').catch(() => undefined), { what: 'room for a caller' });
 });
