@@ -9,7 +9,7 @@ import { type Layout, layoutOf } from './layout.ts';
 import { leftovers } from './leftovers.ts';
 import { type DemoOptions, HELP, readOptions, UsageError } from './options.ts';
 import { preflight, release } from './preflight.ts';
-import { type Part, startPart, stopPart, untilReady } from './processes.ts';
+import { Part } from './processes.ts';
 import {
   adminPassword,
   BOARDS_DIR,
@@ -20,6 +20,8 @@ import {
   signerKeys,
 } from './provision.ts';
 import { ServerClient } from './server-client.ts';
+
+const RESTART_PAUSE_MS = 1_000;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -43,11 +45,11 @@ async function startServer(
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];
   say('Starting the fleet server');
-  const part = startPart('fleet server', args, layout.server.log, {
+  const part = new Part('fleet server', args, layout.server.log, {
     WHERRY_ADMIN_PASSWORD: adminPassword(layout),
   });
   parts.push(part);
-  await untilReady(part, 'an answer', 30_000, () => client.isUp());
+  await part.untilReady('an answer', 30_000, () => client.isUp());
 }
 
 async function startDevice(
@@ -56,13 +58,13 @@ async function startDevice(
   parts: Part[],
 ): Promise<{ part: Part; id: string }> {
   say('Starting the device agent');
-  const part = startPart(
+  const part = new Part(
     'device agent',
     ['dist/agent/main.js', '--config', layout.device.config],
     layout.device.log,
   );
   parts.push(part);
-  const device = await untilReady(part, 'enrolment', 60_000, async () =>
+  const device = await part.untilReady('enrolment', 60_000, async () =>
     (await client.devices()).find((candidate) => candidate.id.startsWith(DEVICE_NAME) && candidate.isOnline),
   );
   return { part, id: device.id };
@@ -80,7 +82,7 @@ async function settle(part: Part, id: string, client: ServerClient): Promise<voi
     await client.startRollout(first.id, [id]);
   }
   let shown = '';
-  await untilReady(part, 'the first release', 180_000, async () => {
+  await part.untilReady('the first release', 180_000, async () => {
     const { report, desired } = await client.device(id);
     const { phase, reason } = report?.update ?? {};
     const line = `  ${phase ?? 'waiting'}${report?.update.progress ? ` ${Math.round((100 * report.update.progress.doneBytes) / Math.max(1, report.update.progress.totalBytes))} %` : ''}`;
@@ -117,7 +119,7 @@ Try next:
     bin/wherry status          what the device runs and why
     bin/wherry logs -f analyser
     bin/wherry why redis
-  - kill -9 the agent's services and see them come back: bin/wherry ps
+  - kill the agent (kill -9 $(bin/wherry status --json | jq .agent.pid)): its services run on
 Ctrl-C stops everything and leaves nothing behind; ${layout.server.dataDir.replace(/\/server$/, '')} keeps the state for the next start.`);
 }
 
@@ -151,12 +153,27 @@ function untilSignal(): Promise<NodeJS.Signals> {
 
 async function stopAll(parts: Part[], layout: Layout, { instance, dataDir }: DemoOptions): Promise<string[]> {
   if (parts.length > 0) say('\nStopping the device and the server');
-  for (const part of parts.toReversed()) await stopPart(part, 45_000);
+  for (const part of parts.toReversed()) await part.stop(45_000);
   release(dataDir);
   return leftovers(layout, instance);
 }
 
-/** Runs until a signal, or until a part dies. Exit code 0 only when all went well and nothing is left behind. */
+/**
+ * Starts a dead agent again, as an init system does on a device: its services run on meanwhile. Resolves when the
+ * server has ended, which nothing on this machine would mend.
+ */
+async function watchOver(parts: Part[], stopping: AbortSignal): Promise<Part> {
+  for (;;) {
+    const dead = await Promise.race(parts.map((part) => part.ended.then(() => part)));
+    if (stopping.aborted || dead !== parts[1]) return dead;
+    say('The device agent died; starting it again');
+    await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MS));
+    if (stopping.aborted) return dead;
+    dead.restart();
+  }
+}
+
+/** Runs until a signal, or until the server dies. Exit code 0 only when all went well and nothing is left behind. */
 async function runDemo(options: DemoOptions): Promise<number> {
   const signalled = untilSignal();
   const layout = layoutOf(options);
@@ -164,18 +181,18 @@ async function runDemo(options: DemoOptions): Promise<number> {
   for (const dir of [layout.server.dataDir, layout.signer.releases])
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   const parts: Part[] = [];
+  const stopping = new AbortController();
   let code = 0;
   try {
     const client = new ServerClient(`http://127.0.0.1:${options.port}`);
-    const up = bringUp(options, layout, client, parts).then(() =>
-      Promise.race(parts.map(async (part) => part.ended.then(() => part))),
-    );
+    const up = bringUp(options, layout, client, parts).then(() => watchOver(parts, stopping.signal));
     const ended = await Promise.race([signalled, up]);
     if (typeof ended !== 'string') {
       process.stderr.write(`The ${ended.name} ended by itself; see ${ended.logFile}\n`);
       code = 1;
     }
   } finally {
+    stopping.abort();
     const left = await stopAll(parts, layout, options);
     if (left.length > 0) {
       process.stderr.write(`Left behind, please report this:\n  ${left.join('\n  ')}\n`);

@@ -6,60 +6,78 @@ import { NODE, ROOT, SetupError } from '../scripts/setup.mjs';
  * A long-running part of the demo. It has its own session, so that Ctrl-C on the terminal reaches only the demo,
  * which stops the parts in order; and an IPC channel, whose closing tells it that the demo has died.
  */
-export interface Part {
-  name: string;
-  logFile: string;
-  child: ChildProcess;
-  /** Resolves when the process has ended, however it did. */
-  ended: Promise<void>;
-}
+export class Part {
+  readonly name: string;
+  readonly logFile: string;
+  readonly #args: string[];
+  readonly #env: Record<string, string>;
+  #child: ChildProcess;
+  #ended: Promise<void>;
 
-export function startPart(
-  name: string,
-  args: string[],
-  logFile: string,
-  env: Record<string, string> = {},
-): Part {
-  const log = openSync(logFile, 'a');
-  const child = spawn(NODE, args, {
-    cwd: ROOT,
-    detached: true,
-    stdio: ['ignore', log, log, 'ipc'],
-    env: { ...process.env, ...env },
-  });
-  closeSync(log);
-  return { name, logFile, child, ended: new Promise((resolve) => child.once('close', () => resolve())) };
-}
-
-export const hasEnded = ({ child }: Part): boolean => child.exitCode !== null || child.signalCode !== null;
-
-/** SIGTERM, then SIGKILL when the grace is over. */
-export async function stopPart(part: Part, graceMs: number): Promise<void> {
-  if (hasEnded(part)) return;
-  part.child.kill('SIGTERM');
-  const timer = setTimeout(() => part.child.kill('SIGKILL'), graceMs);
-  await part.ended;
-  clearTimeout(timer);
-}
-
-/** Polls until the part answers; a part that ends first is an error that shows its last words. */
-export async function untilReady<T>(
-  part: Part,
-  what: string,
-  timeoutMs: number,
-  probe: () => Promise<T | undefined>,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  while (!hasEnded(part)) {
-    const value = await probe().catch(() => undefined);
-    if (value !== undefined) return value;
-    if (Date.now() > deadline) throw failure(part, `${what} did not happen within ${timeoutMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  constructor(name: string, args: string[], logFile: string, env: Record<string, string> = {}) {
+    this.name = name;
+    this.logFile = logFile;
+    this.#args = args;
+    this.#env = env;
+    [this.#child, this.#ended] = this.#spawn();
   }
-  throw failure(part, 'it ended');
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Resolves when the process that runs now has ended, however it did. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** As an init system would: after a pause, the same again. */
+  restart(): void {
+    [this.#child, this.#ended] = this.#spawn();
+  }
+
+  /** SIGTERM, then SIGKILL when the grace is over. */
+  async stop(graceMs: number): Promise<void> {
+    if (this.hasEnded) return;
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  /** Polls until the part answers; a part that ends first is an error that shows its last words. */
+  async untilReady<T>(what: string, timeoutMs: number, probe: () => Promise<T | undefined>): Promise<T> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.hasEnded) {
+      const value = await probe().catch(notYet);
+      if (value !== undefined) return value;
+      if (Date.now() > deadline) throw this.#failure(`${what} did not happen within ${timeoutMs / 1000} s`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw this.#failure('it ended');
+  }
+
+  #failure(what: string): Error {
+    const words = readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
+    return new SetupError(`Cannot run the ${this.name}: ${what}; the end of ${this.logFile} says\n${words}`);
+  }
+
+  #spawn(): [ChildProcess, Promise<void>] {
+    const log = openSync(this.logFile, 'a');
+    const env = { ...process.env, ...this.#env };
+    const child = spawn(NODE, this.#args, {
+      cwd: ROOT,
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+      env,
+    });
+    closeSync(log);
+    return [child, new Promise((resolve) => child.once('close', () => resolve()))];
+  }
 }
 
-function failure(part: Part, what: string): Error {
-  const words = readFileSync(part.logFile, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
-  return new SetupError(`Cannot run the ${part.name}: ${what}; the end of ${part.logFile} says\n${words}`);
+/** A server that does not listen yet is not an error; everything else is. */
+function notYet(error: unknown): undefined {
+  if (error instanceof TypeError && error.message === 'fetch failed') return undefined;
+  throw error;
 }
