@@ -16,7 +16,8 @@ export class Demo {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    for (const stream of [this.child.stdout, this.child.stderr]) stream?.on('data', (data) => (this.output += data));
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (data) => (this.output += data));
     this.#exit = new Promise((resolve) => this.child.once('close', (code) => resolve(code)));
   }
 
@@ -26,8 +27,12 @@ export class Demo {
 
   /** Waits until the demo has printed what to do next. */
   async ready(timeoutMs = 400_000): Promise<void> {
-    await until(() => this.output.includes('Try next:') || this.child.exitCode !== null, { timeoutMs, what: 'the demo to come up' });
-    if (this.child.exitCode !== null) throw new Error(`The demo ended with ${this.child.exitCode}:\n${this.output}`);
+    await until(() => this.output.includes('Try next:') || this.child.exitCode !== null, {
+      timeoutMs,
+      what: 'the demo to come up',
+    });
+    if (this.child.exitCode !== null)
+      throw new Error(`The demo ended with ${this.child.exitCode}:\n${this.output}`);
   }
 
   get password(): string {

@@ -15,8 +15,13 @@ export function machineState(): MachineState {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return {
     mounts: mounts.map((line) => line.split(' ')[4] ?? '').sort(),
-    cgroups: [...globSync('/sys/fs/cgroup/wherry-*/**/'), ...globSync('/sys/fs/cgroup/*/wherry-*/**/')].sort(),
-    loops: execFileSync('losetup', ['--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' }).split('\n').sort(),
+    cgroups: [
+      ...globSync('/sys/fs/cgroup/wherry-*/**/'),
+      ...globSync('/sys/fs/cgroup/*/wherry-*/**/'),
+    ].sort(),
+    loops: execFileSync('losetup', ['--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' })
+      .split('\n')
+      .sort(),
     namespaces: execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n').sort(),
     rules: spawnSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout ?? '',
     processes: containerProcesses(),
@@ -26,5 +31,11 @@ export function machineState(): MachineState {
 /** Live conmons and what they hold; a zombie that init has yet to reap is no process of ours any more. */
 function containerProcesses(): string[] {
   const lines = execFileSync('ps', ['-eo', 'stat=,args='], { encoding: 'utf8' }).split('\n');
-  return lines.filter((line) => !line.startsWith('Z') && /conmon|wherry-demo|demo\/main|dist\/agent\/main|fleet-server\/main/.test(line)).sort();
+  return lines
+    .filter(
+      (line) =>
+        !line.startsWith('Z') &&
+        /conmon|wherry-demo|demo\/main|dist\/agent\/main|fleet-server\/main/.test(line),
+    )
+    .sort();
 }
