@@ -1,0 +1,133 @@
+import type { ManifestImage, ManifestLayer, ManifestService } from '../../protocol/manifest.ts';
+import { parseBytes, parseDurationMs } from '../../protocol/quantities.ts';
+import type { ReleaseSource } from '../../protocol/release-source.ts';
+import { type Accounts, findUser, isRootText, NONROOT } from './accounts.ts';
+import { DEFAULTS } from './cross-check.ts';
+
+/** What an image brings along: OCI image-spec config.md, `config`, with its layers already converted. */
+export interface ConvertedImage {
+  /** sha256 of the image manifest, hex. */
+  digest: string;
+  layers: ManifestLayer[];
+  accounts: Accounts;
+  config: {
+    entrypoint: string[];
+    command: string[];
+    environment: string[];
+    workingDir: string;
+    user: string;
+  };
+}
+
+export type SourceService = ReleaseSource['services'][string];
+export type Resolved<T> = { ok: true; value: T; notes: string[] } | { ok: false; fault: string };
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** release.yaml over the image's own configuration, with compose's meaning: a new entrypoint drops the image's command. */
+export function resolveImage(service: SourceService, image: ConvertedImage): Resolved<ManifestImage> {
+  const user = resolveUser(service, image);
+  if (!user.ok) return user;
+  const entrypoint = service.entrypoint ?? image.config.entrypoint;
+  const command = service.command ?? (service.entrypoint ? [] : image.config.command);
+  const args = [...entrypoint, ...command];
+  if (args.length === 0)
+    return { ok: false, fault: 'the image has neither entrypoint nor command; set entrypoint' };
+  return {
+    ok: true,
+    notes: user.notes,
+    value: {
+      manifestDigest: image.digest,
+      layers: image.layers,
+      args,
+      environment: {
+        PATH: DEFAULT_PATH,
+        ...parseEnvironment(image.config.environment),
+        ...service.environment,
+      },
+      workingDir: service.workingDir ?? absolute(image.config.workingDir),
+      ...user.value,
+    },
+  };
+}
+
+function resolveUser(service: SourceService, image: ConvertedImage): Resolved<{ uid: number; gid: number }> {
+  const allowRoot = service.security?.allowRoot ?? false;
+  if (service.user === undefined && isRootText(image.config.user) && !allowRoot) {
+    const notes = image.config.user
+      ? [`the image asks for user "${image.config.user}"; it will run as ${NONROOT.uid}:${NONROOT.gid}`]
+      : [];
+    return { ok: true, value: { ...NONROOT }, notes };
+  }
+  const found = findUser(service.user ?? (image.config.user || '0:0'), image.accounts);
+  if (!found.ok) return found;
+  if (found.uid === 0 && !allowRoot)
+    return { ok: false, fault: 'it would run as root; set another user, or security.allowRoot' };
+  return { ok: true, value: { uid: found.uid, gid: found.gid }, notes: [] };
+}
+
+/** Everything of a service but its images, with no default left open. `imageStopSignal` is the image's wish. */
+export function resolveService(
+  service: SourceService,
+  images: ManifestService['images'],
+  imageStopSignal: string | undefined,
+): ManifestService {
+  const { restart, stop, resources, security } = service;
+  return {
+    images,
+    resources: {
+      memoryMaxBytes: parseBytes(resources.memory.max) ?? 0,
+      cpuMax: resources.cpu.max,
+      pidsMax: resources.pids,
+    },
+    restart: {
+      policy: restart?.policy ?? 'always',
+      backoffInitialMs: durationOf(restart?.backoff?.initial, DEFAULTS.backoffInitialMs),
+      backoffMaxMs: durationOf(restart?.backoff?.max, DEFAULTS.backoffMaxMs),
+      maxAttempts: restart?.maxAttempts ?? DEFAULTS.maxAttempts,
+      resetAfterMs: durationOf(restart?.resetAfter, DEFAULTS.resetAfterMs),
+    },
+    stop: {
+      signal: stop?.signal ?? imageStopSignal ?? DEFAULTS.stopSignal,
+      graceMs: durationOf(stop?.grace, DEFAULTS.stopGraceMs),
+    },
+    network: service.network ?? 'none',
+    security: {
+      readOnlyRoot: security?.readOnlyRoot ?? true,
+      capabilities: [...(security?.capabilities ?? [])].sort(),
+    },
+    mounts: (service.mounts ?? []).map(({ volume, path, readOnly }) => ({
+      volume,
+      path,
+      readOnly: readOnly ?? false,
+    })),
+  };
+}
+
+/** Volumes get gids of their own, the same in each build: 64000 and up by sorted name, clear of Debian's ranges. */
+const FIRST_VOLUME_GID = 64_000;
+
+export function resolveVolumes(
+  volumes: ReleaseSource['volumes'],
+): Record<string, { sizeBytes: number; gid: number }> {
+  return Object.fromEntries(
+    Object.entries(volumes ?? {})
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, { size }], index) => [
+        name,
+        { sizeBytes: parseBytes(size) ?? 0, gid: FIRST_VOLUME_GID + index },
+      ]),
+  );
+}
+
+/** "A=b=c" → A: "b=c"; the last of two wins; text without "=" is no variable. */
+const parseEnvironment = (lines: string[]): Record<string, string> =>
+  Object.fromEntries(
+    lines
+      .filter((line) => line.indexOf('=') > 0)
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
+
+const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`);
+const durationOf = (text: string | undefined, fallback: number): number =>
+  text === undefined ? fallback : (parseDurationMs(text) ?? fallback);

@@ -1,0 +1,185 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { verityOf } from '../protocol/fsverity.ts';
+import { type Manifest, type ManifestService, type Platform, targetPath } from '../protocol/manifest.ts';
+import { parseRole, type SignedRole, signersOf, verifyRole } from '../protocol/tuf.ts';
+import { blobsOf } from './build.ts';
+import { messageOf } from './errors.ts';
+import { blobPath, type ManifestFile, readManifest, readMetadata } from './folder.ts';
+
+export interface SignatureReport {
+  state: 'good' | 'unsigned' | 'bad';
+  /** What is wrong, where the state is bad. */
+  fault?: string;
+  rootVersion?: number;
+  targetsVersion?: number;
+  expires?: string;
+  /** Keyids of root's targets keys whose signature is good. */
+  signedBy: string[];
+}
+
+export interface InspectedService {
+  name: string;
+  images: Partial<
+    Record<
+      Platform,
+      { manifestDigest: string; layers: number; sizeBytes: number; user: string; args: string[] }
+    >
+  >;
+  resources: ManifestService['resources'];
+  /** What the release asks for beyond the default confinement. */
+  loosenings: string[];
+}
+
+export interface Inspection {
+  name: string;
+  version: string;
+  description?: string;
+  manifestSha256: string;
+  boards: string[];
+  services: InspectedService[];
+  volumes: Manifest['volumes'];
+  /** EROFS bytes by platform, shared layers once. */
+  sizeBytes: Partial<Record<Platform, number>>;
+  signature: SignatureReport;
+  /** Blobs that are missing or not what the manifest says, one line each. */
+  blobFaults: string[];
+}
+
+/** Reads and checks a whole release folder: every blob is hashed. Faults are in the result; only a folder that is no release throws. */
+export async function inspectRelease(options: {
+  dir: string;
+  /** Root metadata trusted beforehand (JSON text); without it the folder's own first root is the anchor. */
+  trustedRoot?: string;
+}): Promise<Inspection> {
+  const file = await readManifest(options.dir);
+  const { manifest } = file;
+  return {
+    name: manifest.name,
+    version: manifest.version,
+    ...(manifest.description !== undefined && { description: manifest.description }),
+    manifestSha256: file.sha256,
+    boards: manifest.boards,
+    services: Object.entries(manifest.services).map(inspectService),
+    volumes: manifest.volumes,
+    sizeBytes: sizesOf(manifest),
+    signature: await inspectSignature(options.dir, file, options.trustedRoot),
+    blobFaults: await findBlobFaults(options.dir, manifest),
+  };
+}
+
+function inspectService([name, service]: [string, ManifestService]): InspectedService {
+  const images = Object.entries(service.images).flatMap(([platform, image]) =>
+    image
+      ? [
+          [
+            platform,
+            {
+              manifestDigest: image.manifestDigest,
+              layers: image.layers.length,
+              sizeBytes: image.layers.reduce((total, { size }) => total + size, 0),
+              user: `${image.uid}:${image.gid}`,
+              args: image.args,
+            },
+          ] as const,
+        ]
+      : [],
+  );
+  return {
+    name,
+    images: Object.fromEntries(images),
+    resources: service.resources,
+    loosenings: looseningsOf(service),
+  };
+}
+
+function looseningsOf({ security, network, images }: ManifestService): string[] {
+  return [
+    ...security.capabilities,
+    ...(network === 'host' ? ['host network'] : []),
+    ...(security.readOnlyRoot ? [] : ['writable root']),
+    ...(Object.values(images).some((image) => image?.uid === 0) ? ['root user'] : []),
+  ];
+}
+
+function sizesOf(manifest: Manifest): Partial<Record<Platform, number>> {
+  const sizes: Partial<Record<Platform, number>> = {};
+  for (const platform of ['linux/amd64', 'linux/arm64'] as const) {
+    const images = Object.values(manifest.services).flatMap((service) => service.images[platform] ?? []);
+    if (images.length === 0) continue;
+    const layers = new Map(
+      images.flatMap((image) => image.layers.map(({ verity, size }) => [verity, size] as const)),
+    );
+    sizes[platform] = [...layers.values()].reduce((total, size) => total + size, 0);
+  }
+  return sizes;
+}
+
+async function inspectSignature(
+  dir: string,
+  file: ManifestFile,
+  trustedRoot: string | undefined,
+): Promise<SignatureReport> {
+  const texts = await readMetadata(dir);
+  if (texts.targets === undefined) return { state: 'unsigned', signedBy: [] };
+  try {
+    const root = walkRoots(texts.roots, trustedRoot);
+    const targets = parseRole('targets', texts.targets);
+    const report = {
+      rootVersion: root.signed.version,
+      targetsVersion: targets.signed.version,
+      expires: targets.signed.expires,
+      signedBy: signersOf(root, 'targets', targets),
+    };
+    verifyRole(root, 'targets', targets);
+    const fault = targetFault(targets, file);
+    return fault ? { state: 'bad', fault, ...report } : { state: 'good', ...report };
+  } catch (error) {
+    return { state: 'bad', fault: messageOf(error), signedBy: [] };
+  }
+}
+
+/** TUF 1.0.34 §5.3: each root is signed by the keys of the one before and by its own, versions rise by one. */
+function walkRoots(texts: string[], trustedRoot: string | undefined): SignedRole<'root'> {
+  const roots = texts.map((text) => parseRole('root', text));
+  const first = trustedRoot === undefined ? roots[0] : parseRole('root', trustedRoot);
+  if (!first) throw new Error('there is no root metadata');
+  verifyRole(first, 'root', first);
+  let root = first;
+  for (const next of roots) {
+    if (next.signed.version <= root.signed.version) continue;
+    if (next.signed.version !== root.signed.version + 1)
+      throw new Error(`root version ${root.signed.version + 1} is missing`);
+    verifyRole(root, 'root', next);
+    verifyRole(next, 'root', next);
+    root = next;
+  }
+  return root;
+}
+
+function targetFault(
+  targets: SignedRole<'targets'>,
+  { manifest, bytes, sha256 }: ManifestFile,
+): string | undefined {
+  const path = targetPath(manifest.name, manifest.version);
+  const target = targets.signed.targets[path];
+  if (!target) return `targets.json does not name ${path}`;
+  if (target.length !== bytes.length || target.hashes['sha256'] !== sha256)
+    return 'manifest.json is not the one that was signed';
+  if (targets.signed.isExpired(new Date())) return `targets.json expired on ${targets.signed.expires}`;
+  return undefined;
+}
+
+async function findBlobFaults(dir: string, manifest: Manifest): Promise<string[]> {
+  const faults: string[] = [];
+  for (const { verity, sizeBytes } of blobsOf(manifest)) {
+    const path = blobPath(dir, verity);
+    const name = `blob ${verity.slice(0, 12)}`;
+    const stats = await stat(path).catch(() => undefined);
+    if (!stats) faults.push(`${name} is missing`);
+    else if (stats.size !== sizeBytes) faults.push(`${name} has ${stats.size} bytes; wanted ${sizeBytes}`);
+    else if ((await verityOf(createReadStream(path, { highWaterMark: 1024 * 1024 }))).digest !== verity)
+      faults.push(`${name} does not hold what its digest says`);
+  }
+  return faults;
+}

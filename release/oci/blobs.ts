@@ -1,0 +1,120 @@
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable, Transform } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import type { Compression } from '../core/media-types.ts';
+import { messageOf, ReleaseError } from '../errors.ts';
+import { digesting } from '../files.ts';
+import type { Descriptor } from './documents.ts';
+
+/** Larger documents are no documents: bounded before they are read. */
+const DOCUMENT_BYTES = 8 * 1024 * 1024;
+
+/** Content-addressed blobs of an OCI image layout (image-layout.md): `blobs/sha256/<hex>`, checked as they are read. */
+export class LayoutBlobs {
+  readonly #dir: string;
+  readonly #name: string;
+  constructor(dir: string, name: string) {
+    this.#dir = dir;
+    this.#name = name;
+  }
+
+  #path(digest: string): string {
+    return join(this.#dir, 'blobs', 'sha256', hexOf(digest));
+  }
+
+  /** A small JSON document. */
+  async document(descriptor: Descriptor): Promise<unknown> {
+    if (descriptor.size > DOCUMENT_BYTES)
+      throw new ReleaseError(
+        'image-refused',
+        `Cannot take image ${this.#name}: document ${short(descriptor.digest)} has ${descriptor.size} bytes; wanted at most ${DOCUMENT_BYTES}`,
+      );
+    const data = await readFile(this.#path(descriptor.digest)).catch((error: unknown) => {
+      throw missing(this.#name, descriptor, error);
+    });
+    this.#check(descriptor, sha256Hex(data), data.length);
+    try {
+      return JSON.parse(data.toString('utf8'));
+    } catch (cause) {
+      throw new ReleaseError(
+        'image-refused',
+        `Cannot read image ${this.#name}: ${short(descriptor.digest)} is not JSON: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  /** A layer's uncompressed tar; its stored bytes are checked against the descriptor when they end. */
+  async *layer(descriptor: Descriptor, compression: Compression): AsyncGenerator<Uint8Array> {
+    const stored = digesting(createReadStream(this.#path(descriptor.digest)), (sha256, bytes) =>
+      this.#check(descriptor, sha256, bytes),
+    );
+    try {
+      yield* decompressed(stored, compression);
+    } catch (error) {
+      if (error instanceof ReleaseError) throw error;
+      throw missing(this.#name, descriptor, error);
+    }
+  }
+
+  #check(descriptor: Descriptor, sha256: string, bytes: number): void {
+    if (bytes !== descriptor.size || sha256 !== hexOf(descriptor.digest))
+      throw new ReleaseError(
+        'image-digest',
+        `Cannot trust image ${this.#name}: blob ${short(descriptor.digest)} holds ${bytes} bytes with sha256 ${sha256.slice(0, 12)}; wanted ${descriptor.size} bytes`,
+      );
+  }
+}
+
+/** Passes stored bytes through a decompressor. An error of either side ends both. */
+export async function* decompressed(
+  stored: AsyncIterable<Uint8Array>,
+  compression: Compression,
+): AsyncGenerator<Uint8Array> {
+  if (compression === 'none') {
+    yield* stored;
+    return;
+  }
+  const inflate: Transform = compression === 'gzip' ? createGunzip() : createZstdDecompress();
+  const feeding = feed(stored, inflate);
+  yield* inflate as Readable as AsyncIterable<Uint8Array>;
+  const failure = await feeding;
+  if (failure) throw failure;
+}
+
+/** Reads the stored bytes to their end, also past the compressed stream's, so that their digest is always checked. */
+async function feed(stored: AsyncIterable<Uint8Array>, inflate: Transform): Promise<Error | undefined> {
+  try {
+    for await (const data of stored) {
+      if (!inflate.destroyed && !inflate.write(data)) await drained(inflate);
+    }
+    inflate.end();
+    return undefined;
+  } catch (error) {
+    inflate.destroy(error as Error);
+    return error as Error;
+  }
+}
+
+const drained = (stream: Transform): Promise<void> =>
+  new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done);
+  });
+
+export const hexOf = (digest: string): string => digest.slice('sha256:'.length);
+const short = (digest: string): string => digest.slice(0, 'sha256:'.length + 12);
+const missing = (name: string, descriptor: Descriptor, cause: unknown): ReleaseError =>
+  new ReleaseError(
+    'image',
+    `Cannot read image ${name}: blob ${short(descriptor.digest)}: ${messageOf(cause)}`,
+    {
+      cause,
+    },
+  );

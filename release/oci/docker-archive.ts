@@ -1,0 +1,123 @@
+import { createReadStream } from 'node:fs';
+import { access, mkdtemp, open, readFile, realpath, rm } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import type { Platform } from '../../protocol/manifest.ts';
+import type { Compression } from '../core/media-types.ts';
+import { messageOf, ReleaseError } from '../errors.ts';
+import { runTool } from '../tools.ts';
+import { decompressed, hexOf } from './blobs.ts';
+import { checkDockerArchive, checkImageConfig } from './documents.ts';
+import type { Image, ImageArchive } from './image.ts';
+import { OciLayout, parseJson, platformOf } from './layout.ts';
+
+/**
+ * What `docker save` writes. Since Docker 25 the tar is an OCI image layout too, and is read as one; older ones
+ * have only manifest.json and the layers' tars, whose diffIDs are all there is to check them by.
+ */
+export async function openDockerArchive(
+  file: string,
+  tag: string | undefined,
+  name: string,
+  tempDir: string,
+): Promise<ImageArchive> {
+  const dir = await mkdtemp(join(tempDir, 'docker-archive-'));
+  const close = () => rm(dir, { recursive: true, force: true });
+  try {
+    const result = await runTool('tar', ['-x', '--no-same-owner', '-f', file, '-C', dir]);
+    if (result.code !== 0)
+      throw new ReleaseError('image', `Cannot read image ${name}: ${result.stderr.trim().split('\n')[0]}`);
+    const isLayout = await access(join(dir, 'index.json')).then(
+      () => true,
+      () => false,
+    );
+    if (!isLayout) return new LegacyArchive(dir, tag, name, close);
+    const layout = new OciLayout(dir, tag, name);
+    return { image: (platform) => layout.image(platform), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+class LegacyArchive implements ImageArchive {
+  readonly #dir: string;
+  readonly #tag: string | undefined;
+  readonly #name: string;
+  readonly close: () => Promise<void>;
+  constructor(dir: string, tag: string | undefined, name: string, close: () => Promise<void>) {
+    this.#dir = dir;
+    this.#tag = tag;
+    this.#name = name;
+    this.close = close;
+  }
+
+  async image(platform: Platform): Promise<Image> {
+    const entry = await this.#entry();
+    const data = await readFile(await this.#inside(entry.Config));
+    const config = checkImageConfig(parseJson(data.toString('utf8')));
+    if (!config.ok) return this.#refuse(`${entry.Config}: ${config.faults.join('; ')}`);
+    if (platformOf(config.value) !== platform)
+      return this.#refuse(`it has no ${platform}; it has ${platformOf(config.value)}`);
+    const diffIds = config.value.rootfs.diff_ids;
+    if (entry.Layers.length === 0 || diffIds.length !== entry.Layers.length)
+      return this.#refuse(`it has ${entry.Layers.length} layers and ${diffIds.length} diffIDs`);
+    const files = await Promise.all(entry.Layers.map((layer) => this.#inside(layer)));
+    const layers = files.map((file, index) => ({
+      diffId: hexOf(diffIds[index] ?? ''),
+      open: () => openLayer(file),
+    }));
+    return { digest: sha256Hex(data), config: config.value, layers };
+  }
+
+  async #entry() {
+    const text = await readFile(join(this.#dir, 'manifest.json'), 'utf8').catch((cause: unknown) =>
+      this.#refuse('it holds neither index.json nor manifest.json; wanted what `docker save` writes', cause),
+    );
+    const checked = checkDockerArchive(parseJson(text));
+    if (!checked.ok) return this.#refuse(`manifest.json: ${checked.faults.join('; ')}`);
+    const entries = checked.value.filter(
+      ({ RepoTags }) =>
+        this.#tag === undefined || (RepoTags ?? []).some((full) => isTag(full, this.#tag ?? '')),
+    );
+    const [only] = entries;
+    if (only && entries.length === 1) return only;
+    const tags = checked.value.flatMap(({ RepoTags }) => RepoTags ?? []).join(', ') || 'none';
+    return this.#refuse(
+      only
+        ? `it holds several images; name one of its tags: ${tags}`
+        : `it has no tag "${this.#tag}"; tags: ${tags}`,
+    );
+  }
+
+  /** A path of the archive, links followed, that must not leave it. */
+  async #inside(path: string): Promise<string> {
+    const root = await realpath(this.#dir);
+    const real = await realpath(join(root, path)).catch((cause: unknown) =>
+      this.#refuse(`${path}: ${messageOf(cause)}`, cause),
+    );
+    return real.startsWith(root + sep) ? real : this.#refuse(`${path} leads out of the archive`);
+  }
+
+  #refuse(what: string, cause?: unknown): never {
+    throw new ReleaseError('image-refused', `Cannot take image ${this.#name}: ${what}`, { cause });
+  }
+}
+
+const isTag = (full: string, tag: string): boolean => full === tag || full.endsWith(`:${tag}`);
+
+async function* openLayer(file: string): AsyncGenerator<Uint8Array> {
+  yield* decompressed(createReadStream(file), await compressionOf(file));
+}
+
+/** Old archives name no media type; the magic number tells. */
+async function compressionOf(file: string): Promise<Compression> {
+  const handle = await open(file);
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    if (buffer.readUInt16BE(0) === 0x1f8b) return 'gzip';
+    return buffer.readUInt32BE(0) === 0x28b52ffd ? 'zstd' : 'none';
+  } finally {
+    await handle.close();
+  }
+}
