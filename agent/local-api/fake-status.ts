@@ -21,7 +21,7 @@ export function fakeService(name: string, change: Partial<ServiceStatus> = {}): 
     oomKills: 0,
     pid: 900,
     budget: { memoryMaxBytes: 32 * MiB, cpuMax: 0.5, pidsMax: 32 },
-    usage: { memoryBytes: 12.4 * MiB, cpu: 0.03, pids: 3, throttledMs: 0 },
+    usage: { memoryBytes: 13_002_342, cpu: 0.03, pids: 3, throttledMs: 0 },
     ...change,
   };
 }
@@ -29,7 +29,7 @@ export function fakeService(name: string, change: Partial<ServiceStatus> = {}): 
 /** A simulated device with a link, a release and two healthy services. */
 export function fakeStatus(change: Partial<AgentStatus> = {}): AgentStatus {
   return {
-    agent: { version: '0.1.0', startedAt: ago(minutes(192)), pid: 812 },
+    agent: { version: '7.8.9', startedAt: ago(minutes(192)), pid: 812 },
     device: {
       id: 'dev-7f3a',
       board: 'raspberrypi4',

@@ -53,7 +53,7 @@ describe('documents', () => {
     expect(await ask('GET', '/v1/version')).toMatchObject({
       status: 200,
       type: 'application/json',
-      body: { version: '0.1.0', api: 'v1', node: process.version },
+      body: { version: '7.8.9', api: 'v1', node: process.version },
     });
     expect((await ask('GET', '/v1/status')).body).toEqual(fakeStatus());
     expect((await ask('GET', '/v1/services')).body).toEqual({ services: fakeStatus().services });

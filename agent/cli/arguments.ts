@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util';
+import type { Command, CommandOption } from './command.ts';
+import { nearest } from './core/nearest.ts';
+import { CliError } from './errors.ts';
+
+export const GLOBAL_OPTIONS: Record<string, CommandOption> = {
+  json: { type: 'boolean', help: 'print the documented JSON instead of text' },
+  socket: { type: 'string', value: 'PATH', help: 'default: $WHERRY_SOCKET or /run/wherry/agent.sock' },
+  help: { type: 'boolean', short: 'h', help: 'print this help' },
+};
+
+export interface Parsed {
+  operands: string[];
+  options: Record<string, string | boolean | undefined>;
+}
+
+/** Index of the command's word in argv: the first that is neither a global option nor the value of one. */
+export function findCommand(argv: string[]): number {
+  let index = 0;
+  while (argv[index]?.startsWith('-')) index += argv[index] === '--socket' ? 2 : 1;
+  return Math.min(index, argv.length);
+}
+
+/** Reads the arguments of a command, or of none. Throws CliError "usage" with what was probably meant. */
+export function parseArguments(argv: string[], command: Command | undefined): Parsed {
+  const known = { ...command?.options, ...GLOBAL_OPTIONS };
+  const options = Object.fromEntries(
+    Object.entries(known).map(([name, { type, short }]) => [name, { type, ...(short && { short }) }]),
+  );
+  const { tokens, values, positionals } = parseArgs({
+    args: argv,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    const option = known[token.name];
+    if (!option) throw unknownOption(token.rawName, Object.keys(known), command);
+    if (option.type === 'string' && !token.value) {
+      throw usage(
+        `Cannot read ${token.rawName}: it has no value; wanted ${token.rawName} ${option.value}`,
+        command,
+      );
+    }
+    if (option.type === 'boolean' && token.value !== undefined) {
+      throw usage(`Cannot read ${token.rawName}=${token.value}: ${token.rawName} takes no value`, command);
+    }
+  }
+  return { operands: positionals, options: values as Parsed['options'] };
+}
+
+/** Throws CliError "usage" unless the operands are as many as the command takes. */
+export function checkOperands(command: Command, operands: string[]): void {
+  const missing = command.operands.slice(operands.length);
+  if (missing.length) {
+    throw usage(
+      `Cannot run "${command.name}": ${missing.map((name) => `<${name}>`).join(' ')} is missing`,
+      command,
+    );
+  }
+  const extra = operands.slice(command.operands.length);
+  if (extra.length) {
+    throw usage(`Cannot run "${command.name}": "${extra.join(' ')}" is one argument too many`, command);
+  }
+}
+
+export function unknownCommand(word: string, names: string[]): CliError {
+  const near = nearest(word, names);
+  const fault = `Cannot run "${word}": there is no such command`;
+  return usage(near ? `${fault}; did you mean "${near}"?` : fault, undefined);
+}
+
+function unknownOption(rawName: string, names: string[], command: Command | undefined): CliError {
+  const near = nearest(rawName.replace(/^-+/, ''), names);
+  const fault = `Cannot read ${rawName}: there is no such option`;
+  return usage(near ? `${fault}; did you mean --${near}?` : fault, command);
+}
+
+export function usage(message: string, command: Pick<Command, 'name'> | undefined): CliError {
+  return new CliError('usage', message, [`Try: wherry ${command ? `${command.name} ` : ''}--help`]);
+}

@@ -1,0 +1,101 @@
+import { lstatSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import type { RestartAnswer, ServicesAnswer, VersionAnswer, WhyAnswer } from '../local-api/answers.ts';
+import type { AgentStatus, LogLine } from '../local-api/ports.ts';
+import type { Problem } from '../local-api/problems.ts';
+import { CliError } from './errors.ts';
+import { ndjsonLines } from './ndjson.ts';
+import { agentIsLost, answerIsForeign, connectionError, problemError } from './refusals.ts';
+
+/** An agent that lives answers from memory: longer than this and it hangs. Milliseconds. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** The agent behind its unix socket. Every method throws CliError, or AbortError once the signal is aborted. */
+export interface AgentClient {
+  version(): Promise<VersionAnswer>;
+  status(): Promise<AgentStatus>;
+  services(): Promise<ServicesAnswer>;
+  why(service: string): Promise<WhyAnswer>;
+  restart(service: string, by: string): Promise<RestartAnswer>;
+  /** Oldest first. Ends quietly when the signal is aborted. */
+  logs(service: string, query: { tail: number; follow: boolean }): AsyncGenerator<LogLine>;
+}
+
+export function agentClient(socketPath: string, signal: AbortSignal): AgentClient {
+  const json = <T>(method: string, path: string, body?: unknown) =>
+    call(socketPath, signal, method, path, body).then((response) => document<T>(response, socketPath));
+  return {
+    version: () => json('GET', '/v1/version'),
+    status: () => json('GET', '/v1/status'),
+    services: () => json('GET', '/v1/services'),
+    why: (service) => json('GET', at(service, 'why')),
+    restart: (service, by) => json('POST', at(service, 'restart'), { by }),
+    async *logs(service, { tail, follow }) {
+      const path = `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`;
+      try {
+        const response = await call(socketPath, signal, 'GET', path);
+        if (response.statusCode !== 200) throw await refusal(response, socketPath);
+        yield* ndjsonLines<LogLine>(response);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error instanceof CliError ? error : agentIsLost(error);
+      }
+    },
+  };
+}
+
+const at = (service: string, verb: string): string => `/v1/services/${encodeURIComponent(service)}/${verb}`;
+
+/** Resolves with the head of the answer; its body is still to be read. */
+function call(
+  socketPath: string,
+  signal: AbortSignal,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, method, path, signal, agent: false, timeout: ANSWER_TIMEOUT_MS });
+    outgoing.once('response', (response) => {
+      // A followed log may be silent for hours; only the head has to come in time.
+      response.socket.setTimeout(0);
+      resolve(response);
+    });
+    outgoing.once('timeout', () => outgoing.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
+    outgoing.once('error', (error: NodeJS.ErrnoException) => {
+      reject(signal.aborted ? error : connectionError(socketPath, error, isSocket(socketPath)));
+    });
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+async function document<T>(response: IncomingMessage, socketPath: string): Promise<T> {
+  const status = response.statusCode ?? 0;
+  if (status < 200 || status > 299) throw await refusal(response, socketPath);
+  return (await parse(response, socketPath)) as T;
+}
+
+async function refusal(response: IncomingMessage, socketPath: string): Promise<Error> {
+  const isProblem = response.headers['content-type'] === 'application/problem+json';
+  return isProblem
+    ? problemError((await parse(response, socketPath)) as Problem)
+    : answerIsForeign(socketPath, `HTTP ${response.statusCode}`);
+}
+
+async function parse(response: IncomingMessage, socketPath: string): Promise<unknown> {
+  const body = await text(response);
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw answerIsForeign(socketPath, 'an answer that is not JSON');
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return lstatSync(path).isSocket();
+  } catch {
+    return true;
+  }
+}

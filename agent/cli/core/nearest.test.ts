@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { nearest } from './nearest.ts';
+
+test.each([
+  ['stauts', 'status'],
+  ['STATUS', 'status'],
+  ['log', 'logs'],
+  ['sp', 'ps'],
+  ['frobnicate', undefined],
+  ['', undefined],
+])('"%s" was meant to be %s', (word, meant) => {
+  expect(nearest(word, ['status', 'ps', 'logs', 'version'])).toBe(meant);
+});
+
+test('there is nothing near where there is nothing', () => {
+  expect(nearest('ps', [])).toBeUndefined();
+});

@@ -1,0 +1,26 @@
+import type { ProblemCode } from '../local-api/problems.ts';
+import { EXIT } from './exit-codes.ts';
+
+/** Failures of the CLI itself with the exit code of each; the agent's own problems come under their own codes. */
+export const CLI_ERRORS = {
+  usage: EXIT.usage,
+  'agent-unreachable': EXIT.unreachable,
+  'agent-lost': EXIT.unreachable,
+  'agent-busy': EXIT.tryAgain,
+  'not-an-agent': EXIT.failed,
+} as const;
+
+export class CliError extends Error {
+  readonly code: keyof typeof CLI_ERRORS | ProblemCode;
+  readonly exit: number;
+  /** What to do about it, a line each. */
+  readonly hints: string[];
+
+  constructor(code: CliError['code'], message: string, hints: string[] = [], cause?: unknown) {
+    super(message, { cause });
+    this.name = 'CliError';
+    this.code = code;
+    this.exit = code in CLI_ERRORS ? CLI_ERRORS[code as keyof typeof CLI_ERRORS] : EXIT.failed;
+    this.hints = hints;
+  }
+}

@@ -1,0 +1,41 @@
+import { Writable } from 'node:stream';
+import { NOW } from '../local-api/fake-status.ts';
+import type { Io } from './io.ts';
+import { runCli } from './run.ts';
+
+/** Records what a person would see, in order; what went to stderr is marked "2> ". */
+export class FakeTerminal {
+  readonly stop = new AbortController();
+  stdout = '';
+  stderr = '';
+  seen = '';
+  readonly #io: Io;
+
+  constructor(change: Partial<Io> = {}) {
+    this.#io = {
+      stdout: this.#sink('stdout'),
+      stderr: this.#sink('stderr'),
+      env: { USER: 'ada' },
+      isTTY: false,
+      columns: 80,
+      signal: this.stop.signal,
+      now: () => NOW,
+      ...change,
+    };
+  }
+
+  run(...argv: string[]): Promise<number> {
+    return runCli(argv, this.#io);
+  }
+
+  #sink(name: 'stdout' | 'stderr'): Writable {
+    return new Writable({
+      decodeStrings: false,
+      write: (text: string, _encoding, done) => {
+        this[name] += text;
+        this.seen += name === 'stdout' ? text : text.replaceAll(/^(?=.)/gm, '2> ');
+        done();
+      },
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import type { Writable } from 'node:stream';
+
+/** The terminal as the CLI sees it; main.ts hands in the process's own. stdout is for data, stderr for words. */
+export interface Io {
+  stdout: Writable;
+  stderr: Writable;
+  env: Record<string, string | undefined>;
+  /** stdout is a terminal: colours, and lines that fit its width. */
+  isTTY: boolean;
+  /** Width of the terminal in characters. */
+  columns: number;
+  /** Aborted by SIGINT and SIGTERM. */
+  signal: AbortSignal;
+  /** Unix time in milliseconds. */
+  now: () => number;
+}
+
+/** Resolves when the text is taken; rejects when the reader has gone. */
+export function write(stream: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,0 +1,20 @@
+import { runCli } from './run.ts';
+
+export { runCli };
+
+if (import.meta.main) {
+  const stop = new AbortController();
+  // A second Ctrl-C ends the process the system's way, whatever hangs.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort());
+  // A reader that goes away is reported by the write that failed; unheard, the event would end the process.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  process.exitCode = await runCli(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    isTTY: process.stdout.isTTY,
+    columns: process.stdout.columns || 80,
+    signal: stop.signal,
+    now: Date.now,
+  });
+}

@@ -1,0 +1,28 @@
+import type { ServiceState } from '../../protocol/messages.ts';
+import type { Io } from './io.ts';
+
+export interface Paint {
+  dim: (text: string) => string;
+  bold: (text: string) => string;
+  good: (text: string) => string;
+  warn: (text: string) => string;
+  bad: (text: string) => string;
+}
+
+/** Colours on a terminal that wants them (no-color.org); plain text elsewhere. */
+export function paintFor({ isTTY, env }: Pick<Io, 'isTTY' | 'env'>): Paint {
+  const isPlain = !isTTY || Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb';
+  const sgr = (code: number) => (text: string) => (isPlain ? text : `\u001b[${code}m${text}\u001b[0m`);
+  return { dim: sgr(2), bold: sgr(1), good: sgr(32), warn: sgr(33), bad: sgr(31) };
+}
+
+export const STATE_PAINT: Record<ServiceState, keyof Paint> = {
+  running: 'good',
+  completed: 'good',
+  stopped: 'dim',
+  starting: 'warn',
+  stopping: 'warn',
+  backing_off: 'warn',
+  crash_looping: 'bad',
+  failed: 'bad',
+};

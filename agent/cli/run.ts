@@ -1,0 +1,91 @@
+import { checkOperands, findCommand, parseArguments, unknownCommand } from './arguments.ts';
+import { agentClient } from './client.ts';
+import type { Call } from './command.ts';
+import { COMMANDS } from './commands/index.ts';
+import { CliError } from './errors.ts';
+import { EXIT } from './exit-codes.ts';
+import { commandHelp, generalHelp } from './help.ts';
+import { type Io, write } from './io.ts';
+import { paintFor } from './paint.ts';
+import { RELEASE_NOUNS } from './release-nouns.ts';
+
+const DEFAULT_SOCKET = '/run/wherry/agent.sock';
+
+/** What a caller hands in; without `columns` and `now`: 80 and the machine's clock. */
+export type GivenIo = Omit<Io, 'columns' | 'now'> & Partial<Pick<Io, 'columns' | 'now'>>;
+
+/** Runs one command line (without node and script) and resolves with the exit code. Never throws, never exits. */
+export async function runCli(argv: string[], given: GivenIo): Promise<number> {
+  const io: Io = { ...given, columns: given.columns ?? 80, now: given.now ?? Date.now };
+  try {
+    return await dispatch(argv[0] === '--version' ? ['version', ...argv.slice(1)] : argv, io);
+  } catch (error) {
+    if (isClosedPipe(error)) return EXIT.ok;
+    if (io.signal.aborted) return EXIT.interrupted;
+    await explain(error, argv.includes('--json'), io);
+    return error instanceof CliError ? error.exit : EXIT.failed;
+  }
+}
+
+async function dispatch(argv: string[], io: Io): Promise<number> {
+  const at = findCommand(argv);
+  const word = argv[at];
+  if (word !== undefined && Object.hasOwn(RELEASE_NOUNS, word)) {
+    // Loaded here only: on the device nothing of the release tools takes memory or time.
+    const { runReleaseCommand } = await import('../../release/cli.ts');
+    return runReleaseCommand(argv.slice(at), io);
+  }
+  const command = COMMANDS.find(({ name }) => name === word);
+  if (word !== undefined && !command) {
+    throw unknownCommand(word, [...COMMANDS.map(({ name }) => name), ...Object.keys(RELEASE_NOUNS)]);
+  }
+  const { operands, options } = parseArguments(argv.toSpliced(at, 1), command);
+  if (options['help']) return printHelp(command ? commandHelp(command) : generalHelp(COMMANDS), io);
+  if (!command) {
+    await write(io.stderr, joinLines(generalHelp(COMMANDS)));
+    return EXIT.usage;
+  }
+  checkOperands(command, operands);
+  return command.run(callFor(io, operands, options));
+}
+
+async function printHelp(lines: string[], io: Io): Promise<number> {
+  await write(io.stdout, joinLines(lines));
+  return EXIT.ok;
+}
+
+function callFor(io: Io, operands: string[], options: Call['options']): Call {
+  const isJson = options['json'] === true;
+  const socketPath = options['socket'] || io.env['WHERRY_SOCKET'] || DEFAULT_SOCKET;
+  return {
+    io,
+    operands,
+    options,
+    isJson,
+    paint: paintFor(io),
+    client: agentClient(String(socketPath), io.signal),
+    print: (lines) => write(io.stdout, joinLines(lines)),
+    printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
+    say: async (line) => {
+      if (!isJson) await write(io.stderr, `${line}\n`);
+    },
+  };
+}
+
+/** A failure as words, or as one line of JSON for a script; always on stderr, so stdout stays data. */
+async function explain(failure: unknown, isJson: boolean, io: Io): Promise<void> {
+  const isKnown = failure instanceof CliError;
+  const message = failure instanceof Error ? failure.message : String(failure);
+  const hints = isKnown ? failure.hints : [];
+  const lines = isJson
+    ? [JSON.stringify({ error: { code: isKnown ? failure.code : 'internal', message, hints } })]
+    : [`wherry: ${message}`, ...hints.map((hint) => `  ${hint}`)];
+  // With stderr gone too, the exit code is all that is left to tell.
+  await write(io.stderr, joinLines(lines)).catch(() => {});
+}
+
+const joinLines = (lines: string[]): string => lines.map((line) => `${line}\n`).join('');
+
+/** `wherry logs … | head`: the reader had enough, which is no failure. */
+const isClosedPipe = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE';

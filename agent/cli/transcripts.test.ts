@@ -1,0 +1,271 @@
+/**
+ * Golden transcripts: the CLI against a real local API on a real unix socket, with a simulated device behind it and
+ * its clock standing at 10:00:00Z. Whole outputs are compared; after a wanted change `vitest -u` writes them anew.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import { fakeService, fakeStatus, NOW } from '../local-api/fake-status.ts';
+import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
+import { clientVersion } from './client-version.ts';
+import { FakeTerminal } from './fake-terminal.ts';
+import type { Io } from './io.ts';
+
+const MiB = 1024 ** 2;
+const demo2 = { name: 'demo', version: '2.0.0', manifest: 'b'.repeat(64), generation: 5 };
+
+let folder: string;
+let socket: string;
+let view: FakeAgentView;
+let api: LocalApi | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wherry-cli-'));
+  socket = join(folder, 'agent.sock');
+  view = new FakeAgentView(fakeStatus());
+  api = await serveLocalApi({ view, socketPath: socket, onError: () => {} });
+});
+
+afterEach(async () => {
+  await api?.close();
+  await rm(folder, { recursive: true });
+});
+
+async function transcript(commands: string[][], change: Partial<Io> = {}): Promise<string> {
+  const parts: string[] = [];
+  for (const argv of commands) {
+    const terminal = new FakeTerminal({
+      ...change,
+      env: { USER: 'ada', WHERRY_SOCKET: socket, ...change.env },
+    });
+    const code = await terminal.run(...argv);
+    const line = ['$ wherry', ...argv].join(' ').replaceAll(folder, '$DIR');
+    parts.push(`${line}\n${terminal.seen}[exit ${code}]\n`);
+  }
+  return parts
+    .join('\n')
+    .replaceAll(folder, '$DIR')
+    .replaceAll(process.version, '$NODE')
+    .replaceAll(clientVersion().version, '$CLIENT')
+    .replaceAll('\u001b', '␛');
+}
+
+const golden = (name: string) => `transcripts/${name}.txt`;
+const terminal80 = { isTTY: true, columns: 80 };
+const plain80 = { ...terminal80, env: { NO_COLOR: '1' } };
+
+function makeTrouble(): void {
+  const failed = 'It exited with code 1 for the third time in a row; next start in 8 s';
+  view.agentStatus = fakeStatus({
+    link: {
+      state: 'offline',
+      since: NOW - 95_000,
+      detail: 'fleet.example:8883 refused the connection; next try in 12 s',
+    },
+    update: {
+      phase: 'fetching',
+      since: NOW - 41_000,
+      release: demo2,
+      progress: { doneBytes: 3 * MiB, totalBytes: 13_002_342, reusedBytes: 88 * MiB },
+    },
+    services: [
+      fakeService('sensor'),
+      fakeService('analyser', {
+        state: 'crash_looping',
+        since: NOW - 7_000,
+        restarts: 14,
+        oomKills: 1,
+        reason: { code: 'wait.backoff', message: failed, at: NOW - 7_000 },
+        budget: { memoryMaxBytes: 1024 * MiB, cpuMax: 1, pidsMax: 64 },
+        pid: undefined,
+        usage: undefined,
+      }),
+      fakeService('web', { usage: { memoryBytes: 812 * 1024, cpu: 0, pids: 2, throttledMs: 0 } }),
+    ],
+  });
+  view.reasons = {
+    analyser: [
+      { code: 'wait.backoff', message: failed, at: NOW - 7_000 },
+      {
+        code: 'exit.oom',
+        message: 'The kernel killed a process in it: memory reached 1 GiB',
+        at: NOW - 7_200,
+      },
+      { code: 'start.retry', message: 'Start 14 after a wait of 4 s', at: NOW - 25 * 3_600_000 },
+    ],
+    camera: [
+      { code: 'stop.not-desired', message: 'Release demo 1.0.0 no longer holds it', at: NOW - 60_000 },
+    ],
+  };
+}
+
+const line = (at: number, text: string, stream: 'stdout' | 'stderr' = 'stdout') => ({
+  at: NOW + at,
+  stream,
+  text,
+});
+
+test('status of a healthy device', async () => {
+  await expect(await transcript([['status'], ['status', '--json']])).toMatchFileSnapshot(golden('status'));
+});
+
+test('status of a device before enrolment', async () => {
+  view.agentStatus = {
+    ...fakeStatus({ services: [], link: { state: 'not-enrolled', since: NOW } }),
+    device: { board: 'generic', platform: 'linux/amd64' },
+    current: undefined,
+    health: { ...fakeStatus().health, temperatureCelsius: undefined },
+  };
+  await expect(await transcript([['status'], ['ps']])).toMatchFileSnapshot(golden('fresh-device'));
+});
+
+test('a device in trouble', async () => {
+  makeTrouble();
+  const text = await transcript([['status'], ['ps'], ['why', 'analyser'], ['why', 'camera'], ['why', 'web']]);
+  await expect(text).toMatchFileSnapshot(golden('trouble'));
+});
+
+test('a device in trouble, on a terminal of 80 columns', async () => {
+  makeTrouble();
+  const text = await transcript([['status'], ['ps'], ['why', 'analyser']], plain80);
+  expect(text.split('\n').filter((line) => [...line].length > 80)).toEqual([]);
+  await expect(text).toMatchFileSnapshot(golden('trouble-80-columns'));
+});
+
+test('names too long for the table stand above their row', async () => {
+  makeTrouble();
+  for (const service of view.agentStatus.services) service.name += '-of-the-second-camera';
+  const text = await transcript([['ps']], plain80);
+  expect(text.split('\n').filter((line) => [...line].length > 80)).toEqual([]);
+  await expect(text).toMatchFileSnapshot(golden('long-names-80-columns'));
+});
+
+test('colours on a terminal', async () => {
+  makeTrouble();
+  view.write('web', line(1, 'listening'), line(2, 'cannot bind', 'stderr'));
+  const text = await transcript([['status'], ['ps'], ['why', 'analyser'], ['logs', 'web']], terminal80);
+  await expect(text).toMatchFileSnapshot(golden('colours'));
+});
+
+test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('no colours with %o', async (env) => {
+  expect(await transcript([['status'], ['ps']], { ...terminal80, env })).not.toContain('␛');
+});
+
+test('ps', async () => {
+  await expect(await transcript([['ps'], ['ps', '--json']])).toMatchFileSnapshot(golden('ps'));
+});
+
+test('why as JSON', async () => {
+  makeTrouble();
+  await expect(await transcript([['why', 'analyser', '--json']])).toMatchFileSnapshot(golden('why-json'));
+});
+
+test('logs', async () => {
+  view.write('web', line(1, 'one'), line(20, 'two', 'stderr'), line(1300, '\u001b[31mthree\u001b[0m'));
+  const commands = [
+    ['logs', 'web'],
+    ['logs', '-n', '1', 'web'],
+    ['logs', 'web', '--lines=0'],
+    ['logs', 'web', '--json'],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('logs'));
+});
+
+test('what a service writes cannot drive the terminal', async () => {
+  view.write('web', line(1, 'a\u001b[2Jb\u0007c\u202ed\te'));
+  expect(await transcript([['logs', 'web']], plain80)).toContain('Z abcd e\n');
+});
+
+test('restart', async () => {
+  const commands = [
+    ['restart', 'web'],
+    ['restart', 'web', '--json'],
+    ['--json', 'restart', 'web'],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('restart'));
+  await transcript([['restart', 'web']], { env: { SUDO_USER: 'grace' } });
+  expect(view.restarts.map(({ who }) => who)).toEqual(['ada', 'ada', 'ada', 'grace']);
+});
+
+test('version', async () => {
+  const text = await transcript([['version'], ['version', '--json'], ['--version']]);
+  view.agentStatus.agent.version = clientVersion().version;
+  const same = await transcript([['version']]);
+  await expect(`${text}\n${same}`).toMatchFileSnapshot(golden('version'));
+});
+
+test('unknown services', async () => {
+  const commands = [
+    ['why', 'snesor'],
+    ['logs', 'sensr', '-f'],
+    ['restart', 'camera'],
+    ['why', 'webb', '--json'],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('unknown-service'));
+});
+
+test('bad usage', async () => {
+  const commands = [
+    ['stauts'],
+    ['frobnicate', '--json'],
+    ['ps', '--jsn'],
+    ['-x', 'ps'],
+    ['why'],
+    ['why', 'web', 'sensor'],
+    ['logs', 'web', '-n'],
+    ['logs', 'web', '-n', 'many'],
+    ['logs', 'web', '-n', '-5'],
+    ['ps', '--json=yes'],
+    ['ps', '--socket'],
+    [],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('usage'));
+});
+
+test('help', async () => {
+  const nouns = ['status', 'ps', 'logs', 'why', 'restart', 'version'];
+  const text = await transcript([['--help'], ...nouns.map((noun) => [noun, '--help'])]);
+  expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  await expect(text).toMatchFileSnapshot(golden('help'));
+});
+
+test('the agent is down', async () => {
+  await api?.close();
+  await writeFile(join(folder, 'file'), '');
+  const commands = [
+    ['status'],
+    ['ps', '--json'],
+    ['logs', 'web', '-f'],
+    ['restart', 'web'],
+    ['version'],
+    ['version', '--json'],
+    ['ps', '--socket', join(folder, 'file')],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('agent-down'));
+});
+
+test('something else answers at the socket', async () => {
+  const path = join(folder, 'other.sock');
+  const other = createServer((connection) => connection.end('220 mail ready\r\n')).listen(path);
+  const text = await transcript([['status', '--socket', path]]);
+  other.close();
+  await expect(text).toMatchFileSnapshot(golden('not-an-agent'));
+});
+
+test('the agent cuts the call off', async () => {
+  const path = join(folder, 'busy.sock');
+  const busy = createServer((connection) => connection.destroy()).listen(path);
+  const text = await transcript([['status', '--socket', path]]);
+  busy.close();
+  await expect(text).toMatchFileSnapshot(golden('agent-busy'));
+});
+
+test('the agent fails inside', async () => {
+  view.status = () => {
+    throw new Error('broken invariant');
+  };
+  await expect(await transcript([['status']])).toMatchFileSnapshot(golden('agent-fails'));
+});
