@@ -1,0 +1,20 @@
+import type { Database } from 'better-sqlite3';
+
+/** Forward only, and additive: an older agent after a rollback still reads what a newer one left. */
+const MIGRATIONS = [
+  `CREATE TABLE update_record (id INTEGER PRIMARY KEY CHECK (id = 1), record TEXT NOT NULL) STRICT;
+   CREATE TABLE outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL) STRICT;
+   CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+   CREATE TABLE service_memory (service TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
+];
+
+export function migrate(database: Database): void {
+  const version = Number(database.pragma('user_version', { simple: true }));
+  for (const [index, sql] of MIGRATIONS.entries()) {
+    if (index < version) continue;
+    database.transaction(() => {
+      database.exec(sql);
+      database.pragma(`user_version = ${index + 1}`);
+    })();
+  }
+}

@@ -1,0 +1,61 @@
+import type { Database } from 'better-sqlite3';
+import type { ServiceMemory } from '../supervisor/ports.ts';
+import { EMPTY_RECORD, type UpdateRecord } from '../update/core/record.ts';
+import type { UpdateLedger } from '../update/ports.ts';
+import { SqliteOutbox } from './sqlite-outbox.ts';
+
+/** The device's durable state in one SQLite file. */
+export class SqliteLedger implements UpdateLedger {
+  readonly outbox: SqliteOutbox;
+  readonly services: ServiceMemory;
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.outbox = new SqliteOutbox(database);
+    this.services = serviceMemory(database);
+  }
+
+  load(): UpdateRecord {
+    const row = this.#database.prepare('SELECT record FROM update_record WHERE id = 1').get() as
+      | { record: string }
+      | undefined;
+    return row ? { ...EMPTY_RECORD, ...(JSON.parse(row.record) as UpdateRecord) } : EMPTY_RECORD;
+  }
+
+  record(next: UpdateRecord, events: Parameters<UpdateLedger['record']>[1]): void {
+    this.#database.transaction(() => {
+      this.#database
+        .prepare('INSERT OR REPLACE INTO update_record (id, record) VALUES (1, ?)')
+        .run(JSON.stringify(next));
+      for (const event of events) this.outbox.insert(event);
+    })();
+    if (events.length > 0) this.outbox.announce();
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+function serviceMemory(database: Database): ServiceMemory {
+  return {
+    load: () =>
+      Object.fromEntries(
+        (
+          database.prepare('SELECT service, record FROM service_memory').all() as {
+            service: string;
+            record: string;
+          }[]
+        ).map((row) => [row.service, row.record]),
+      ),
+    save: (service, record) => {
+      database
+        .prepare('INSERT OR REPLACE INTO service_memory (service, record) VALUES (?, ?)')
+        .run(service, record);
+    },
+    forget: (service) => {
+      database.prepare('DELETE FROM service_memory WHERE service = ?').run(service);
+    },
+  };
+}
