@@ -1,0 +1,101 @@
+import { bulkClientId, downTopic, upTopic } from '../../protocol/topics.ts';
+import type { Clock } from '../supervisor/ports.ts';
+import type { BulkChannel, BulkLease, BulkListener } from '../update/sources/bulk-channel.ts';
+import { aborted, SourceError } from '../update/sources/source-error.ts';
+import type { Dial } from './dial.ts';
+import { MqttConnection } from './mqtt-connection.ts';
+
+export interface BulkSessionOptions {
+  identity: { tenant: string; device: string };
+  dial: Dial;
+  clock: Clock;
+  /** How long an unused session stays connected. */
+  idleMs?: number;
+}
+
+interface Session {
+  connection: MqttConnection;
+  opened: Promise<void>;
+}
+
+/** The second MQTT session, for data alone: control is never stuck behind it. Connected only while it is used. */
+export class BulkSession implements BulkChannel {
+  readonly #options: BulkSessionOptions;
+  readonly #listeners = new Set<BulkListener>();
+  #session: Session | undefined;
+  #cancelIdle: (() => void) | undefined;
+
+  constructor(options: BulkSessionOptions) {
+    this.#options = options;
+  }
+
+  async acquire(listener: BulkListener, signal: AbortSignal): Promise<BulkLease> {
+    this.#cancelIdle?.();
+    this.#listeners.add(listener);
+    try {
+      this.#session ??= this.#connect();
+      const { connection, opened } = this.#session;
+      await unlessAborted(opened, signal);
+      const { tenant, device } = this.#options.identity;
+      const topic = upTopic(tenant, device, 'get');
+      return {
+        send: (get) => connection.publish(topic, JSON.stringify(get), 0),
+        release: () => this.#release(listener),
+      };
+    } catch (error) {
+      this.#release(listener);
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelIdle?.();
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.connection.close();
+  }
+
+  #release(listener: BulkListener): void {
+    this.#listeners.delete(listener);
+    if (this.#listeners.size > 0) return;
+    this.#cancelIdle?.();
+    this.#cancelIdle = this.#options.clock.after(this.#options.idleMs ?? 10_000, () => {
+      if (this.#listeners.size === 0) this.stop().catch(() => {});
+    });
+  }
+
+  #connect(): Session {
+    const { dial, identity } = this.#options;
+    const dataTopic = downTopic(identity.tenant, identity.device, 'data');
+    const faultTopic = downTopic(identity.tenant, identity.device, 'fault');
+    const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
+    // Whoever waits hears of it; nobody may be waiting any more.
+    opened.catch(() => {});
+    const connection = new MqttConnection({
+      dial,
+      clientId: bulkClientId(identity.device),
+      username: identity.device,
+      subscriptions: { [dataTopic]: 0, [faultTopic]: 0 },
+      onOpen: resolve,
+      onMessage: (topic, payload) => {
+        for (const listener of this.#listeners)
+          if (topic === dataTopic) listener.onData(payload);
+          else if (topic === faultTopic) listener.onFault(payload);
+      },
+      onLost: (reason) => {
+        this.#session = undefined;
+        reject(new SourceError('unreachable', `Cannot open the bulk session: ${reason}`));
+        for (const listener of this.#listeners) listener.onLost();
+      },
+    });
+    return { connection, opened };
+  }
+}
+
+async function unlessAborted(opened: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) throw aborted('the bulk session');
+  const { promise: called, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(aborted('the bulk session'));
+  signal.addEventListener('abort', abort);
+  await Promise.race([opened, called]).finally(() => signal.removeEventListener('abort', abort));
+}

@@ -1,0 +1,129 @@
+import { LIMITS } from '../../protocol/limits.ts';
+import { checkAck, type Report } from '../../protocol/messages.ts';
+import { downTopic, type UpChannel, upTopic } from '../../protocol/topics.ts';
+import type { Clock } from '../supervisor/ports.ts';
+import type { Log } from '../update/ports.ts';
+import { backoffMs } from './backoff.ts';
+import type { Dial } from './dial.ts';
+import { EventPump } from './event-pump.ts';
+import { MqttConnection } from './mqtt-connection.ts';
+import type { EventQueue, Link, LinkHandlers } from './ports.ts';
+
+export interface MqttLinkOptions {
+  identity: { tenant: string; device: string };
+  dial: Dial;
+  outbox: EventQueue;
+  handlers: LinkHandlers;
+  clock: Clock;
+  log: Log;
+  reconnect?: { minMs: number; maxMs: number };
+}
+
+/** Events that nobody acknowledged go again after this. */
+const RESEND_MS = 15_000;
+const RECONNECT = { minMs: LIMITS.reconnectMinMs, maxMs: LIMITS.reconnectMaxMs };
+
+/** The control session: hello, reports and events up; assignments and acknowledgements down. */
+export class MqttLink implements Link {
+  readonly #options: MqttLinkOptions;
+  readonly #pump: EventPump;
+  readonly #desiredTopic: string;
+  readonly #ackTopic: string;
+  #connection: MqttConnection | undefined;
+  #attempt = 0;
+  #cancelReconnect: (() => void) | undefined;
+  #cancelResend: (() => void) | undefined;
+  #isStopped = true;
+  /** Messages dropped because they could not be read, since the start. */
+  #unreadable = 0;
+
+  constructor(options: MqttLinkOptions) {
+    this.#options = options;
+    const { tenant, device } = options.identity;
+    this.#desiredTopic = downTopic(tenant, device, 'desired');
+    this.#ackTopic = downTopic(tenant, device, 'ack');
+    this.#pump = new EventPump(options.outbox, (event) => this.#publish('event', event, 1));
+    options.outbox.onAdded(() => {
+      if (this.isConnected()) this.#pump.pump();
+    });
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#connect();
+    this.#resendLater();
+  }
+
+  isConnected(): boolean {
+    return this.#connection?.isOpen === true;
+  }
+
+  report(report: Report): void {
+    this.#publish('report', report, 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelReconnect?.();
+    this.#cancelResend?.();
+    await this.#connection?.close();
+  }
+
+  #connect(): void {
+    const { dial, identity, handlers, log } = this.#options;
+    this.#connection = new MqttConnection({
+      dial,
+      clientId: identity.device,
+      username: identity.device,
+      subscriptions: { [this.#desiredTopic]: 1, [this.#ackTopic]: 1 },
+      onOpen: () => {
+        this.#attempt = 0;
+        log.info({}, 'Connected to the fleet server');
+        this.#publish('hello', { v: 1, ...handlers.hello() }, 1);
+        this.#pump.pumpAgain();
+        handlers.onConnected();
+      },
+      onMessage: (topic, payload) => this.#received(topic, payload),
+      onLost: (reason) => this.#reconnectLater(reason),
+    });
+  }
+
+  #reconnectLater(reason: string): void {
+    if (this.#isStopped) return;
+    const { clock, log, reconnect } = this.#options;
+    const waitMs = backoffMs(++this.#attempt, reconnect ?? RECONNECT, Math.random());
+    log.warn({ waitMs }, `Lost the fleet server: ${reason}; connecting again in ${waitMs} ms`);
+    this.#cancelReconnect = clock.after(waitMs, () => this.#connect());
+  }
+
+  #resendLater(): void {
+    this.#cancelResend = this.#options.clock.after(RESEND_MS, () => {
+      if (this.isConnected()) this.#pump.pumpAgain();
+      this.#resendLater();
+    });
+  }
+
+  #received(topic: string, payload: Buffer): void {
+    const document = parseJson(payload);
+    if (topic === this.#desiredTopic && document !== undefined)
+      return this.#options.handlers.onDesired(document);
+    const ack = checkAck(document);
+    if (topic === this.#ackTopic && ack.ok) return this.#pump.acknowledged(ack.value.ids);
+    this.#unreadable++;
+    const fields = { topic, bytes: payload.length, dropped: this.#unreadable };
+    this.#options.log.warn(fields, 'A message from the server could not be read and was dropped');
+  }
+
+  #publish(channel: UpChannel, body: object, qos: 0 | 1): void {
+    const { tenant, device } = this.#options.identity;
+    this.#connection?.publish(upTopic(tenant, device, channel), JSON.stringify(body), qos);
+  }
+}
+
+function parseJson(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

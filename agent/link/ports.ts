@@ -1,0 +1,30 @@
+import type { DeviceEvent, Hello, Report } from '../../protocol/messages.ts';
+
+/** Where the link meets the rest of the agent. */
+
+/** Events that wait for the server's acknowledgement. */
+export interface EventQueue {
+  /** The oldest events, in order. */
+  pending(limit: number): DeviceEvent[];
+  /** Forgets events that the server has stored; unknown ids are not an error. Durable at return. */
+  acknowledge(ids: readonly string[]): void;
+  /** Calls back after each addition; one listener. */
+  onAdded(run: () => void): void;
+}
+
+/** The session with the fleet server. */
+export interface Link {
+  start(): void;
+  /** Sends when connected; a report that cannot be sent is dropped, the next one heals it. */
+  report(report: Report): void;
+  isConnected(): boolean;
+  stop(): Promise<void>;
+}
+
+export interface LinkHandlers {
+  /** Asked anew on each connect. */
+  hello(): Omit<Hello, 'v'>;
+  /** dn/desired: parsed JSON, not trusted. */
+  onDesired(envelope: unknown): void;
+  onConnected(): void;
+}
