@@ -1,6 +1,8 @@
 /** Where the update engine meets the world. */
 import type { DeviceEvent } from '../../protocol/messages.ts';
+import type { ReasonCode } from '../../protocol/reasons.ts';
 import type { DesiredServices } from '../supervisor/service-spec.ts';
+import type { UpdateRecord } from './core/record.ts';
 
 /** Gives ranges of content-addressed objects (protocol/objects.ts). What it gives is not trusted. */
 export interface ChunkSource {
@@ -24,6 +26,8 @@ export interface BlobStore {
   /** Opens the partial download of a blob; pieces verified and synced in an earlier run are kept. */
   resume(verity: string, size: number, leaves: Buffer): Promise<PartialBlob>;
   pathOf(verity: string): string;
+  /** Verified bytes of a partial download; 0 when there is none. */
+  partialBytes(verity: string, size: number): Promise<number>;
   /** Deletes every blob and partial whose digest is not in `keep`. Resolves with the bytes freed. */
   collect(keep: ReadonlySet<string>): Promise<number>;
   freeBytes(): Promise<number>;
@@ -58,4 +62,30 @@ export interface WorkloadHealth {
 /** Events that must reach the server: kept durably until acknowledged. */
 export interface Outbox {
   add(event: Omit<DeviceEvent, 'v' | 'id'>): void;
+}
+
+/** The update's durable state. */
+export interface UpdateLedger {
+  load(): UpdateRecord;
+  /** Replaces the record and queues the events for the server, in one transaction. Durable at return. */
+  record(next: UpdateRecord, events: Omit<DeviceEvent, 'v' | 'id'>[]): void;
+}
+
+export type TargetVerdict =
+  | { ok: true; sha256: string; length: number }
+  | { ok: false; code: ReasonCode; message: string };
+
+/** What the release keys say. */
+export interface ReleaseTrust {
+  /**
+   * Brings the signed metadata up to date, durably, and looks a target up. `now` is trusted time, Unix milliseconds.
+   * Throws SourceError when the source cannot serve the metadata.
+   */
+  targetOf(path: string, now: number, signal: AbortSignal): Promise<TargetVerdict>;
+}
+
+/** Structured log; pino's shape. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
 }

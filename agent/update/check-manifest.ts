@@ -1,0 +1,54 @@
+import { admissionTable, admit } from '../../protocol/admission.ts';
+import type { Board } from '../../protocol/board.ts';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import { checkManifest, type Manifest, type Platform } from '../../protocol/manifest.ts';
+import type { ReasonCode } from '../../protocol/reasons.ts';
+import { labelOf, type ReleaseRef } from './core/record.ts';
+
+export interface Refusal {
+  ok: false;
+  code: ReasonCode;
+  message: string;
+}
+export type CheckedManifest = { ok: true; manifest: Manifest } | Refusal;
+
+/** Whether this device may and can run what a manifest says. `content` is not trusted. */
+export function judgeManifest(
+  content: Buffer,
+  release: ReleaseRef,
+  board: Board,
+  platform: Platform,
+): CheckedManifest {
+  const refuse = (code: ReasonCode, message: string): Refusal => ({
+    ok: false,
+    code,
+    message: `Cannot install ${labelOf(release)}: ${message}`,
+  });
+  if (sha256Hex(content) !== release.manifest)
+    return refuse('refused.manifest-digest', 'the manifest that came is not the one that was signed');
+  const checked = checkManifest(parseJson(content));
+  if (!checked.ok) return refuse('refused.manifest-malformed', checked.faults.join('; '));
+  const manifest = checked.value;
+  if (manifest.name !== release.name || manifest.version !== release.version)
+    return refuse('refused.manifest-malformed', `its manifest is of ${manifest.name} ${manifest.version}`);
+  if (!manifest.boards.includes(board.name))
+    return refuse('refused.board', `it is for ${manifest.boards.join(', ')}; this is a "${board.name}"`);
+  const without = Object.entries(manifest.services).filter(([, service]) => !service.images[platform]);
+  if (without.length > 0)
+    return refuse(
+      'refused.platform',
+      `${without.map(([name]) => `service "${name}"`).join(', ')} has no image for ${platform}`,
+    );
+  const admission = admit(manifest, board);
+  if (!admission.fits)
+    return refuse('refused.admission', `it does not fit this board\n${admissionTable(admission)}`);
+  return { ok: true, manifest };
+}
+
+function parseJson(content: Buffer): unknown {
+  try {
+    return JSON.parse(content.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

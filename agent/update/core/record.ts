@@ -1,0 +1,78 @@
+import type { UpdatePhase } from '../../../protocol/messages.ts';
+import type { Reason } from '../../../protocol/reasons.ts';
+
+export interface ReleaseRef {
+  name: string;
+  version: string;
+  /** sha256 of the manifest, hex: the release's identity. */
+  manifest: string;
+  generation: number;
+}
+
+/** A release whose manifest and blobs this device has verified. */
+export interface InstalledRelease {
+  release: ReleaseRef;
+  /** The manifest's exact text, so that a rollback needs no network. */
+  manifest: string;
+}
+
+export interface IncomingRelease {
+  release: ReleaseRef;
+  /** Undefined until it has been fetched and checked. */
+  manifest: string | undefined;
+  soakMs: number;
+}
+
+/** All that an update remembers across a crash or a power cut. One ledger row: it changes as a whole or not at all. */
+export interface UpdateRecord {
+  v: 1;
+  phase: UpdatePhase;
+  /** Unix time in milliseconds at which the phase began. */
+  since: number;
+  /** What the phase is about: the release on the way, or the last one decided on. */
+  about: ReleaseRef | undefined;
+  reason: Reason | undefined;
+  /** The newest assignment decided on, whatever became of it. Older generations are refused. */
+  accepted: ReleaseRef | undefined;
+  /** The committed release, and the one before it. */
+  current: InstalledRelease | undefined;
+  previous: InstalledRelease | undefined;
+  incoming: IncomingRelease | undefined;
+  /** Manifests (sha256) that failed here, newest last; forgotten when another release commits. */
+  bad: string[];
+  /** Agent starts since the switch began: a release that takes the agent down with it is rolled back. */
+  resumes: number;
+  /** `issuedAt` of the newest verified assignment: a floor for the clock. Unix time in milliseconds. */
+  trustedTime: number;
+  /** Time in this phase, and time healthy without a break, counted in ticks: a clock that jumps shortens no soak. */
+  phaseMs: number;
+  healthyMs: number;
+}
+
+export const EMPTY_RECORD: UpdateRecord = {
+  v: 1,
+  phase: 'idle',
+  since: 0,
+  about: undefined,
+  reason: undefined,
+  accepted: undefined,
+  current: undefined,
+  previous: undefined,
+  incoming: undefined,
+  bad: [],
+  resumes: 0,
+  trustedTime: 0,
+  phaseMs: 0,
+  healthyMs: 0,
+};
+
+/** The one release whose services run. Undefined: run nothing. */
+export function inForce(record: UpdateRecord): InstalledRelease | undefined {
+  const { phase, incoming, current } = record;
+  if ((phase === 'switching' || phase === 'soaking') && incoming?.manifest !== undefined) {
+    return { release: incoming.release, manifest: incoming.manifest };
+  }
+  return current;
+}
+
+export const labelOf = (release: ReleaseRef): string => `${release.name} ${release.version}`;

@@ -1,0 +1,76 @@
+import { digestOfLeaves, leafCount } from '../../protocol/fsverity.ts';
+import type { ManifestLayer } from '../../protocol/manifest.ts';
+import { blobObject, leavesObject } from '../../protocol/objects.ts';
+import type { Refusal } from './check-manifest.ts';
+import { chunksOf, PieceAssembler } from './piece-assembler.ts';
+import type { BlobStore, ChunkSource, PartialBlob } from './ports.ts';
+import { SourceError } from './sources/source-error.ts';
+
+/** How often the same wrong data is asked for again before the release is refused. */
+export const WRONG_DATA_TRIES = 3;
+
+/**
+ * Brings one layer to disk, whole and verified. `onBytes` hears of each verified piece. Throws SourceError and
+ * BlobCorrupt; whatever was verified by then is kept for the next try.
+ */
+export async function fetchBlob(
+  layer: ManifestLayer,
+  { source, blobs }: { source: ChunkSource; blobs: BlobStore },
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<{ ok: true } | Refusal> {
+  const leaves = await fetchLeaves(layer, source, signal);
+  if (!leaves) return refused(layer, 'its leaf hashes do not give the signed digest');
+  const blob = await blobs.resume(layer.verity, layer.size, leaves);
+  let isOpen = true;
+  try {
+    const piece = await fillBlob(layer, blob, source, onBytes, signal);
+    if (piece !== undefined) return refused(layer, `piece ${piece} came wrong ${WRONG_DATA_TRIES} times`);
+    isOpen = false;
+    await blob.finish();
+    return { ok: true };
+  } finally {
+    if (isOpen) await blob.close();
+  }
+}
+
+/** Undefined when done; else the piece that the source cannot give as it was signed. */
+async function fillBlob(
+  { verity, size }: ManifestLayer,
+  blob: PartialBlob,
+  source: ChunkSource,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const assembler = new PieceAssembler(blob, size, onBytes);
+  for (;;) {
+    const missing = blob.missing();
+    if (missing.length === 0) return undefined;
+    for (const [piece, times] of assembler.spoiled) if (times >= WRONG_DATA_TRIES) return piece;
+    const take = assembler.take.bind(assembler);
+    await source.fetch(blobObject(verity), chunksOf(missing, size), take, signal);
+  }
+}
+
+async function fetchLeaves(
+  { verity, size }: ManifestLayer,
+  source: ChunkSource,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
+  const bytes = leafCount(size) * 32;
+  for (let attempt = 0; attempt < WRONG_DATA_TRIES; attempt++) {
+    try {
+      const leaves = await source.read(leavesObject(verity), bytes, signal);
+      if (leaves.length === bytes && digestOfLeaves(leaves, size) === verity) return leaves;
+    } catch (error) {
+      if (!(error instanceof SourceError) || error.code !== 'too-large') throw error;
+    }
+  }
+  return undefined;
+}
+
+const refused = (layer: ManifestLayer, what: string): Refusal => ({
+  ok: false,
+  code: 'refused.blob-digest',
+  message: `Cannot accept blob ${layer.verity.slice(0, 12)}: ${what}`,
+});

@@ -1,0 +1,115 @@
+import type { Board } from '../../protocol/board.ts';
+import type { Platform } from '../../protocol/manifest.ts';
+import type { Clock } from '../supervisor/ports.ts';
+import type { UpdateInput } from './core/machine.ts';
+import type { ReleaseRef } from './core/record.ts';
+import { type FetchDeps, fetchRelease, type Progress } from './fetch-release.ts';
+import type { BlobStore, ChunkSource, Log, ReleaseTrust } from './ports.ts';
+
+export interface FetchJobOptions {
+  identity: { platform: Platform };
+  board: Board;
+  blobs: BlobStore;
+  source: ChunkSource;
+  trust: ReleaseTrust;
+  clock: Clock;
+  log: Log;
+  times: { retryMinMs: number; retryMaxMs: number };
+  now(): number;
+  step(input: UpdateInput): void;
+  onProgress(manifest: string, progress: Progress): void;
+  collect(): Promise<void>;
+}
+
+/** At most one download at a time: a new one begins when the one before has let go of its files. */
+export class FetchJob {
+  readonly #options: FetchJobOptions;
+  #abort: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: FetchJobOptions) {
+    this.#options = options;
+  }
+
+  begin(release: ReleaseRef): void {
+    this.cancel();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#running = this.#running
+      .then(() => this.#run(release, abort.signal))
+      .catch((error: unknown) =>
+        this.#options.log.warn({ error }, `Cannot go on fetching: ${String(error)}`),
+      );
+  }
+
+  cancel(): void {
+    this.#abort?.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.cancel();
+    await this.#running;
+  }
+
+  /** Tries until it is fetched, refused or called off. */
+  async #run(release: ReleaseRef, signal: AbortSignal): Promise<void> {
+    const { times, log } = this.#options;
+    let failures = 0;
+    const deps = this.#depsFor(release, signal, () => {
+      failures = 0;
+    });
+    while (!signal.aborted) {
+      try {
+        const outcome = await fetchRelease(release, deps, signal);
+        if (signal.aborted) return;
+        const { step } = this.#options;
+        if (outcome.ok) step({ type: 'blobs-verified' });
+        else step({ type: 'incoming-refused', code: outcome.code, message: outcome.message });
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const message = error instanceof Error ? error.message : String(error);
+        log.warn({ error }, message);
+        this.#options.step({ type: 'source-failed', message });
+        const ceilingMs = Math.min(times.retryMaxMs, times.retryMinMs * 2 ** failures++);
+        // Half fixed, half random: many devices that lost one server do not come back at once.
+        await this.#wait(ceilingMs / 2 + (Math.random() * ceilingMs) / 2, signal);
+      }
+    }
+  }
+
+  #depsFor(release: ReleaseRef, signal: AbortSignal, onProgress: () => void): FetchDeps {
+    const { source, blobs, trust, board, identity, now, step, collect } = this.#options;
+    let doneBytes = 0;
+    return {
+      source,
+      blobs,
+      trust,
+      board,
+      now,
+      collect,
+      platform: identity.platform,
+      onManifest: (text, { policy }) => {
+        if (!signal.aborted) step({ type: 'manifest-checked', manifest: text, soakMs: policy.soakMs });
+      },
+      onProgress: (progress) => {
+        if (signal.aborted) return;
+        if (progress.doneBytes > doneBytes) onProgress();
+        doneBytes = progress.doneBytes;
+        this.#options.onProgress(release.manifest, progress);
+      },
+    };
+  }
+
+  #wait(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, end);
+      signal.addEventListener('abort', end);
+    });
+  }
+}

@@ -1,0 +1,119 @@
+import type { Board } from '../../protocol/board.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import { type Manifest, type Platform, targetPath } from '../../protocol/manifest.ts';
+import { manifestObject } from '../../protocol/objects.ts';
+import { formatBytes } from '../../protocol/quantities.ts';
+import { type CheckedManifest, judgeManifest, type Refusal } from './check-manifest.ts';
+import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } from './core/fetch-plan.ts';
+import { labelOf, type ReleaseRef } from './core/record.ts';
+import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
+import type { BlobStore, ChunkSource, ReleaseTrust } from './ports.ts';
+import { SourceError } from './sources/source-error.ts';
+
+export interface Progress {
+  doneBytes: number;
+  totalBytes: number;
+  reusedBytes: number;
+}
+
+export interface FetchDeps {
+  source: ChunkSource;
+  blobs: BlobStore;
+  trust: ReleaseTrust;
+  board: Board;
+  platform: Platform;
+  /** Trusted time, Unix milliseconds. */
+  now(): number;
+  /** Durable when it returns: the manifest passed every check. */
+  onManifest(text: string, manifest: Manifest): void;
+  onProgress(progress: Progress): void;
+  /** Frees what no pinned release needs. */
+  collect(): Promise<void>;
+}
+
+/** Fetches and verifies all of a release that the device lacks. Throws SourceError when the source cannot serve. */
+export async function fetchRelease(
+  release: ReleaseRef,
+  deps: FetchDeps,
+  signal: AbortSignal,
+): Promise<{ ok: true } | Refusal> {
+  const checked = await fetchManifest(release, deps, signal);
+  if (!checked.ok) return checked;
+  const plan = await planFor(checked.manifest, deps);
+  const progress = { doneBytes: plan.doneBytes, totalBytes: plan.totalBytes, reusedBytes: plan.reusedBytes };
+  deps.onProgress({ ...progress });
+  const full = await refuseIfFull(release, plan, deps);
+  if (full) return full;
+  for (const layer of plan.lacking) {
+    const onBytes = (bytes: number) => {
+      progress.doneBytes += bytes;
+      deps.onProgress({ ...progress });
+    };
+    const fetched = await fetchBlob(layer, deps, onBytes, signal);
+    if (!fetched.ok) return fetched;
+  }
+  return { ok: true };
+}
+
+async function fetchManifest(
+  release: ReleaseRef,
+  { source, trust, board, platform, now, onManifest }: FetchDeps,
+  signal: AbortSignal,
+): Promise<CheckedManifest> {
+  const target = await trust.targetOf(targetPath(release.name, release.version), now(), signal);
+  if (!target.ok) return target;
+  if (target.sha256 !== release.manifest)
+    return {
+      ok: false,
+      code: 'refused.target-missing',
+      message: `Cannot install ${labelOf(release)}: the assignment and the signed targets name different manifests`,
+    };
+  const maxBytes = Math.min(target.length, LIMITS.manifestBytes);
+  for (let attempt = 1; ; attempt++) {
+    const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
+    const judged = judgeManifest(content, release, board, platform);
+    if (judged.ok) onManifest(content.toString('utf8'), judged.manifest);
+    if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
+  }
+}
+
+/** An object past its signed length is wrong data, not a fault of the line: it reads as empty. */
+async function readBounded(
+  source: ChunkSource,
+  object: string,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  try {
+    return await source.read(object, maxBytes, signal);
+  } catch (error) {
+    if (error instanceof SourceError && error.code === 'too-large') return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+async function planFor(manifest: Manifest, { blobs, platform }: FetchDeps): Promise<FetchPlan> {
+  const layers = layersOf(manifest, platform);
+  const onDisk = new Map<string, LayerOnDisk>();
+  for (const { verity, size } of layers) {
+    const isWhole = await blobs.has(verity, size);
+    onDisk.set(verity, { isWhole, partialBytes: isWhole ? 0 : await blobs.partialBytes(verity, size) });
+  }
+  return planFetch(layers, onDisk);
+}
+
+async function refuseIfFull(
+  release: ReleaseRef,
+  plan: FetchPlan,
+  { blobs, collect }: FetchDeps,
+): Promise<Refusal | undefined> {
+  if (plan.lacking.length === 0 || shortfallOf(plan, await blobs.freeBytes()) === 0) return undefined;
+  await collect();
+  const shortfall = shortfallOf(plan, await blobs.freeBytes());
+  if (shortfall === 0) return undefined;
+  return {
+    ok: false,
+    code: 'refused.disk',
+    message: `Cannot fetch ${labelOf(release)}: ${formatBytes(shortfall)} of disk space is wanting for ${formatBytes(plan.totalBytes)}; free some`,
+  };
+}

@@ -1,0 +1,14 @@
+export type SourceErrorCode = 'unknown-object' | 'too-large' | 'rejected' | 'unreachable' | 'aborted';
+
+/** The source could not serve an object. Never a verdict on what it served. */
+export class SourceError extends Error {
+  readonly code: SourceErrorCode;
+  constructor(code: SourceErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SourceError';
+    this.code = code;
+  }
+}
+
+export const aborted = (object: string): SourceError =>
+  new SourceError('aborted', `Cannot fetch ${object}: the download was called off`);
