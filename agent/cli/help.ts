@@ -30,9 +30,8 @@ export function generalHelp(commands: Command[]): string[] {
 }
 
 export function commandHelp(command: Command): string[] {
-  const flags = Object.entries(command.options).map(([name, option]) => `[${spelling(name, option)}]`);
   return [
-    ['Usage: wherry', command.name, ...command.operands.map(angled), ...flags].join(' '),
+    `Usage: ${synopsis(command)}`,
     '',
     ...wrap(command.description, COLUMNS),
     '',
@@ -42,6 +41,12 @@ export function commandHelp(command: Command): string[] {
     'Examples:',
     ...list(command.examples.map(({ command, what }) => [command, what])),
   ];
+}
+
+/** "wherry logs <service> [-f] [-n N]" */
+export function synopsis({ name, operands, options }: Command): string {
+  const flags = Object.entries(options).map(([name, option]) => `[${spelling(name, option)}]`);
+  return ['wherry', name, ...operands.map(angled), ...flags].join(' ');
 }
 
 const angled = (operand: string): string => `<${operand}>`;

@@ -72,16 +72,18 @@ function callFor(io: Io, operands: string[], options: Call['options']): Call {
   };
 }
 
-/** A failure as words, or as one line of JSON for a script; always on stderr, so stdout stays data. */
+/** A failure in words on stderr; with --json as a document on stdout too, so what a script reads is always JSON. */
 async function explain(failure: unknown, isJson: boolean, io: Io): Promise<void> {
   const isKnown = failure instanceof CliError;
   const message = failure instanceof Error ? failure.message : String(failure);
   const hints = isKnown ? failure.hints : [];
-  const lines = isJson
-    ? [JSON.stringify({ error: { code: isKnown ? failure.code : 'internal', message, hints } })]
-    : [`wherry: ${message}`, ...hints.map((hint) => `  ${hint}`)];
-  // With stderr gone too, the exit code is all that is left to tell.
-  await write(io.stderr, joinLines(lines)).catch(() => {});
+  const document = { error: { code: isKnown ? failure.code : 'internal', message, hints } };
+  try {
+    await write(io.stderr, joinLines([`wherry: ${message}`, ...hints.map((hint) => `  ${hint}`)]));
+    if (isJson) await write(io.stdout, `${JSON.stringify(document)}\n`);
+  } catch {
+    // With its readers gone the exit code is all that is left to tell.
+  }
 }
 
 const joinLines = (lines: string[]): string => lines.map((line) => `${line}\n`).join('');

@@ -26,7 +26,7 @@ interface Route {
   answer: (call: Call) => Answer;
 }
 
-const ROUTES: Route[] = [
+export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/version', answer: version },
   { method: 'GET', path: '/v1/status', answer: ({ view }) => json(view.status()) },
   { method: 'GET', path: '/v1/services', answer: services },

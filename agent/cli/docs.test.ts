@@ -1,0 +1,117 @@
+/** docs/cli.md is the contract of the CLI: it and the code say the same, in both directions. */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import { fakeStatus, NOW } from '../local-api/fake-status.ts';
+import { PROBLEMS } from '../local-api/problems.ts';
+import { ROUTES } from '../local-api/routes.ts';
+import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
+import { GLOBAL_OPTIONS } from './arguments.ts';
+import { COMMANDS } from './commands/index.ts';
+import { CLI_ERRORS, CliError } from './errors.ts';
+import { EXIT } from './exit-codes.ts';
+import { FakeTerminal } from './fake-terminal.ts';
+import { synopsis } from './help.ts';
+
+const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+
+/** Text from a heading to the next of its level or above. */
+function section(heading: string): string {
+  const level = /^#+/.exec(heading)?.[0].length ?? 0;
+  const [, rest = ''] = page.split(`\n${heading}\n`);
+  return rest.split(new RegExp(`^#{1,${level}} `, 'm'))[0] ?? '';
+}
+
+/** Cells of the table's rows without their back-quotes. */
+function rows(text: string): string[][] {
+  return text
+    .split('\n')
+    .filter((line) => /^\| (`|\d)/.test(line))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('`', '')),
+    );
+}
+
+test('the commands and their synopses', () => {
+  const headings = [...page.matchAll(/^### `(.*)`$/gm)].map(([, text]) => text);
+  expect(headings).toEqual(COMMANDS.map(synopsis));
+});
+
+test('the options', () => {
+  const globals = section('## Options of every device command');
+  for (const name of Object.keys(GLOBAL_OPTIONS)) expect(globals).toContain(`--${name}`);
+  for (const command of COMMANDS) {
+    for (const name of Object.keys(command.options)) {
+      expect(section(`### \`${synopsis(command)}\``)).toContain(`\`--${name}`);
+    }
+  }
+});
+
+test('the exit codes', () => {
+  const listed = rows(section('## Exit codes')).map(([code, name]) => [name, Number(code)]);
+  expect(Object.fromEntries(listed)).toEqual(EXIT);
+});
+
+test('the error codes with their exit codes', () => {
+  const listed = rows(section('## Errors')).map(([code, exit]) => [code, Number(exit)]);
+  const codes = [...Object.keys(CLI_ERRORS), ...Object.keys(PROBLEMS)] as CliError['code'][];
+  const thrown = codes.map((code) => [code, new CliError(code, '').exit]);
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(thrown));
+});
+
+test('the routes', () => {
+  const listed = rows(section('## The local API')).map(([request]) => request);
+  expect(listed).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`));
+});
+
+let folder: string;
+let api: LocalApi;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wherry-docs-'));
+  const reason = { code: 'retry.source' as const, message: 'Later', at: NOW };
+  const status = fakeStatus();
+  const view = new FakeAgentView({
+    ...status,
+    link: { ...status.link, detail: 'why' },
+    update: {
+      phase: 'fetching',
+      since: NOW,
+      release: status.current,
+      progress: { doneBytes: 0, totalBytes: 1, reusedBytes: 0 },
+      reason,
+    },
+  });
+  view.reasons = { web: [reason] };
+  view.write('web', { at: NOW, stream: 'stdout', text: 'x' });
+  api = await serveLocalApi({ view, socketPath: join(folder, 'agent.sock'), onError: () => {} });
+});
+
+afterAll(async () => {
+  await api.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Every field of a document as "a.b", an array as "a[]". */
+function fields(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => fields(item, `${path}[]`));
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, inner]) => fields(inner, path ? `${path}.${key}` : key));
+}
+
+test.each(COMMANDS)('the JSON of wherry $name', async (command) => {
+  const terminal = new FakeTerminal();
+  const operands = command.operands.map(() => 'web');
+  await terminal.run(command.name, ...operands, '--json', '--socket', join(folder, 'agent.sock'));
+  const printed = fields(JSON.parse(terminal.stdout)).map((path) =>
+    command.name === 'status' ? path.replace(/^services\[\].*/, 'services[]') : path,
+  );
+  const listed = rows(section(`### \`${synopsis(command)}\``)).map(([field]) => field);
+  expect(listed.toSorted()).toEqual([...new Set(printed)].toSorted());
+});
