@@ -24,6 +24,7 @@ beforeAll(async () => {
   image = await tinyImage();
 });
 
+const ok = async (): Promise<void> => undefined;
 const rootfs = (): string => image.folder;
 const refusal = async (): Promise<void> => {
   throw new Error('not like this');
@@ -94,7 +95,6 @@ const benches: [string, () => Bench][] = [
 describe.each(benches)('containers under %s', (_name, makeBench) => {
   const bench = makeBench();
   let runtime = bench.open();
-  const ok = async (): Promise<void> => undefined;
   const seen = async (service: string): Promise<ObservedContainer | undefined> =>
     (await runtime.observe()).find((container) => container.service === service);
   const ended = (service: string) =>
@@ -134,7 +134,7 @@ describe.each(benches)('containers under %s', (_name, makeBench) => {
     });
     await runtime.start(exiting('one', 3), rootfs(), ok);
     expect(await ended('one')).toMatchObject({ exitCode: 3, signal: undefined });
-    expect(told).toBeGreaterThan(0);
+    await until(() => told > 0, { what: 'the watcher to be told' });
     unwatch();
   });
 
