@@ -1,0 +1,100 @@
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
+import { serviceSpec } from '../support/service-specs.ts';
+import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
+
+describe('root filesystems from EROFS layers', () => {
+  const runDir = mkdtempSync(join(tmpdir(), 'wherry rootfs-'));
+  let image: TinyImage;
+  let store: ErofsRootfs;
+  const blobPath = (verity: string): string => join(image.blobDir, `${verity}.erofs`);
+  const ours = (): string[] =>
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(runDir.replaceAll(' ', '\\040')));
+
+  beforeAll(async () => {
+    image = await tinyImage();
+    store = new ErofsRootfs({ runDir, blobPath });
+  });
+  afterEach(() => store.destroy());
+  afterAll(() => rmSync(runDir, { recursive: true, force: true }));
+
+  test('a read-only root of one layer is the layer itself', async () => {
+    const root = await store.mount(serviceSpec('one', { layers: [image.verity] }));
+    expect(existsSync(join(root, 'bin/busybox'))).toBe(true);
+    expect(() => writeFileSync(join(root, 'new'), '')).toThrow('read-only');
+    expect(ours()).toHaveLength(1);
+  });
+
+  test('later layers lie over earlier ones, and mount points the image lacks are there', async () => {
+    const mounts = [{ volume: 'v', path: '/srv/deep/data', readOnly: false, gid: 5, sizeBytes: 4096 }];
+    const root = await store.mount(serviceSpec('one', { layers: [image.verity, image.extraVerity], mounts }));
+    expect(existsSync(join(root, 'bin/busybox'))).toBe(true);
+    expect(lstatSync(join(root, 'extra/link')).isSymbolicLink()).toBe(true);
+    expect(statSync(join(root, 'srv/deep/data')).isDirectory()).toBe(true);
+    expect(() => writeFileSync(join(root, 'new'), '')).toThrow('read-only');
+  });
+
+  test('a writable root takes writes up to its bound and forgets them', async () => {
+    const spec = serviceSpec('one', {
+      layers: [image.verity],
+      security: { readOnlyRoot: false, capabilities: [] },
+    });
+    const root = await store.mount(spec);
+    writeFileSync(join(root, 'new'), 'x');
+    expect(() => writeFileSync(join(root, 'big'), Buffer.alloc(17 * 1024 * 1024))).toThrow('ENOSPC');
+    expect(existsSync(join(await store.mount(spec), 'new'))).toBe(false);
+  });
+
+  test('a layer stays as long as another service uses it, and goes with the last', async () => {
+    await store.mount(serviceSpec('one', { layers: [image.verity] }));
+    await store.mount(serviceSpec('two', { layers: [image.verity, image.extraVerity] }));
+    await store.unmount('one');
+    await store.unmount('one');
+    expect(ours()).toHaveLength(3);
+    await store.unmount('two');
+    expect(ours()).toEqual([]);
+  });
+
+  test('another store over the same folder knows what is in use', async () => {
+    await store.mount(serviceSpec('one', { layers: [image.verity] }));
+    await store.mount(serviceSpec('two', { layers: [image.verity] }));
+    const other = new ErofsRootfs({ runDir, blobPath });
+    await other.unmount('two');
+    expect(ours()).toHaveLength(1);
+    await other.unmount('one');
+    expect(ours()).toEqual([]);
+  });
+
+  test('a volume is bounded, shared and belongs to its group', async () => {
+    const path = await store.volume('shared', 64 * 1024, 4711);
+    expect(await store.volume('shared', 64 * 1024, 4711)).toBe(path);
+    const stat = statSync(path);
+    expect([stat.gid, stat.mode & 0o7777]).toEqual([4711, 0o2770]);
+    expect(() => writeFileSync(join(path, 'big'), Buffer.alloc(128 * 1024))).toThrow('ENOSPC');
+    expect(ours()[0]).toMatch(/nosuid,nodev,noexec/);
+    await store.volume('shared', 256 * 1024, 4711);
+    writeFileSync(join(path, 'big'), Buffer.alloc(128 * 1024));
+    expect(ours()).toHaveLength(1);
+  });
+
+  test('a blob that cannot be mounted is named', async () => {
+    const broken = serviceSpec('one', { layers: ['f'.repeat(64)] });
+    await expect(store.mount(broken)).rejects.toThrow('Cannot run mount');
+  });
+
+  test('sixty-four layers fit', async () => {
+    // Each name is a layer of its own to the store; the content does not matter here.
+    const many = new ErofsRootfs({ runDir, blobPath: () => blobPath(image.extraVerity) });
+    const layers = Array.from({ length: 64 }, (_none, index) =>
+      String(index).padStart(64, '0').split('').reverse().join(''),
+    );
+    const root = await many.mount(serviceSpec('one', { layers }));
+    expect(existsSync(join(root, 'extra'))).toBe(true);
+    expect(ours()).toHaveLength(65);
+  });
+});
