@@ -1,7 +1,7 @@
 import type { DeviceHealth, Report, ServiceStatus, UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 
-export type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
+type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
 
 /** Everything the agent knows of itself, as one document. Times are Unix milliseconds. */
 export interface AgentStatus {

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 /** Linux: sun_path is 108 bytes with its terminating zero; libuv would cut a longer one silently. */
 const SOCKET_PATH_BYTES = 107;
 
-export class LocalSocketError extends Error {
+class LocalSocketError extends Error {
   readonly code: 'socket-in-use' | 'socket-path';
   constructor(code: LocalSocketError['code'], message: string) {
     super(message);
