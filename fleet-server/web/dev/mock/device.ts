@@ -1,0 +1,151 @@
+import type { DeviceEvent, DeviceHealth, Report, ServiceStatus } from '../../../../protocol/messages.ts';
+import type { ReasonCode } from '../../../../protocol/reasons.ts';
+import type { DeviceDetail, DeviceMetrics, DeviceSummary, Release } from '../../../rest/api.ts';
+import { digest, uuid } from './ids.ts';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+const HOUR = 3_600_000;
+
+export interface MockDevice {
+  detail: DeviceDetail;
+  events: DeviceEvent[];
+  metrics: DeviceMetrics;
+}
+
+interface Setup {
+  id: string;
+  board?: string;
+  platform?: string;
+  release?: Release;
+  isOnline?: boolean;
+  lastSeenAt?: number | null;
+  generation?: number;
+}
+
+/** A device as the server sees it once it runs `release`; without one it has only enrolled. */
+export function mockDevice(now: number, setup: Setup): MockDevice {
+  const { id, release, board = 'raspberry-pi-4', platform = 'linux/arm64', generation = 3 } = setup;
+  const report = release && firstReport(now, release, generation);
+  const detail: DeviceDetail = {
+    id,
+    board,
+    platform,
+    isOnline: setup.isOnline ?? true,
+    lastSeenAt: setup.lastSeenAt === undefined ? now - 3_000 : setup.lastSeenAt,
+    enrolledAt: now - 400 * HOUR,
+    desired: release
+      ? { release: { id: release.id, name: release.name, version: release.version }, generation }
+      : null,
+    current: release ? { name: release.name, version: release.version, generation } : null,
+    updatePhase: report ? 'committed' : null,
+    updateReason: null,
+    services: { total: report?.services.length ?? 0, running: report?.services.length ?? 0 },
+    certificateExpiresAt: now + 71 * 24 * HOUR,
+    certificateSha256: digest(`certificate ${id}`),
+    agentVersion: setup.lastSeenAt === null ? null : '0.1.0',
+    report: report ?? null,
+  };
+  return { detail, events: [], metrics: report ? pastMetrics(now, report.services) : { items: [] } };
+}
+
+function firstReport(now: number, release: Release, generation: number): Report {
+  return {
+    v: 1,
+    at: now,
+    sequence: 412,
+    generation,
+    current: { name: release.name, version: release.version, manifest: release.manifestSha256, generation },
+    update: {
+      phase: 'committed',
+      since: now - 25 * HOUR,
+      release: { name: release.name, version: release.version, manifest: release.manifestSha256, generation },
+      progress: { doneBytes: 6 * MIB, totalBytes: 6 * MIB, reusedBytes: 86 * MIB },
+    },
+    services: release.services.map((service) => runningService(now, service)),
+    device: health(),
+  };
+}
+
+export function runningService(now: number, service: Release['services'][number]): ServiceStatus {
+  const { name, memoryMaxBytes, cpuMax, pidsMax } = service;
+  return {
+    name,
+    state: 'running',
+    since: now - 25 * HOUR,
+    reason: {
+      code: 'start.desired',
+      message: 'The release wants it and it was not running',
+      at: now - 25 * HOUR,
+    },
+    restarts: 0,
+    oomKills: 0,
+    pid: 1200 + name.length,
+    budget: { memoryMaxBytes, cpuMax, pidsMax },
+    usage: { ...usageAt(now, name, memoryMaxBytes, cpuMax), pids: 1 + (name.length % 5), throttledMs: 0 },
+  };
+}
+
+/** A smooth walk that depends only on time and name, so that history and live data join. */
+export function usageAt(at: number, name: string, memoryMaxBytes: number, cpuMax: number) {
+  const slow = Math.sin(at / 97_000 + name.length) + Math.sin(at / 31_000);
+  const quick = Math.sin(at / 7_300) * Math.sin(at / 2_900 + name.length);
+  const level = { sensor: 0.32, analyser: 0.68, web: 0.24 }[name] ?? 0.4;
+  return {
+    memoryBytes: Math.round(memoryMaxBytes * (level + 0.045 * slow + 0.02 * quick)),
+    cpu: Math.max(0, Math.round(cpuMax * (level * 0.4 + 0.06 * slow + 0.08 * quick) * 1_000) / 1_000),
+  };
+}
+
+function pastMetrics(now: number, services: readonly ServiceStatus[]): DeviceMetrics {
+  const at = Array.from({ length: 90 }, (_, index) => now - (90 - index) * 10_000);
+  return {
+    items: services.map(({ name, budget, usage }) => {
+      const past = at.map((each) => usageAt(each, name, budget.memoryMaxBytes, budget.cpuMax));
+      return {
+        service: name,
+        at: [...at],
+        memoryBytes: past.map(({ memoryBytes }) => memoryBytes),
+        cpu: past.map(({ cpu }) => cpu),
+        pids: at.map(() => usage?.pids ?? 1),
+      };
+    }),
+  };
+}
+
+function health(): DeviceHealth {
+  return {
+    uptimeMs: 12 * 24 * HOUR + 5 * HOUR,
+    load1: 0.42,
+    memoryTotalBytes: Math.round(1.85 * GIB),
+    memoryAvailableBytes: Math.round(1.31 * GIB),
+    diskTotalBytes: Math.round(29.1 * GIB),
+    diskFreeBytes: Math.round(21.6 * GIB),
+    agentRssBytes: Math.round(47.3 * MIB),
+    temperatureCelsius: 51.6,
+  };
+}
+
+interface Happening {
+  kind: DeviceEvent['kind'];
+  code: ReasonCode;
+  message: string;
+  service?: string;
+  release?: string;
+}
+
+export function record(device: MockDevice, at: number, what: Happening): void {
+  const id = uuid(`${device.detail.id} ${at} ${what.code} ${what.service ?? ''}`);
+  device.events.unshift({ v: 1, id, at: Math.round(at), ...what });
+}
+
+export function summaryOf({ detail }: MockDevice): DeviceSummary {
+  const {
+    certificateExpiresAt: _,
+    certificateSha256: __,
+    agentVersion: ___,
+    report: ____,
+    ...summary
+  } = detail;
+  return summary;
+}

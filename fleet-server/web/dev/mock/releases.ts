@@ -1,0 +1,46 @@
+import type { Release } from '../../../rest/api.ts';
+import { digest, uuid } from './ids.ts';
+
+const MIB = 1024 ** 2;
+const HOUR = 3_600_000;
+
+const river: Release['services'] = [
+  { name: 'sensor', memoryMaxBytes: 32 * MIB, cpuMax: 0.25, pidsMax: 16, network: 'none', layers: 2 },
+  { name: 'analyser', memoryMaxBytes: 128 * MIB, cpuMax: 0.5, pidsMax: 32, network: 'inner', layers: 3 },
+  { name: 'web', memoryMaxBytes: 64 * MIB, cpuMax: 0.5, pidsMax: 24, network: 'host', layers: 2 },
+];
+
+function release(name: string, version: string, rest: Partial<Release> & { uploadedAt: number }): Release {
+  return {
+    id: uuid(`${name} ${version}`),
+    name,
+    version,
+    description: 'Gauges the river, works out the trend and serves it on the local network',
+    manifestSha256: digest(`manifest ${name} ${version}`),
+    boards: ['raspberry-pi-4', 'raspberry-pi-3'],
+    sizeBytes: { 'linux/arm64': 93 * MIB },
+    services: river,
+    signedBy: [digest('targets key 1'), digest('targets key 2')],
+    targetsVersion: 7,
+    uploadedBy: 'admin',
+    deviceCount: 0,
+    ...rest,
+  };
+}
+
+export function someReleases(now: number): Release[] {
+  return [
+    release('river-gauge', '1.2.0', { uploadedAt: now - 0.4 * HOUR, targetsVersion: 9 }),
+    release('river-gauge', '1.1.0', { uploadedAt: now - 26 * HOUR, targetsVersion: 8 }),
+    release('river-gauge', '1.0.0', { uploadedAt: now - 190 * HOUR }),
+    release('lock-gate', '0.3.1', {
+      uploadedAt: now - 70 * HOUR,
+      description: 'Opens and closes the lock',
+      boards: ['generic-amd64'],
+      sizeBytes: { 'linux/amd64': 41 * MIB },
+      services: [
+        { name: 'gate', memoryMaxBytes: 96 * MIB, cpuMax: 1, pidsMax: 20, network: 'none', layers: 3 },
+      ],
+    }),
+  ];
+}

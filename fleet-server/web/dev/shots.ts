@@ -1,0 +1,99 @@
+import type { Page } from 'playwright-core';
+
+export interface Shot {
+  name: string;
+  path: string;
+  isSignedOut?: boolean;
+  /** Only the window and not the whole page: a dialog covers no more. */
+  isWindow?: boolean;
+  /** Brings the page to what shall be seen. */
+  act(page: Page): Promise<void>;
+}
+
+const sees = (text: string) => async (page: Page) => {
+  await page.getByText(text).first().waitFor();
+};
+
+async function charts(page: Page): Promise<void> {
+  await page.locator('.chart canvas').first().waitFor();
+}
+
+async function chooseRelease(page: Page): Promise<void> {
+  await page.getByRole('radio', { name: /river-gauge 1\.2\.0/ }).check();
+  await page.getByRole('checkbox', { name: /^All/ }).check();
+  await page.getByRole('heading', { name: 'Review' }).waitFor();
+}
+
+export const SHOTS: readonly Shot[] = [
+  { name: 'sign-in', path: '/devices', isSignedOut: true, act: sees('Password') },
+  {
+    name: 'sign-in-wrong',
+    path: '/devices',
+    isSignedOut: true,
+    act: async (page) => {
+      await page.getByLabel('Name').fill('admin');
+      await page.getByLabel('Password').fill('wrong');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('alert').waitFor();
+    },
+  },
+  { name: 'devices', path: '/devices', act: sees('gauge-01') },
+  {
+    name: 'devices-none-match',
+    path: '/devices',
+    act: async (page) => {
+      await page.getByRole('searchbox').fill('no such thing');
+      await page.getByText('No device matches').waitFor();
+    },
+  },
+  { name: 'device', path: '/devices/gauge-01', act: charts },
+  { name: 'device-refused', path: '/devices/gauge-03', act: charts },
+  { name: 'device-failing', path: '/devices/gauge-05', act: charts },
+  { name: 'device-offline', path: '/devices/gauge-06', act: charts },
+  {
+    name: 'device-new',
+    path: '/devices/spare-with-a-rather-long-device-name',
+    act: sees('Nothing was measured'),
+  },
+  { name: 'device-unknown', path: '/devices/nowhere', act: sees('no such thing') },
+  { name: 'releases', path: '/releases', act: sees('lock-gate') },
+  {
+    name: 'release',
+    path: '/releases',
+    act: async (page) => {
+      await page.getByRole('link', { name: 'river-gauge 1.1.0', exact: true }).click();
+      await page.getByText('Where it runs').waitFor();
+      await page.getByRole('link', { name: 'gauge-01' }).waitFor();
+    },
+  },
+  { name: 'deploy-start', path: '/rollouts/new', act: sees('lock-gate') },
+  { name: 'deploy', path: '/rollouts/new', act: chooseRelease },
+  { name: 'rollouts', path: '/rollouts', act: sees('river-gauge') },
+  {
+    name: 'rollout-moving',
+    path: '/rollouts/new',
+    act: async (page) => {
+      await chooseRelease(page);
+      await page.getByRole('button', { name: /^Deploy 1\.2\.0/ }).click();
+      await page.getByText('refused.metadata-signature').waitFor({ timeout: 15_000 });
+      await page.getByText('Downloading').first().waitFor({ timeout: 15_000 });
+    },
+  },
+  { name: 'device-updating', path: '/devices/gauge-02', act: charts },
+];
+
+export const EMPTY_SHOTS: readonly Shot[] = [
+  { name: 'empty-devices', path: '/devices', act: sees('No device yet') },
+  { name: 'empty-releases', path: '/releases', act: sees('No release yet') },
+  { name: 'empty-rollouts', path: '/rollouts', act: sees('No rollout yet') },
+  {
+    name: 'enrol',
+    path: '/devices',
+    isWindow: true,
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Enrol a device' }).click();
+      await page.getByRole('button', { name: 'Make a join string' }).click();
+      await page.getByText('Shown once').waitFor();
+    },
+  },
+];

@@ -1,0 +1,59 @@
+import { request } from './request.ts';
+import type {
+  DeviceDetail,
+  DeviceEvents,
+  DeviceMetrics,
+  DeviceSummary,
+  EnrolmentToken,
+  Release,
+  Rollout,
+  Session,
+} from './types.ts';
+
+const PAGE_SIZE = 200;
+/** Past this many pages a list is cut and says so: a browser table is no place for more. */
+const MAX_PAGES = 10;
+
+export interface Listing<T> {
+  items: T[];
+  isComplete: boolean;
+}
+
+async function everyPage<T>(path: string): Promise<Listing<T>> {
+  const items: T[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const query: string = `limit=${PAGE_SIZE}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const answer: { items: T[]; next: string | null } = await request('GET', `${path}?${query}`);
+    items.push(...answer.items);
+    cursor = answer.next;
+    if (cursor === null) return { items, isComplete: true };
+  }
+  return { items, isComplete: false };
+}
+
+const part = encodeURIComponent;
+
+export const api = {
+  session: () => request<Session>('GET', '/session'),
+  signIn: (name: string, password: string) => request<Session>('POST', '/session', { name, password }),
+  signOut: () => request<void>('DELETE', '/session'),
+
+  devices: () => everyPage<DeviceSummary>('/devices'),
+  device: (id: string) => request<DeviceDetail>('GET', `/devices/${part(id)}`),
+  deviceEvents: (id: string) => request<DeviceEvents>('GET', `/devices/${part(id)}/events`),
+  deviceMetrics: (id: string) => request<DeviceMetrics>('GET', `/devices/${part(id)}/metrics`),
+
+  releases: () => everyPage<Release>('/releases'),
+  release: (id: string) => request<Release>('GET', `/releases/${part(id)}`),
+
+  rollouts: () => everyPage<Rollout>('/rollouts'),
+  rollout: (id: string) => request<Rollout>('GET', `/rollouts/${part(id)}`),
+  startRollout: (releaseId: string, devices: string[]) =>
+    request<Rollout>('POST', '/rollouts', { releaseId, devices }),
+
+  createEnrolmentToken: (uses: number, expiresInSeconds: number) =>
+    request<EnrolmentToken>('POST', '/enrolment-tokens', { uses, expiresInSeconds }),
+};
+
+export const STREAM_URL = '/api/v1/stream';

@@ -1,0 +1,45 @@
+import { useQuery } from '@tanstack/react-query';
+import { api } from './endpoints.ts';
+import { isUnauthorized } from './problem.ts';
+
+export const keys = {
+  session: ['session'] as const,
+  devices: ['devices'] as const,
+  device: (id: string) => ['device', id] as const,
+  deviceEvents: (id: string) => ['device-events', id] as const,
+  deviceMetrics: (id: string) => ['device-metrics', id] as const,
+  releases: ['releases'] as const,
+  release: (id: string) => ['release', id] as const,
+  rollouts: ['rollouts'] as const,
+  rollout: (id: string) => ['rollout', id] as const,
+};
+
+/** Null = nobody is signed in. */
+export function useSession() {
+  return useQuery({
+    queryKey: keys.session,
+    queryFn: async () => {
+      try {
+        return await api.session();
+      } catch (error) {
+        if (isUnauthorized(error)) return null;
+        throw error;
+      }
+    },
+  });
+}
+
+export const useDevices = () => useQuery({ queryKey: keys.devices, queryFn: api.devices });
+export const useReleases = () => useQuery({ queryKey: keys.releases, queryFn: api.releases });
+export const useRollouts = () => useQuery({ queryKey: keys.rollouts, queryFn: api.rollouts });
+
+export const useDevice = (id: string) =>
+  useQuery({ queryKey: keys.device(id), queryFn: () => api.device(id) });
+export const useDeviceEvents = (id: string) =>
+  useQuery({ queryKey: keys.deviceEvents(id), queryFn: () => api.deviceEvents(id) });
+export const useDeviceMetrics = (id: string) =>
+  useQuery({ queryKey: keys.deviceMetrics(id), queryFn: () => api.deviceMetrics(id) });
+export const useRelease = (id: string) =>
+  useQuery({ queryKey: keys.release(id), queryFn: () => api.release(id) });
+export const useRollout = (id: string) =>
+  useQuery({ queryKey: keys.rollout(id), queryFn: () => api.rollout(id) });

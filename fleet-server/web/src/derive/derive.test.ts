@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import type { Attempt, DeviceSummary, Release, Rollout } from '../api/types.ts';
+import { byAttention, concernsOf, matches } from './attention.ts';
+import { ceiling, sampleIndices, summary } from './chart.ts';
+import { choicesFor, mostBytes } from './deploy.ts';
+import { attemptPercent, byUrgency, tally, tallySentence } from './rollout.ts';
+import { updateSteps } from './update-steps.ts';
+import { updateWord } from './update-word.ts';
+
+const v1 = { name: 'gauge', version: '1.0.0', generation: 1 };
+const v2 = { id: 'r2', name: 'gauge', version: '2.0.0' };
+
+function device(fields: Partial<DeviceSummary> = {}): DeviceSummary {
+  return {
+    id: 'a',
+    board: 'raspberry-pi-4',
+    platform: 'linux/arm64',
+    isOnline: true,
+    lastSeenAt: 1,
+    enrolledAt: 1,
+    desired: null,
+    current: v1,
+    updatePhase: 'committed',
+    updateReason: null,
+    services: { total: 3, running: 3 },
+    ...fields,
+  };
+}
+
+describe('attention', () => {
+  it('finds nothing wrong with a device that runs all its services', () => {
+    expect(concernsOf(device())).toEqual([]);
+  });
+
+  it('does not call a service down that an update has stopped', () => {
+    const services = { total: 3, running: 0 };
+    expect(concernsOf(device({ services, updatePhase: 'switching' }))).toEqual([]);
+    expect(concernsOf(device({ services }))).toEqual([{ tone: 'bad', text: '3 services down' }]);
+  });
+
+  it('lists trouble first, then offline devices, then the rest by number', () => {
+    const fleet = [
+      device({ id: 'd10' }),
+      device({ id: 'd9' }),
+      device({ id: 'z', isOnline: false }),
+      device({ id: 'zz', updatePhase: 'refused' }),
+    ];
+    expect(fleet.sort(byAttention).map(({ id }) => id)).toEqual(['zz', 'z', 'd9', 'd10']);
+  });
+
+  it('matches only when every word occurs', () => {
+    expect(matches(device(), 'GAUGE raspberry')).toBe(true);
+    expect(matches(device(), 'gauge offline')).toBe(false);
+    expect(matches(device(), '')).toBe(true);
+  });
+});
+
+describe('update state', () => {
+  const desired = { release: v2, generation: 2 };
+
+  it('is not up to date while another release is wanted', () => {
+    expect(updateWord(device({ desired })).label).toBe('Waiting');
+    expect(updateWord(device()).label).toBe('Up to date');
+  });
+
+  it('keeps a refusal in sight although another release is wanted', () => {
+    expect(updateWord(device({ desired, updatePhase: 'refused' })).label).toBe('Refused');
+  });
+
+  it('marks the steps before the phase done and those after it to come', () => {
+    expect(updateSteps('staged')?.map(({ state }) => state)).toEqual([
+      'done',
+      'done',
+      'now',
+      'ahead',
+      'ahead',
+      'ahead',
+    ]);
+    expect(updateSteps('committed')?.every(({ state }) => state === 'done')).toBe(true);
+    expect(updateSteps('refused')).toBeUndefined();
+  });
+});
+
+describe('deploy', () => {
+  const release: Release = {
+    ...v2,
+    description: '',
+    manifestSha256: '',
+    boards: ['raspberry-pi-4'],
+    sizeBytes: { 'linux/arm64': 100 },
+    services: [],
+    signedBy: [],
+    targetsVersion: 1,
+    uploadedAt: 1,
+    uploadedBy: 'admin',
+    deviceCount: 0,
+  };
+
+  it('says why a device cannot take the release and puts it last', () => {
+    const choices = choicesFor(release, [
+      device({ id: 'a', board: 'jetson' }),
+      device({ id: 'b', platform: 'linux/amd64' }),
+      device({ id: 'c' }),
+    ]);
+    expect(choices.map(({ device: { id }, refusal }) => [id, refusal])).toEqual([
+      ['c', undefined],
+      ['a', 'Its board is jetson; the release is for raspberry-pi-4'],
+      ['b', 'The release holds no image for linux/amd64'],
+    ]);
+  });
+
+  it('counts the bytes of each device’s own platform', () => {
+    expect(mostBytes(release, [device(), device(), device({ platform: 'linux/amd64' })])).toBe(200);
+  });
+});
+
+describe('rollout', () => {
+  const attempt = (state: Attempt['state'], fields: Partial<Attempt> = {}): Attempt => ({
+    id: state,
+    device: state,
+    state,
+    generation: 1,
+    progress: null,
+    reason: null,
+    updatedAt: 1,
+    ...fields,
+  });
+  const rollout: Rollout = {
+    id: 'x',
+    release: v2,
+    state: 'running',
+    createdAt: 1,
+    createdBy: 'admin',
+    attempts: ['committed', 'already_current', 'soaking', 'queued', 'rejected', 'rolled_back'].map((state) =>
+      attempt(state as Attempt['state']),
+    ),
+  };
+
+  it('counts each attempt once', () => {
+    expect(tally(rollout)).toEqual({ total: 6, done: 2, moving: 1, waiting: 1, failed: 2, superseded: 0 });
+    expect(tallySentence(tally(rollout))).toBe('2 of 6 done, 1 in progress, 1 waiting, 2 failed');
+  });
+
+  it('shows failures first', () => {
+    expect(rollout.attempts.toSorted(byUrgency).map(({ device: id }) => id)).toEqual([
+      'rejected',
+      'rolled_back',
+      'already_current',
+      'committed',
+      'queued',
+      'soaking',
+    ]);
+  });
+
+  it('never moves the bar back while an attempt goes on', () => {
+    const progress = { doneBytes: 100, totalBytes: 100, reusedBytes: 0 };
+    const way: Attempt[] = [
+      attempt('queued'),
+      attempt('offered'),
+      attempt('downloading', { progress: { ...progress, doneBytes: 50 } }),
+      attempt('downloading', { progress }),
+      attempt('installing', { progress }),
+      attempt('soaking', { progress }),
+      attempt('committed', { progress }),
+    ];
+    const shares = way.map(attemptPercent);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    expect(shares.at(-1)).toBe(100);
+  });
+});
+
+describe('charts', () => {
+  it('scales to the budget when use is near it and to use when it is far below', () => {
+    expect(ceiling([60], 100)).toBeGreaterThan(100);
+    expect(ceiling([2], 100)).toBe(3);
+    expect(ceiling([], 100)).toBe(100);
+  });
+
+  it('sums up a series', () => {
+    expect(summary([3, 1, 2])).toEqual({ last: 2, least: 1, most: 3 });
+    expect(summary([])).toBeUndefined();
+  });
+
+  it('samples evenly and always has the newest', () => {
+    expect(sampleIndices(3, 15)).toEqual([0, 1, 2]);
+    expect(sampleIndices(90, 3)).toEqual([29, 59, 89]);
+  });
+});

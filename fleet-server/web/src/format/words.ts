@@ -1,0 +1,51 @@
+import type { Attempt, Rollout, ServiceState, UpdatePhase } from '../api/types.ts';
+
+/** Each tone has a colour and a shape of its own, so that neither is the only signal. */
+export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'quiet';
+export interface Word {
+  label: string;
+  tone: Tone;
+}
+
+export const PHASE_WORDS: Record<UpdatePhase, Word> = {
+  idle: { label: 'Idle', tone: 'quiet' },
+  fetching: { label: 'Fetching', tone: 'busy' },
+  verified: { label: 'Verified', tone: 'busy' },
+  staged: { label: 'Staged', tone: 'busy' },
+  switching: { label: 'Switching', tone: 'busy' },
+  soaking: { label: 'Soaking', tone: 'busy' },
+  committed: { label: 'Up to date', tone: 'ok' },
+  rolling_back: { label: 'Rolling back', tone: 'warn' },
+  rolled_back: { label: 'Rolled back', tone: 'bad' },
+  refused: { label: 'Refused', tone: 'bad' },
+};
+
+export const SERVICE_WORDS: Record<ServiceState, Word> = {
+  stopped: { label: 'Stopped', tone: 'quiet' },
+  starting: { label: 'Starting', tone: 'busy' },
+  running: { label: 'Running', tone: 'ok' },
+  stopping: { label: 'Stopping', tone: 'busy' },
+  backing_off: { label: 'Backing off', tone: 'warn' },
+  crash_looping: { label: 'Crash looping', tone: 'bad' },
+  completed: { label: 'Completed', tone: 'quiet' },
+  failed: { label: 'Failed', tone: 'bad' },
+};
+
+export const ATTEMPT_WORDS: Record<Attempt['state'], Word> = {
+  queued: { label: 'Queued', tone: 'quiet' },
+  offered: { label: 'Offered', tone: 'busy' },
+  downloading: { label: 'Downloading', tone: 'busy' },
+  installing: { label: 'Installing', tone: 'busy' },
+  soaking: { label: 'Soaking', tone: 'busy' },
+  committed: { label: 'Committed', tone: 'ok' },
+  already_current: { label: 'Already current', tone: 'ok' },
+  rolled_back: { label: 'Rolled back', tone: 'bad' },
+  rejected: { label: 'Refused', tone: 'bad' },
+  superseded: { label: 'Superseded', tone: 'quiet' },
+};
+
+export const ROLLOUT_WORDS: Record<Rollout['state'], Word> = {
+  running: { label: 'Running', tone: 'busy' },
+  completed: { label: 'Completed', tone: 'ok' },
+  superseded: { label: 'Superseded', tone: 'quiet' },
+};

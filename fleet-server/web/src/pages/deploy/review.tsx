@@ -1,0 +1,43 @@
+import type { DeviceSummary, Release } from '../../api/types.ts';
+import { mostBytes, runs } from '../../derive/deploy.ts';
+import { bytes, count } from '../../format/quantity.ts';
+import { Fact, Facts } from '../../ui/facts.tsx';
+
+/** Longer lists of names are cut: the boxes above show each one. */
+const NAMES_SHOWN = 6;
+
+export function Review({ release, devices }: { release: Release; devices: DeviceSummary[] }) {
+  const names = devices.slice(0, NAMES_SHOWN).map(({ id }) => id);
+  const more = devices.length - names.length;
+  const offline = devices.filter(({ isOnline }) => !isOnline).length;
+  const already = devices.filter((device) => runs(device, release)).length;
+  return (
+    <section className="panel picker" aria-labelledby="review">
+      <h2 id="review" className="picker-title">
+        <span className="picker-number" aria-hidden="true">
+          3
+        </span>{' '}
+        Review
+      </h2>
+      <div className="panel-body">
+        <Facts>
+          <Fact name="Release">
+            {release.name} {release.version}
+          </Fact>
+          <Fact name="Devices">{more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')}</Fact>
+          <Fact name="To send at most">
+            {`${bytes(mostBytes(release, devices))}; devices fetch only what they lack`}
+          </Fact>
+          {offline > 0 ? (
+            <Fact name="Offline">{`${count(offline, 'device')}, updated when back`}</Fact>
+          ) : null}
+          {already > 0 ? <Fact name="Run it already">{count(already, 'device')}</Fact> : null}
+        </Facts>
+        <p className="soft small">
+          Each device checks the signature and its own budgets, switches all services at once and rolls back
+          by itself if they do not stay up.
+        </p>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,100 @@
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { ceiling } from '../../derive/chart.ts';
+import { METRICS_WINDOW_MS } from '../../live/patch.ts';
+import { chartColours, useThemeChange } from './chart-colours.ts';
+
+interface ChartProps {
+  /** Unix milliseconds, ascending. */
+  at: readonly number[];
+  values: readonly number[];
+  budget: number | undefined;
+  format: (value: number) => string;
+  /** Ticks at powers of two instead of at round decimals. */
+  isBinary?: boolean;
+}
+
+const HEIGHT = 132;
+const AXIS_WIDTH = 66;
+
+export default function Chart({ at, values, budget, format, isBinary = false }: ChartProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(null);
+  const latest = useRef({ at, values, budget, format });
+  const theme = useThemeChange();
+  latest.current = { at, values, budget, format };
+
+  useEffect(() => {
+    const element = host.current;
+    if (!element) return;
+    const chart = new uPlot(
+      options(element.clientWidth, isBinary, () => latest.current),
+      toData(latest.current),
+      element,
+    );
+    plot.current = chart;
+    const observer = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      chart.destroy();
+    };
+  }, [theme, isBinary]);
+
+  useEffect(() => {
+    plot.current?.setData(toData({ at, values, budget, format }));
+  }, [at, values, budget, format]);
+
+  return <div className="chart" ref={host} aria-hidden="true" />;
+}
+
+/** uPlot counts time in seconds. The budget is a second, flat series. */
+function toData({ at, values, budget }: ChartProps): uPlot.AlignedData {
+  return [at.map((ms) => ms / 1_000), [...values], at.map(() => budget ?? null)];
+}
+
+const POWERS_OF_TWO = Array.from({ length: 44 }, (_, exponent) => 2 ** exponent);
+
+function options(width: number, isBinary: boolean, latest: () => ChartProps): uPlot.Options {
+  const colours = chartColours();
+  const axis = { stroke: colours.soft, font: `11px ${colours.font}`, ticks: { show: false } } as const;
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 4, 0, 0],
+    scales: {
+      x: {
+        range: () => {
+          const end = latest().at.at(-1) ?? 0;
+          return [(end - METRICS_WINDOW_MS) / 1_000, end / 1_000];
+        },
+      },
+      y: { range: () => [0, ceiling(latest().values, latest().budget ?? 0) || 1] },
+    },
+    axes: [
+      {
+        ...axis,
+        grid: { show: false },
+        size: 24,
+        space: 70,
+        values: (_, ticks) => ticks.map((tick) => new Date(tick * 1_000).toTimeString().slice(0, 5)),
+      },
+      {
+        ...axis,
+        grid: { stroke: colours.line, width: 1 },
+        size: AXIS_WIDTH,
+        space: 28,
+        ...(isBinary ? { incrs: POWERS_OF_TWO } : {}),
+        values: (_, ticks) => ticks.map((tick) => latest().format(tick).replace(' cores', '')),
+      },
+    ],
+    series: [
+      {},
+      { stroke: colours.accent, width: 1.75, fill: colours.wash, points: { show: false } },
+      { stroke: colours.warn, width: 1.5, dash: [6, 4], points: { show: false } },
+    ],
+  };
+}

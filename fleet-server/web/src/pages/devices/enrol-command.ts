@@ -1,0 +1,4 @@
+/** Quoted for a shell: the join string holds "#" and "&". */
+export function enrolCommand(joinString: string): string {
+  return `wherry agent --join '${joinString}'`;
+}
