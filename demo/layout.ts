@@ -17,7 +17,7 @@ export function layoutOf({ dataDir, instance }: DemoOptions): Layout {
     server: {
       dataDir: join(dataDir, 'server'),
       log: join(dataDir, 'server.log'),
-      adminPassword: join(dataDir, 'admin-password'),
+      adminPassword: join(dataDir, 'server/admin-password'),
     },
     signer: { dir: signer, keys: join(signer, 'keys'), releases: join(signer, 'releases') },
     device: {

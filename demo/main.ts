@@ -45,9 +45,7 @@ async function startServer(
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];
   say('Starting the fleet server');
-  const part = new Part('fleet server', args, layout.server.log, {
-    WHERRY_ADMIN_PASSWORD: adminPassword(layout),
-  });
+  const part = new Part('fleet server', args, layout.server.log);
   parts.push(part);
   await part.untilReady('an answer', 30_000, () => client.isUp());
 }

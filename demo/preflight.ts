@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { openCgroups } from '../agent/supervisor/cgroup/detect.ts';
 import { requireRoot, SetupError } from '../scripts/setup.mjs';
 import type { DemoOptions } from './options.ts';
 
@@ -13,10 +14,10 @@ const PROGRAMS: Record<string, string> = {
 };
 
 /** Everything that can be known before the first process is started. Throws SetupError that says what to do. */
-export async function preflight({ port, dataDir }: DemoOptions): Promise<void> {
+export async function preflight({ port, dataDir, instance }: DemoOptions): Promise<void> {
   requireRoot();
   requirePrograms();
-  requireControllers();
+  requireControllers(instance);
   for (const wanted of [port, port + 1, port + 2]) await requireFreePort(wanted);
   claim(dataDir);
 }
@@ -33,19 +34,13 @@ function requirePrograms(): void {
   );
 }
 
-/** memory, cpu and pids must be usable, on cgroup v2 or on v1. */
-function requireControllers(root = '/sys/fs/cgroup'): void {
-  const v2 = existsSync(`${root}/cgroup.controllers`)
-    ? readFileSync(`${root}/cgroup.controllers`, 'utf8').split(/\s+/)
-    : undefined;
-  const missing = ['memory', 'cpu', 'pids'].filter((name) =>
-    v2 ? !v2.includes(name) : !existsSync(join(root, name, 'cgroup.procs')),
-  );
-  if (missing.length === 0) return;
-  throw new SetupError(
-    `Cannot bound services: the kernel offers no cgroup controller for ${missing.join(', ')} under ${root}; ` +
-      'enable it on the kernel command line (a Raspberry Pi needs cgroup_enable=memory), or mount the cgroup filesystem',
-  );
+/** Says the same as the agent would, before anything is built. */
+function requireControllers(instance: string): void {
+  try {
+    openCgroups(instance);
+  } catch (error) {
+    throw new SetupError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function requireFreePort(port: number): Promise<void> {

@@ -10,15 +10,13 @@ export class Part {
   readonly name: string;
   readonly logFile: string;
   readonly #args: string[];
-  readonly #env: Record<string, string>;
   #child: ChildProcess;
   #ended: Promise<void>;
 
-  constructor(name: string, args: string[], logFile: string, env: Record<string, string> = {}) {
+  constructor(name: string, args: string[], logFile: string) {
     this.name = name;
     this.logFile = logFile;
     this.#args = args;
-    this.#env = env;
     [this.#child, this.#ended] = this.#spawn();
   }
 
@@ -64,7 +62,6 @@ export class Part {
 
   #spawn(): [ChildProcess, Promise<void>] {
     const log = openSync(this.logFile, 'a');
-    const env = { ...process.env, ...this.#env };
     const child = spawn(NODE, this.#args, {
       cwd: ROOT,
       detached: true,

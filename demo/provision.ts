@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentConfig } from '../agent/config.ts';
@@ -18,12 +17,8 @@ export const DEVICE_NAME = 'demo-device';
 
 type Say = (line: string) => void;
 
-/** A random password, made at the first start and kept for the next. */
-export function adminPassword({ server }: Layout): string {
-  if (!existsSync(server.adminPassword))
-    writeFileSync(server.adminPassword, randomBytes(9).toString('base64url'), { mode: 0o600 });
-  return readFileSync(server.adminPassword, 'utf8');
-}
+/** The server made it at its first start. */
+export const adminPassword = ({ server }: Layout): string => readFileSync(server.adminPassword, 'utf8').trim();
 
 /** Makes the signer's keys once. The server gives only the public halves of its online keys. */
 export async function signerKeys({ signer }: Layout, client: ServerClient, say: Say): Promise<void> {
@@ -67,7 +62,7 @@ export async function deviceConfig(
   const trustRoot = join(device.dir, 'factory-root.json');
   if (!existsSync(trustRoot)) copyFileSync(join(signer.keys, 'repository/1.root.json'), trustRoot);
   const name = process.arch === 'arm64' ? 'generic-arm64' : 'generic-amd64';
-  const board = (await loadBoards(BOARDS_DIR)).find((candidate) => candidate.name === name);
+  const board = (await loadBoards(BOARDS_DIR)).get(name);
   if (!board) throw new Error(`Cannot find board ${name} in ${BOARDS_DIR}`);
   const isEnrolled = existsSync(join(device.stateDir, 'identity/identity.json'));
   const config: AgentConfig = {

@@ -90,9 +90,10 @@ export class MqttLink implements Link {
 
   #reconnectLater(reason: string): void {
     if (this.#isStopped) return;
-    const { clock, log, reconnect } = this.#options;
+    const { clock, handlers, log, reconnect } = this.#options;
     const waitMs = backoffMs(++this.#attempt, reconnect ?? RECONNECT, Math.random());
     log.warn({ waitMs }, `Lost the fleet server: ${reason}; connecting again in ${waitMs} ms`);
+    handlers.onLost(`${reason}; next try in ${Math.ceil(waitMs / 1000)} s`);
     this.#cancelReconnect = clock.after(waitMs, () => this.#connect());
   }
 

@@ -27,4 +27,6 @@ export interface LinkHandlers {
   /** dn/desired: parsed JSON, not trusted. */
   onDesired(envelope: unknown): void;
   onConnected(): void;
+  /** The session ended or could not be opened; the link tries again by itself. `reason` says when. */
+  onLost(reason: string): void;
 }

@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { AgentConfig } from './config.ts';
+import type { Connected } from './connected.ts';
+import type { Identity } from './enrolment/identity.ts';
+import type { AgentStatus, AgentView } from './local-api/ports.ts';
+import { deviceHealth } from './supervisor/health/device-health.ts';
+import { readLog } from './supervisor/logs/read-log.ts';
+import type { Supervisor } from './supervisor/supervisor.ts';
+import { AGENT_VERSION } from './version.ts';
+
+/** The agent's side of the fleet; empty until the device is enrolled. */
+export interface Online {
+  connected: (Connected & { identity: Identity }) | undefined;
+  /** Why enrolment failed last. */
+  fault: string | undefined;
+}
+
+export interface ViewParts {
+  config: AgentConfig;
+  supervisor: Supervisor;
+  online: Online;
+  /** Unix ms. */
+  startedAt: number;
+}
+
+/** What the local API shows, all from memory. */
+export function agentView({ config, supervisor, online, startedAt }: ViewParts): AgentView {
+  const knows = (service: string): boolean => supervisor.statuses().some(({ name }) => name === service);
+  return {
+    version: () => AGENT_VERSION,
+    status: () => statusOf(config, supervisor, online, startedAt),
+    why: (service) => supervisor.why(service),
+    restart: (service, who) => supervisor.restart(service, who),
+    logs: (service, query) =>
+      knows(service) ? readLog(join(config.stateDir, 'logs', `${service}.log`), query) : undefined,
+  };
+}
+
+function statusOf(
+  { board, stateDir }: AgentConfig,
+  supervisor: Supervisor,
+  { connected, fault }: Online,
+  startedAt: number,
+): AgentStatus {
+  const identity = connected?.identity;
+  const current = connected?.engine.current;
+  return {
+    agent: { version: AGENT_VERSION, startedAt, pid: process.pid },
+    device: {
+      board: board.name,
+      platform: board.platform,
+      ...(identity && {
+        id: identity.device,
+        tenant: identity.tenant,
+        server: `${identity.mqtt.host}:${identity.mqtt.port}`,
+      }),
+    },
+    link: connected
+      ? connected.link()
+      : { state: 'not-enrolled', since: startedAt, ...(fault && { detail: fault }) },
+    update: connected?.engine.status() ?? { phase: 'idle', since: startedAt },
+    ...(current && { current }),
+    services: supervisor.statuses(),
+    health: deviceHealth(stateDir),
+  };
+}

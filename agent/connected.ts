@@ -1,0 +1,125 @@
+import { join } from 'node:path';
+import type { Report } from '../protocol/messages.ts';
+import type { AgentConfig } from './config.ts';
+import type { Identity } from './enrolment/identity.ts';
+import type { SqliteLedger } from './ledger/sqlite-ledger.ts';
+import { BulkSession } from './link/bulk-session.ts';
+import { tlsDial } from './link/dial.ts';
+import { MqttLink } from './link/mqtt-link.ts';
+import { Reporter } from './link/reporter.ts';
+import type { AgentStatus } from './local-api/ports.ts';
+import { toServiceSpecs } from './supervisor/from-manifest.ts';
+import { systemClock } from './system-clock.ts';
+import { UpdateEngine } from './update/engine.ts';
+import type { BlobStore, Log, Workloads } from './update/ports.ts';
+import { MqttSource } from './update/sources/mqtt-source.ts';
+import { TrustStore } from './update/tuf/trust-store.ts';
+import { TufUpdater } from './update/tuf/updater.ts';
+import { AGENT_VERSION, BUILT_AT } from './version.ts';
+
+export interface ConnectedParts {
+  config: AgentConfig;
+  identity: Identity;
+  ledger: SqliteLedger;
+  blobs: BlobStore;
+  workloads: Workloads;
+  bootId: string;
+  /** What a report says of the services and the device, now. */
+  observed(): Pick<Report, 'services' | 'device'>;
+  log: Log;
+}
+
+/** The parts of an agent that has an identity: update engine, link and reports. */
+export interface Connected {
+  engine: UpdateEngine;
+  link(): AgentStatus['link'];
+  /** Something worth a report happened. */
+  changed(): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export function connect(parts: ConnectedParts): Connected {
+  const { config, identity, ledger, observed, log } = parts;
+  const { mqtt, key, certificate, ca } = identity;
+  const dial = tlsDial({ ...mqtt, key, certificate, ca });
+  const bulk = new BulkSession({ identity, dial, clock: systemClock });
+  const engine = updateEngine(parts, new MqttSource({ channel: bulk }), () => reporter.changed());
+  let linkState: AgentStatus['link'] = { state: 'connecting', since: systemClock.now() };
+  const link = new MqttLink({
+    identity,
+    dial,
+    outbox: ledger.outbox,
+    clock: systemClock,
+    log,
+    handlers: {
+      hello: () => ({
+        bootId: parts.bootId,
+        agentVersion: AGENT_VERSION,
+        board: config.board.name,
+        platform: identity.platform,
+        generation: engine.generation,
+        memoryBytes: observed().device.memoryTotalBytes,
+        cpus: config.board.cpus,
+      }),
+      onDesired: (envelope) => engine.offer(envelope),
+      onConnected: () => {
+        linkState = { state: 'connected', since: systemClock.now() };
+        reporter.connected();
+      },
+      onLost: (reason) => {
+        const since = linkState.state === 'offline' ? linkState.since : systemClock.now();
+        linkState = { state: 'offline', since, detail: reason };
+      },
+    },
+  });
+  const reporter = new Reporter({
+    clock: systemClock,
+    snapshot: () => ({
+      generation: engine.generation,
+      ...(engine.current && { current: engine.current }),
+      update: engine.status(),
+      ...observed(),
+    }),
+    send: (report) => link.report(report),
+    onError: (error) => log.warn({ error }, `Cannot report: ${String(error)}`),
+  });
+  return {
+    engine,
+    link: () => linkState,
+    changed: () => reporter.changed(),
+    start: () => {
+      link.start();
+      reporter.start();
+    },
+    stop: async () => {
+      reporter.stop();
+      await engine.stop();
+      await Promise.all([link.stop(), bulk.stop()]);
+    },
+  };
+}
+
+function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () => void): UpdateEngine {
+  const { config, identity, ledger, blobs, workloads, log } = parts;
+  const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
+  return new UpdateEngine({
+    identity,
+    board: config.board,
+    builtAt: BUILT_AT,
+    ledger,
+    blobs,
+    source,
+    trust: new TufUpdater({ source, store }),
+    workloads,
+    clock: systemClock,
+    toServices: (manifest, platform) => {
+      const specs = toServiceSpecs(manifest, platform);
+      // The engine checked the platform before it accepted the manifest.
+      if (!specs.ok) throw new Error(specs.message);
+      return specs.services;
+    },
+    onChange,
+    log,
+  });
+}
