@@ -66,7 +66,6 @@ export class Part {
       cwd: ROOT,
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      env,
     });
     closeSync(log);
     return [child, new Promise((resolve) => child.once('close', () => resolve()))];

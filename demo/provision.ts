@@ -4,9 +4,9 @@ import type { AgentConfig } from '../agent/config.ts';
 import type { Release } from '../fleet-server/rest/api.ts';
 import { loadBoards } from '../release/boards.ts';
 import { buildRelease } from '../release/build.ts';
-import { initKeys } from '../release/keys.ts';
 import { pushRelease } from '../release/push.ts';
 import { signRelease } from '../release/sign.ts';
+import { initKeys } from '../release/keys.ts';
 import { ROOT } from '../scripts/setup.mjs';
 import type { Layout } from './layout.ts';
 import type { ServerClient } from './server-client.ts';
@@ -18,7 +18,8 @@ export const DEVICE_NAME = 'demo-device';
 type Say = (line: string) => void;
 
 /** The server made it at its first start. */
-export const adminPassword = ({ server }: Layout): string => readFileSync(server.adminPassword, 'utf8').trim();
+export const adminPassword = ({ server }: Layout): string =>
+  readFileSync(server.adminPassword, 'utf8').trim();
 
 /** Makes the signer's keys once. The server gives only the public halves of its online keys. */
 export async function signerKeys({ signer }: Layout, client: ServerClient, say: Say): Promise<void> {
@@ -62,7 +63,7 @@ export async function deviceConfig(
   const trustRoot = join(device.dir, 'factory-root.json');
   if (!existsSync(trustRoot)) copyFileSync(join(signer.keys, 'repository/1.root.json'), trustRoot);
   const name = process.arch === 'arm64' ? 'generic-arm64' : 'generic-amd64';
-  const board = (await loadBoards(BOARDS_DIR)).get(name);
+  const board = (await loadBoards(BOARDS_DIR)).find((board) => board.name === name);
   if (!board) throw new Error(`Cannot find board ${name} in ${BOARDS_DIR}`);
   const isEnrolled = existsSync(join(device.stateDir, 'identity/identity.json'));
   const config: AgentConfig = {
