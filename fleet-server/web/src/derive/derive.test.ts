@@ -114,17 +114,18 @@ describe('deploy', () => {
   });
 });
 
+const attempt = (state: Attempt['state'], fields: Partial<Attempt> = {}): Attempt => ({
+  id: state,
+  device: state,
+  state,
+  generation: 1,
+  progress: null,
+  reason: null,
+  updatedAt: 1,
+  ...fields,
+});
+
 describe('rollout', () => {
-  const attempt = (state: Attempt['state'], fields: Partial<Attempt> = {}): Attempt => ({
-    id: state,
-    device: state,
-    state,
-    generation: 1,
-    progress: null,
-    reason: null,
-    updatedAt: 1,
-    ...fields,
-  });
   const rollout: Rollout = {
     id: 'x',
     release: v2,

@@ -29,7 +29,7 @@ export function CopyField({ label, value }: { label: string; value: string }) {
           ref={field}
           className="mono"
           readOnly
-          rows={3}
+          rows={4}
           value={value}
           onFocus={(event) => event.currentTarget.select()}
         />

@@ -38,6 +38,9 @@ export function DevicePicker({ release, choices, chosen, setChosen }: DevicePick
             onChange={() => setChosen(isAll ? new Set() : new Set(open.map(({ device }) => device.id)))}
           />
           <span className="option-text">{`All ${open.length} that can take it`}</span>
+          {open.length < choices.length ? (
+            <span className="option-note soft small">{`${choices.length - open.length} cannot; listed last`}</span>
+          ) : null}
         </label>
       ) : null}
       <div className="options">

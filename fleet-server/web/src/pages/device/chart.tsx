@@ -86,7 +86,7 @@ function options(width: number, isBinary: boolean, latest: () => ChartProps): uP
         ...axis,
         grid: { stroke: colours.line, width: 1 },
         size: AXIS_WIDTH,
-        space: 28,
+        space: 22,
         ...(isBinary ? { incrs: POWERS_OF_TWO } : {}),
         values: (_, ticks) => ticks.map((tick) => latest().format(tick).replace(' cores', '')),
       },

@@ -5,6 +5,7 @@ import { runs } from '../../derive/deploy.ts';
 import { bytes, count } from '../../format/quantity.ts';
 import { dateTime } from '../../format/time.ts';
 import { OnlineDot } from '../../ui/badge.tsx';
+import { Boards } from '../../ui/boards.tsx';
 import { Fact, Facts } from '../../ui/facts.tsx';
 import { Load } from '../../ui/load.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
@@ -53,7 +54,9 @@ function About({ release }: { release: Release }) {
   return (
     <Panel title="Content">
       <Facts>
-        <Fact name="Boards">{release.boards.join(', ')}</Fact>
+        <Fact name="Boards">
+          <Boards names={release.boards} />
+        </Fact>
         {Object.entries(release.sizeBytes).map(([platform, size]) => (
           <Fact key={platform} name={platform}>
             {bytes(size)}

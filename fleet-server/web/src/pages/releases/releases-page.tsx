@@ -2,6 +2,7 @@ import { Link } from 'wouter';
 import { useReleases } from '../../api/queries.ts';
 import type { Release } from '../../api/types.ts';
 import { bytes, count, shortDigest } from '../../format/quantity.ts';
+import { Boards } from '../../ui/boards.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { Load } from '../../ui/load.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
@@ -80,7 +81,7 @@ function ReleaseRow({ release }: { release: Release }) {
         </span>
       </th>
       <td role="cell" data-label="Boards">
-        {release.boards.join(', ')}
+        <Boards names={release.boards} />
       </td>
       <td role="cell" data-label="Services" className="right">
         {release.services.length}
