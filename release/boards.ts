@@ -4,19 +4,18 @@ import { type Board, checkBoard } from '../protocol/board.ts';
 import { messageOf, ReleaseError } from './errors.ts';
 import { parseYaml } from './yaml.ts';
 
-/** Boards by name, from `<dir>/<board>/board.yaml`. */
-export async function loadBoards(dir: string): Promise<Map<string, Board>> {
-  const boards = new Map<string, Board>();
+/** Boards in order of name, from `<dir>/<board>/board.yaml`. */
+export async function loadBoards(dir: string): Promise<Board[]> {
+  const boards: Board[] = [];
   const entries = await readdir(dir, { withFileTypes: true }).catch((cause: unknown) => {
     throw new ReleaseError('board', `Cannot read the boards folder ${dir}: ${messageOf(cause)}`, { cause });
   });
   for (const entry of entries.filter((each) => each.isDirectory())) {
-    const board = await loadBoard(join(dir, entry.name, 'board.yaml'), entry.name);
-    boards.set(board.name, board);
+    boards.push(await loadBoard(join(dir, entry.name, 'board.yaml'), entry.name));
   }
-  if (boards.size === 0)
+  if (boards.length === 0)
     throw new ReleaseError('board', `Cannot load boards from ${dir}: it holds no <board>/board.yaml`);
-  return boards;
+  return boards.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function loadBoard(file: string, folder: string): Promise<Board> {

@@ -58,7 +58,7 @@ interface Context {
 /** Turns release.yaml and its images into a release folder. Throws ReleaseError; nothing is written then but the cache. */
 export async function buildRelease(options: BuildOptions): Promise<BuildResult> {
   const source = await readSource(options.sourceFile);
-  const boards = await loadBoards(options.boardsDir);
+  const boards = new Map((await loadBoards(options.boardsDir)).map((board) => [board.name, board]));
   const faults = crossCheck(source, boards);
   if (faults.length > 0)
     throw new ReleaseError(

@@ -1,6 +1,6 @@
 import { columns, days, type Invocation, need, print } from './cli-io.ts';
+import { initKeys, type KeysInfo, readKeys } from './keys.ts';
 import { FetchReleaseServer } from './server.ts';
-import { initKeys, type KeysInfo, readKeys } from './signer.ts';
 
 export const KEYS_HELP = `Usage: wherry keys init --keys FOLDER --server URL [--token TOKEN]
        wherry keys show --keys FOLDER

@@ -1,6 +1,6 @@
 import { openAsBlob } from 'node:fs';
 import { messageOf, ReleaseError } from './errors.ts';
-import type { OnlineKeys } from './signer.ts';
+import type { OnlineKeys } from './keys.ts';
 
 /** The parts of the fleet server's REST API that a signer's machine speaks to. */
 export interface ReleaseServer {

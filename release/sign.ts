@@ -5,7 +5,7 @@ import { roleText, type SignedRole, signersOf, signRole } from '../protocol/tuf.
 import { ReleaseError } from './errors.ts';
 import { createDurably, isErrno, writeDurably } from './files.ts';
 import { type ManifestFile, metadataDir, readManifest } from './folder.ts';
-import { DEFAULT_EXPIRES_DAYS, lastRoot, nextTargets, readRepository, targetsKey } from './signer.ts';
+import { DEFAULT_EXPIRES_DAYS, lastRoot, nextTargets, readRepository, targetsKey } from './keys.ts';
 
 export interface SignResult {
   name: string;

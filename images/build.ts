@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Platform } from '../protocol/manifest.ts';
+import { appTree, baseTree, nodeTree, redisTree } from './layers.ts';
+import { addLayer, configure, createLayout, finishLayout } from './layout.ts';
+
+/** Part of the key: raise it when the same sources would give other images. */
+const BUILDER = '1';
+const SOURCES = fileURLToPath(new URL('.', import.meta.url));
+export const IMAGES = ['sensor', 'analyser', 'analyser-2', 'redis'] as const;
+
+export interface BuildImagesOptions {
+  /** One OCI image layout for each image, and the cache of downloads. */
+  outDir: string;
+  platforms: Platform[];
+  onProgress?: (line: string) => void;
+}
+
+interface Trees {
+  base: string;
+  node: string;
+  redis: string;
+  sensor: string;
+  analyser: string;
+  'analyser-2': string;
+}
+
+/** Builds the sample images. Does nothing when sources and platforms are those of the last build. */
+export async function buildImages({
+  outDir,
+  platforms,
+  onProgress = () => {},
+}: BuildImagesOptions): Promise<void> {
+  const key = await keyOf(platforms);
+  const keyFile = join(outDir, 'key');
+  if ((await readFile(keyFile, 'utf8').catch(() => '')) === key) return;
+  await mkdir(outDir, { recursive: true });
+  await rm(keyFile, { force: true });
+  const work = await mkdtemp(join(outDir, 'work-'));
+  try {
+    onProgress('Building the sample images: Debian packages and Node, a minute or so');
+    const tars = new Map<Platform, Trees>();
+    await Promise.all(
+      platforms.map(async (platform) => tars.set(platform, await layerTars(outDir, work, platform))),
+    );
+    onProgress('Packing the layers into OCI image layouts');
+    await layouts(work, platforms, tars);
+    for (const image of IMAGES) {
+      await rm(join(outDir, image), { recursive: true, force: true });
+      await rename(join(work, image), join(outDir, image));
+    }
+    await writeFile(keyFile, key);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function layerTars(outDir: string, work: string, platform: Platform): Promise<Trees> {
+  const dir = join(work, platform.replace('/', '-'));
+  await mkdir(dir, { recursive: true });
+  const [packages, node] = await Promise.all([
+    baseTree(dir, platform).then(async (base) => ({ base, redis: await redisTree(dir, platform, base) })),
+    nodeTree(join(outDir, 'cache'), dir, platform),
+  ]);
+  const [sensor, analyser, second] = await Promise.all([
+    appTree(dir, join(SOURCES, 'sensor'), 'sensor', ['sensor.js', 'samples.js', 'redis.js']),
+    appTree(dir, join(SOURCES, 'analyser'), 'analyser', ['analyser.js', 'rolling.js', 'redis.js']),
+    appTree(dir, join(SOURCES, 'analyser'), 'analyser-2', [
+      'analyser.js',
+      'rolling.js',
+      'redis.js',
+      'trend.js',
+    ]),
+  ]);
+  return { base: packages.base.tar, node, redis: packages.redis, sensor, analyser, 'analyser-2': second };
+}
+
+/** Layouts grow from each other, so that images share the very same base and node blobs and each is compressed once. */
+async function layouts(
+  work: string,
+  platforms: Platform[],
+  tars: ReadonlyMap<Platform, Trees>,
+): Promise<void> {
+  const grow = async (from: string | undefined, to: string, layer: keyof Trees) => {
+    const layout = join(work, to);
+    if (from === undefined) await createLayout(layout, platforms);
+    else await cp(join(work, from), layout, { recursive: true });
+    for (const platform of platforms) await addLayer(layout, platform, tars.get(platform)?.[layer] ?? '');
+  };
+  await grow(undefined, 'base', 'base');
+  await grow('base', 'redis', 'redis');
+  await grow('base', 'node', 'node');
+  for (const app of ['sensor', 'analyser', 'analyser-2'] as const) await grow('node', app, app);
+  for (const image of IMAGES) {
+    const layout = join(work, image);
+    for (const platform of platforms) await configure(layout, platform, configOf(image));
+    await finishLayout(layout, platforms);
+  }
+}
+
+/** What Debian's redis-server unit starts; the apps start their one script. */
+function configOf(image: (typeof IMAGES)[number]): { user: string; entrypoint: string[] } {
+  if (image === 'redis') return { user: 'redis', entrypoint: ['/usr/bin/redis-server'] };
+  const script = image === 'sensor' ? 'sensor.js' : 'analyser.js';
+  return { user: 'nonroot', entrypoint: ['/usr/bin/node', `/app/${script}`] };
+}
+
+/** Of every source file below images/, and the architecture-independent inputs. */
+async function keyOf(platforms: Platform[]): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([BUILDER, [...platforms].sort()]));
+  const files = (await readdir(SOURCES, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name) && !/\.test\./.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !file.startsWith(join(SOURCES, '.build')))
+    .sort();
+  for (const file of files) hash.update(`${file.slice(SOURCES.length)}\0`).update(await readFile(file));
+  return hash.digest('hex');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const outDir = process.argv[2] ?? join(SOURCES, '.build');
+  await buildImages({ outDir, platforms: ['linux/amd64', 'linux/arm64'], onProgress: console.log });
+  console.log(`Images are in ${outDir}: ${IMAGES.join(', ')}`);
+}

@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Redis } from './redis.js';
+import { cpuPercent, cpuTimes, memory } from './samples.js';
+
+const EVERY_MS = Number(process.env.SAMPLE_MS ?? 1000);
+/** Samples kept in redis: ten minutes at one a second. */
+const KEEP = 600;
+/** One sample in so many is printed too. */
+const PRINT_EACH = Number(process.env.PRINT_EACH ?? 10);
+
+const redis = new Redis(process.env.REDIS_SOCKET ?? '/run/bus/redis.sock');
+const THERMAL = '/sys/class/thermal';
+let before = cpuTimes(readFileSync('/proc/stat', 'utf8'));
+let count = 0;
+let wasAway = false;
+
+/** Zone name to degrees Celsius; a machine without sensors, or a zone that cannot be read, gives none. */
+function temperatures() {
+  const found = {};
+  try {
+    for (const zone of readdirSync(THERMAL).filter((name) => name.startsWith('thermal_zone'))) {
+      const text = readFileSync(`${THERMAL}/${zone}/temp`, 'utf8');
+      found[zone] = Number(text) / 1000;
+    }
+  } catch {
+    return found;
+  }
+  return found;
+}
+
+async function sample() {
+  const after = cpuTimes(readFileSync('/proc/stat', 'utf8'));
+  const cpu = cpuPercent(before, after);
+  before = after;
+  const line = JSON.stringify({
+    at: Date.now(),
+    cpuPercent: cpu,
+    ...memory(readFileSync('/proc/meminfo', 'utf8')),
+    celsius: temperatures(),
+  });
+  if (count++ % PRINT_EACH === 0) console.log(line);
+  try {
+    await redis.command('LPUSH', 'samples', line);
+    await redis.command('LTRIM', 'samples', 0, KEEP - 1);
+    if (wasAway) console.log(JSON.stringify({ at: Date.now(), event: 'redis is back' }));
+    wasAway = false;
+  } catch (error) {
+    if (!wasAway)
+      console.log(JSON.stringify({ at: Date.now(), event: 'redis is away', error: error.message }));
+    wasAway = true;
+  }
+}
+
+const timer = setInterval(() => void sample(), EVERY_MS);
+for (const signal of ['SIGTERM', 'SIGINT'])
+  process.on(signal, () => {
+    clearInterval(timer);
+    process.exit(0);
+  });
