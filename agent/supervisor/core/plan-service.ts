@@ -45,6 +45,8 @@ export function planService(subject: Subject): Verdict {
       : end(subject, record);
   }
   if (container !== undefined || record.holds) return cleanUp(subject, record);
+  // What is remembered of a service outlives a shutdown.
+  if (world.isShuttingDown) return { record: inState(record, 'stopped', world.now) };
   if (spec === undefined) return { record, step: { kind: 'forget', service: name } };
   return begin(subject, spec, record, world.now);
 }

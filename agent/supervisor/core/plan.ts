@@ -2,7 +2,7 @@ import type { Reason } from '../../../protocol/reasons.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { planService, type Verdict } from './plan-service.ts';
-import type { ServiceRecord } from './record.ts';
+import { newReasons, type ServiceRecord } from './record.ts';
 
 /** One act on one service, with nothing left to decide. */
 export type Step =
@@ -76,8 +76,5 @@ function add(result: Plan, service: string, before: ServiceRecord | undefined, v
   const wake = wait?.until ?? wakeAt;
   if (wake !== undefined) result.wakeAt = Math.min(result.wakeAt ?? wake, wake);
   result.records.set(service, record);
-  const known = new Set(before?.reasons);
-  for (const reason of record.reasons.toReversed()) {
-    if (!known.has(reason)) result.news.push({ service, reason });
-  }
+  for (const reason of newReasons(before, record)) result.news.push({ service, reason });
 }

@@ -115,3 +115,19 @@ function exitReason(
     ? { code: 'exit.code', message: `Exited with code ${exit.exitCode} ${after}`, at: now }
     : { code: 'exit.signal', message: `Killed by signal ${exit.signal} ${after}`, at: now };
 }
+
+/** Reasons that `after` holds and `before` did not, oldest first. */
+export function newReasons(before: ServiceRecord | undefined, after: ServiceRecord): Reason[] {
+  const known = new Set(before?.reasons);
+  return after.reasons.filter((reason) => !known.has(reason)).reverse();
+}
+
+/** The record as text that was written by an earlier run; undefined when it cannot be read. */
+export function parseRecord(text: string): ServiceRecord | undefined {
+  try {
+    const record = JSON.parse(text) as ServiceRecord;
+    return record.v === 1 && Array.isArray(record.reasons) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+import { canonicalJson, sha256Hex } from '../../protocol/canonical.ts';
+import type { Manifest, Platform } from '../../protocol/manifest.ts';
+import type { ServiceSpec } from './service-spec.ts';
+
+export type SpecsOutcome =
+  | { ok: true; services: ServiceSpec[] }
+  | { ok: false; code: 'refused.platform'; message: string };
+
+/** The services of a release as this platform runs them, ordered by name. */
+export function toServiceSpecs(manifest: Manifest, platform: Platform): SpecsOutcome {
+  const services: ServiceSpec[] = [];
+  for (const [name, service] of Object.entries(manifest.services).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const image = service.images[platform];
+    if (image === undefined) {
+      const held = Object.keys(service.images).join(', ');
+      const message = `Cannot run service "${name}": the release holds images for ${held}; this device is ${platform}`;
+      return { ok: false, code: 'refused.platform', message };
+    }
+    const { layers, args, environment, workingDir, uid, gid } = image;
+    const { resources, restart, stop, network, security } = service;
+    const mounts = service.mounts.map((mount) => ({ ...mount, ...volumeOf(manifest, name, mount.volume) }));
+    const verities = layers.map(({ verity }) => verity);
+    const user = { uid, gid };
+    const policies = { resources, restart, stop, network, security };
+    const rest = { name, layers: verities, args, environment, workingDir, ...user, ...policies, mounts };
+    services.push({ ...rest, digest: sha256Hex(canonicalJson(rest)) });
+  }
+  return { ok: true, services };
+}
+
+function volumeOf(manifest: Manifest, service: string, volume: string): { gid: number; sizeBytes: number } {
+  const declared = manifest.volumes[volume];
+  if (declared === undefined) {
+    throw new Error(`Cannot run service "${service}": volume "${volume}" is not declared in the manifest`);
+  }
+  return declared;
+}

@@ -1,0 +1,225 @@
+import type { DeviceEvent, ServiceStatus } from '../../protocol/messages.ts';
+import type { Reason } from '../../protocol/reasons.ts';
+import type { WorkloadHealth, Workloads } from '../update/ports.ts';
+import { newRecord } from './core/record.ts';
+import { serviceStatus, workloadHealth } from './core/status.ts';
+import type { Machine } from './execute.ts';
+import type { ServiceMemory } from './ports.ts';
+import { Reconciler, type SupervisorLog } from './reconcile.ts';
+import type { DesiredServices } from './service-spec.ts';
+import { UsageSampler } from './usage-sampler.ts';
+
+export interface SupervisorOptions extends Machine {
+  memory: ServiceMemory;
+  log: SupervisorLog;
+  /** The state of a service has changed. */
+  onChange: () => void;
+  /** Something that the server must learn of. */
+  onEvent: (event: Omit<DeviceEvent, 'v' | 'id'>) => void;
+  /** Pace of usage samples, budget checks and of the look at what no file tells of; default 10 s. */
+  sampleMs?: number;
+}
+
+const RETRY_MS = 1_000;
+const STOP_MS = 60_000;
+const EVENT = /^(exit|fail|repair)\.|^wait\.(given-up|completed)$/;
+
+/** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
+export class Supervisor implements Workloads {
+  readonly #options: SupervisorOptions;
+  readonly #reconciler: Reconciler;
+  readonly #sampler: UsageSampler;
+  #desired: DesiredServices | undefined;
+  /** The wish that the last pass was about. */
+  #seenDesired: DesiredServices | undefined;
+  #isShuttingDown = false;
+  #isClosed = false;
+  #isDue = false;
+  #checksBudgets = false;
+  #loop: Promise<void> | undefined;
+  #cancelWake: () => void = () => undefined;
+  #cancelSample: () => void = () => undefined;
+  #unwatch: () => void = () => undefined;
+  #shown = '';
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#sampler = new UsageSampler(options.cgroups, options.clock);
+    this.#reconciler = new Reconciler(options, options.memory, options.log, (service, reason) =>
+      this.#report(service, reason),
+    );
+  }
+
+  start(): void {
+    this.#reconciler.load();
+    this.#unwatch = this.#options.runtime.watch(() => this.#poke());
+    this.#scheduleSample();
+  }
+
+  apply(desired: DesiredServices): void {
+    this.#desired = desired;
+    this.#poke();
+  }
+
+  health(): WorkloadHealth {
+    const desired = this.#desired;
+    if (desired === undefined || desired !== this.#seenDesired) {
+      const unhealthy = (desired?.services ?? []).map(({ name }) => ({
+        service: name,
+        message: 'not looked at yet',
+      }));
+      return { isConverged: false, unhealthy, isFailed: false };
+    }
+    return workloadHealth(desired.services, this.#reconciler.observed, this.#reconciler.records);
+  }
+
+  /** Desired services in their order, then those that are leaving. */
+  statuses(): ServiceStatus[] {
+    const { records, observed } = this.#reconciler;
+    const containers = new Map(observed.map((container) => [container.service, container]));
+    const desired = this.#desired?.services ?? [];
+    const wanted = new Set(desired.map(({ name }) => name));
+    const leaving = [...records].filter(([name]) => !wanted.has(name));
+    const known = [
+      ...desired.map((spec) => [spec.name, records.get(spec.name) ?? newRecord(spec, 0)] as const),
+      ...leaving,
+    ];
+    return known.map(([name, record]) =>
+      serviceStatus(name, record, containers.get(name), this.#sampler.get(name)),
+    );
+  }
+
+  /** Why the service is in its state, newest first; undefined for one nobody knows. */
+  why(service: string): Reason[] | undefined {
+    const reasons = this.#reconciler.records.get(service)?.reasons;
+    if (reasons !== undefined) return [...reasons];
+    return this.#isDesired(service) ? [] : undefined;
+  }
+
+  /** Stops the service and starts it anew, whatever its restart policy says. Recorded before it returns. */
+  restart(service: string, who: string): 'accepted' | 'unknown-service' {
+    if (!this.#isDesired(service)) return 'unknown-service';
+    this.#reconciler.update(service, (record) => ({ ...record, restartWanted: who }));
+    this.#poke();
+    return 'accepted';
+  }
+
+  /** 'keep': services run on for the next agent. 'stop': ends and removes them; throws when something is left. */
+  async stop({ services }: { services: 'keep' | 'stop' }): Promise<void> {
+    if (services === 'stop') await this.#stopAll();
+    this.#isClosed = true;
+    this.#unwatch();
+    this.#cancelSample();
+    this.#cancelWake();
+    await this.#loop;
+  }
+
+  async #stopAll(): Promise<void> {
+    const { clock, cgroups, rootfs } = this.#options;
+    const deadline = clock.now() + STOP_MS;
+    this.#isShuttingDown = true;
+    for (;;) {
+      this.#poke();
+      await this.#loop;
+      const left = this.#leftovers();
+      if (left.length === 0) break;
+      if (clock.now() > deadline) throw new Error(`Cannot stop all services: ${left.join(', ')} did not end`);
+      await new Promise<void>((resolve) => clock.after(20, resolve));
+    }
+    await cgroups.destroy();
+    await rootfs.destroy();
+  }
+
+  #leftovers(): string[] {
+    const { observed, records } = this.#reconciler;
+    const held = [...records].filter(([, { holds }]) => holds).map(([name]) => name);
+    return [...new Set([...observed.map(({ service }) => service), ...held])];
+  }
+
+  #isDesired(service: string): boolean {
+    return this.#desired?.services.some(({ name }) => name === service) ?? false;
+  }
+
+  /** Asks for a pass: now, or right after the one that runs. */
+  #poke(): void {
+    if (this.#isClosed || (this.#desired === undefined && !this.#isShuttingDown)) return;
+    this.#isDue = true;
+    this.#loop ??= this.#run().finally(() => {
+      this.#loop = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    let wakeAt: number | undefined;
+    while (this.#isDue && !this.#isClosed) {
+      this.#isDue = false;
+      wakeAt = await this.#pass();
+    }
+    this.#wakeAt(wakeAt);
+  }
+
+  async #pass(): Promise<number | undefined> {
+    const desired = this.#desired;
+    const checksBudgets = this.#checksBudgets;
+    this.#checksBudgets = false;
+    try {
+      const { steps, wakeAt } = await this.#reconciler.pass(
+        { desired: desired?.services ?? [], isShuttingDown: this.#isShuttingDown },
+        checksBudgets,
+      );
+      if (steps.length > 0) this.#isDue = true;
+      else this.#seenDesired = desired;
+      this.#showChange();
+      return wakeAt;
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'Pass failed');
+      return this.#options.clock.now() + RETRY_MS;
+    }
+  }
+
+  #wakeAt(at: number | undefined): void {
+    this.#cancelWake();
+    if (at === undefined || this.#isClosed) return;
+    const { clock } = this.#options;
+    this.#cancelWake = clock.after(Math.max(1, at - clock.now()), () => this.#poke());
+  }
+
+  #scheduleSample(): void {
+    this.#cancelSample = this.#options.clock.after(
+      this.#options.sampleMs ?? 10_000,
+      () => void this.#sample(),
+    );
+  }
+
+  async #sample(): Promise<void> {
+    try {
+      await this.#sampler.sample(this.#reconciler.observed);
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'Sampling failed');
+    }
+    if (this.#isClosed) return;
+    this.#checksBudgets = true;
+    this.#poke();
+    this.#scheduleSample();
+  }
+
+  #showChange(): void {
+    const shown = JSON.stringify(this.statuses().map(({ usage: _usage, ...rest }) => rest));
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#options.onChange();
+  }
+
+  #report(service: string, { code, message, at }: Reason): void {
+    if (!EVENT.test(code)) return;
+    const release = this.#desired?.release;
+    this.#options.onEvent({
+      kind: 'service',
+      service,
+      code,
+      message,
+      at,
+      ...(release && { release: `${release.name} ${release.version}`, generation: release.generation }),
+    });
+  }
+}

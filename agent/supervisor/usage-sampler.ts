@@ -1,0 +1,51 @@
+import type { Usage } from './core/status.ts';
+import type { CgroupTree, CgroupUsage, Clock, ObservedContainer } from './ports.ts';
+
+/** What services use. Use of the CPU is the mean since the sample before. */
+export class UsageSampler {
+  readonly #cgroups: CgroupTree;
+  readonly #clock: Clock;
+  readonly #last = new Map<string, { pid: number; at: number; cpuUsec: number }>();
+  readonly #usage = new Map<string, Usage>();
+
+  constructor(cgroups: CgroupTree, clock: Clock) {
+    this.#cgroups = cgroups;
+    this.#clock = clock;
+  }
+
+  get(service: string): Usage | undefined {
+    return this.#usage.get(service);
+  }
+
+  async sample(containers: readonly ObservedContainer[]): Promise<void> {
+    const running = containers.filter((container) => container.state === 'running');
+    const names = new Set(running.map(({ service }) => service));
+    for (const service of [...this.#usage.keys()]) if (!names.has(service)) this.#drop(service);
+    for (const { service, pid, startedAt } of running) {
+      const usage = await this.#cgroups.usage(service);
+      if (usage === undefined) this.#drop(service);
+      else this.#note(service, pid, startedAt, usage);
+    }
+  }
+
+  #note(service: string, pid: number, startedAt: number, usage: CgroupUsage): void {
+    const at = this.#clock.now();
+    const last = this.#last.get(service);
+    const since = last?.pid === pid ? last : { at: startedAt, cpuUsec: 0 };
+    const elapsedMs = at - since.at;
+    const cpu = elapsedMs > 0 ? Math.max(0, usage.cpuUsec - since.cpuUsec) / 1000 / elapsedMs : 0;
+    this.#last.set(service, { pid, at, cpuUsec: usage.cpuUsec });
+    this.#usage.set(service, {
+      memoryBytes: usage.memoryBytes,
+      cpu: Math.round(cpu * 10_000) / 10_000,
+      pids: usage.pids,
+      throttledMs: Math.round(usage.throttledUsec / 1000),
+      oomKills: usage.oomKills,
+    });
+  }
+
+  #drop(service: string): void {
+    this.#last.delete(service);
+    this.#usage.delete(service);
+  }
+}
