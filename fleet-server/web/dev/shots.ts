@@ -49,7 +49,7 @@ export const SHOTS: readonly Shot[] = [
   { name: 'device', path: '/devices/gauge-01', act: charts },
   { name: 'device-refused', path: '/devices/gauge-03', act: charts },
   { name: 'device-failing', path: '/devices/gauge-05', act: charts },
-  { name: 'device-offline', path: '/devices/gauge-06', act: charts },
+  { name: 'device-offline', path: '/devices/gauge-06', act: sees('The device is offline') },
   {
     name: 'device-new',
     path: '/devices/spare-with-a-rather-long-device-name',
@@ -76,7 +76,10 @@ export const SHOTS: readonly Shot[] = [
       await chooseRelease(page);
       await page.getByRole('button', { name: /^Deploy 1\.2\.0/ }).click();
       await page.getByText('refused.metadata-signature').waitFor({ timeout: 15_000 });
-      await page.getByText('Downloading').first().waitFor({ timeout: 15_000 });
+      await page
+        .getByText(/^[1-9].* of 18\.4 MiB fetched/)
+        .first()
+        .waitFor({ timeout: 15_000 });
     },
   },
   { name: 'device-updating', path: '/devices/gauge-02', act: charts },

@@ -26,13 +26,15 @@ interface Setup {
 /** A device as the server sees it once it runs `release`; without one it has only enrolled. */
 export function mockDevice(now: number, setup: Setup): MockDevice {
   const { id, release, board = 'raspberry-pi-4', platform = 'linux/arm64', generation = 3 } = setup;
-  const report = release && firstReport(now, release, generation);
+  const isOnline = setup.isOnline ?? true;
+  const lastSeenAt = setup.lastSeenAt === undefined ? now - 3_000 : setup.lastSeenAt;
+  const report = release && firstReport(Math.round(lastSeenAt ?? now), release, generation);
   const detail: DeviceDetail = {
     id,
     board,
     platform,
-    isOnline: setup.isOnline ?? true,
-    lastSeenAt: setup.lastSeenAt === undefined ? now - 3_000 : setup.lastSeenAt,
+    isOnline,
+    lastSeenAt: lastSeenAt === null ? null : Math.round(lastSeenAt),
     enrolledAt: now - 400 * HOUR,
     desired: release
       ? { release: { id: release.id, name: release.name, version: release.version }, generation }
@@ -46,7 +48,11 @@ export function mockDevice(now: number, setup: Setup): MockDevice {
     agentVersion: setup.lastSeenAt === null ? null : '0.1.0',
     report: report ?? null,
   };
-  return { detail, events: [], metrics: report ? pastMetrics(now, report.services) : { items: [] } };
+  return {
+    detail,
+    events: [],
+    metrics: report && isOnline ? pastMetrics(now, report.services) : { items: [] },
+  };
 }
 
 function firstReport(now: number, release: Release, generation: number): Report {

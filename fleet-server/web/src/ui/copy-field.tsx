@@ -1,6 +1,8 @@
 import { useId, useRef, useState } from 'react';
 
 const SHOWN_MS = 2_000;
+/** Characters; longer text gets the height of a join string. */
+const ONE_LINE = 40;
 
 /** Text to take away. Without the clipboard API (plain HTTP on a LAN) it falls back to the selection. */
 export function CopyField({ label, value }: { label: string; value: string }) {
@@ -29,7 +31,7 @@ export function CopyField({ label, value }: { label: string; value: string }) {
           ref={field}
           className="mono"
           readOnly
-          rows={4}
+          rows={value.length > ONE_LINE ? 4 : 1}
           value={value}
           onFocus={(event) => event.currentTarget.select()}
         />

@@ -28,7 +28,7 @@ function Series({ metrics, services }: { metrics: DeviceMetrics; services: Servi
   if (series.length === 0) {
     return (
       <p className="soft">
-        Nothing was measured yet. The device reports every few seconds while it is online.
+        Nothing was measured in this time. A device reports every few seconds while it is online.
       </p>
     );
   }

@@ -5,7 +5,7 @@ import { dateTime } from '../../format/time.ts';
 import { CopyField } from '../../ui/copy-field.tsx';
 import { Failure } from '../../ui/load.tsx';
 import { Notice } from '../../ui/notice.tsx';
-import { enrolCommand } from './enrol-command.ts';
+import { enrolSteps } from './enrol-steps.ts';
 
 const HOUR_S = 3_600;
 const LIFETIMES = [
@@ -111,8 +111,10 @@ function JoinString({ joinString, expiresAt, close }: JoinStringProps) {
       <Notice tone="warn" title="Shown once">
         <p>Copy it now: it cannot be shown again. It is valid until {dateTime(expiresAt)}.</p>
       </Notice>
-      <CopyField label="On the device, run as root" value={enrolCommand(joinString)} />
-      <CopyField label="Join string alone" value={joinString} />
+      <CopyField label="Join string" value={joinString} />
+      {enrolSteps(joinString).map(({ label, text }) => (
+        <CopyField key={label} label={label} value={text} />
+      ))}
       <div className="dialog-actions">
         <button type="button" className="button button-main" onClick={close}>
           Done

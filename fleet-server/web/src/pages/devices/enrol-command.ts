@@ -1,4 +1,0 @@
-/** Quoted for a shell: the join string holds "#" and "&". */
-export function enrolCommand(joinString: string): string {
-  return `wherry agent --join '${joinString}'`;
-}

@@ -1,0 +1,7 @@
+/** What a device needs: the line of its configuration, and how its agent starts with it. */
+export function enrolSteps(joinString: string) {
+  return [
+    { label: 'In /etc/wherry/agent.json on the device', text: `"join": ${JSON.stringify(joinString)}` },
+    { label: 'Then start its agent, as root in the folder of Wherry', text: 'node agent/main.ts' },
+  ] as const;
+}
