@@ -146,6 +146,8 @@ export class Supervisor implements Workloads {
     this.#isDue = true;
     this.#loop ??= this.#run().finally(() => {
       this.#loop = undefined;
+      // Asked for after the last pass had looked.
+      if (this.#isDue) this.#poke();
     });
   }
 

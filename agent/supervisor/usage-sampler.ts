@@ -20,7 +20,7 @@ export class UsageSampler {
   async sample(containers: readonly ObservedContainer[]): Promise<void> {
     const running = containers.filter((container) => container.state === 'running');
     const names = new Set(running.map(({ service }) => service));
-    for (const service of [...this.#usage.keys()]) if (!names.has(service)) this.#drop(service);
+    for (const service of this.#usage.keys()) if (!names.has(service)) this.#drop(service);
     for (const { service, pid, startedAt } of running) {
       const usage = await this.#cgroups.usage(service);
       if (usage === undefined) this.#drop(service);

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
+import type { ServiceMemory } from '../../agent/supervisor/ports.ts';
+import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
+import { Supervisor } from '../../agent/supervisor/supervisor.ts';
+import { systemClock } from '../../agent/supervisor/system-clock.ts';
+
+/** A memory in one JSON file: enough for a test, and it outlives the process. */
+export function fileMemory(path: string): ServiceMemory {
+  const load = (): Record<string, string> =>
+    existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>) : {};
+  const store = (all: Record<string, string>): void => writeFileSync(path, JSON.stringify(all));
+  return {
+    load,
+    save: (service, record) => store({ ...load(), [service]: record }),
+    forget: (service) =>
+      store(Object.fromEntries(Object.entries(load()).filter(([name]) => name !== service))),
+  };
+}
+
+/** A supervisor over the real runtime, cgroups and mounts, all below `dir` and `/wherry-<instance>`. */
+export function realSupervisor(dir: string, instance: string, blobDir: string) {
+  const runDir = join(dir, 'run');
+  mkdirSync(runDir, { recursive: true });
+  const cgroups = openCgroups(instance);
+  const rootfs = new ErofsRootfs({ runDir, blobPath: (verity) => join(blobDir, `${verity}.erofs`) });
+  const runtime = new ConmonRuntime({
+    runtime: 'crun',
+    instance,
+    runDir,
+    logsDir: join(dir, 'logs'),
+    logMaxBytes: 1 << 20,
+    cgroupsPath: (service) => cgroups.pathOf(service),
+    volumePath: (volume) => rootfs.volumePath(volume),
+    hasSwapAccounting: hasSwapAccounting(),
+  });
+  const events: { code: string; service?: string | undefined }[] = [];
+  const supervisor = new Supervisor({
+    runtime,
+    cgroups,
+    rootfs,
+    memory: fileMemory(join(dir, 'memory.json')),
+    clock: systemClock,
+    log: { info: () => undefined, warn: (details, message) => console.error(message, details) },
+    onChange: () => undefined,
+    onEvent: (event) => events.push(event),
+    sampleMs: 300,
+  });
+  return { supervisor, cgroups, events };
+}
