@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { watch } from 'node:fs';
+import { mkdirSync, watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerRuntime, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
@@ -41,6 +41,7 @@ export class ConmonRuntime implements ContainerRuntime {
   constructor(options: ConmonOptions) {
     this.#options = options;
     this.#files = new ContainerFiles(options.runDir, this.#bootId, (service) => this.#id(service));
+    mkdirSync(options.logsDir, { recursive: true });
     this.#program = runtimeProgram(options.runtime, options.runDir);
   }
 
@@ -117,7 +118,6 @@ export class ConmonRuntime implements ContainerRuntime {
     });
     await writeFile(join(bundle, 'config.json'), JSON.stringify(config));
     const args = this.#conmonArgs(spec.name, bundle);
-    await mkdir(dirname(this.#logPath(spec.name)), { recursive: true });
     const conmon = spawn('conmon', args, {
       detached: true,
       cwd: this.#options.runDir,
