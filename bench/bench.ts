@@ -1,5 +1,8 @@
 /** One benchmark: peers side by side in one run. `metrics` holds plain numbers; ratios are named for their peer. */
-export type Bench = () => Promise<{ rows: Record<string, Record<string, string | number>>; metrics: Record<string, number> }>;
+export type Bench = () => Promise<{
+  rows: Record<string, Record<string, string | number>>;
+  metrics: Record<string, number>;
+}>;
 
 /** Median of an odd or even number of samples. */
 export function median(samples: number[]): number {

@@ -4,14 +4,24 @@ import { cpus, totalmem } from 'node:os';
 import type { Bench } from './bench.ts';
 
 const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Bench }> }> = {
-  'service-start': { about: 'start of one container against crun, runc, podman and docker', load: () => import('./service-start.ts') },
-  'agent-footprint': { about: 'memory and idle CPU of the agent with three services and the link up', load: () => import('./agent-footprint.ts') },
+  'service-start': {
+    about: 'start of one container against crun, runc, podman and docker',
+    load: () => import('./service-start.ts'),
+  },
+  'agent-footprint': {
+    about: 'memory and idle CPU of the agent with three services and the link up',
+    load: () => import('./agent-footprint.ts'),
+  },
 };
 
 function machine(): Record<string, string | number> {
   const version = (program: string, ...args: string[]) => {
     try {
-      return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0] ?? '';
+      return (
+        execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
+          '\n',
+        )[0] ?? ''
+      );
     } catch {
       return 'absent';
     }

@@ -44,7 +44,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 }, 120_000);
 
-describe.sequential('npm start', () => {
+describe('npm start', () => {
   test('prints progress, the URL, a login, the device as a table and what to try next', () => {
     for (const words of [
       'Rolling out demo 1.0.0',

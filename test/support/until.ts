@@ -4,11 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 export async function until<T>(
   check: () => T | Promise<T>,
   { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
-): Promise<NonNullable<T>> {
+): Promise<Exclude<NonNullable<T>, false>> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await check();
-    if (value) return value as NonNullable<T>;
+    if (value) return value as Exclude<NonNullable<T>, false>;
     if (Date.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for ${what}`);
     await pause(20);
   }

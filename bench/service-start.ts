@@ -1,0 +1,182 @@
+// How long from the call to a running process: the agent's own path (mounts, conmon + runtime, read-back of the budget)
+// against bare runtimes and engines, on the same root filesystem and with the same budget.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasSwapAccounting, openCgroups } from '../agent/supervisor/cgroup/detect.ts';
+import { execute } from '../agent/supervisor/execute.ts';
+import { ErofsRootfs } from '../agent/supervisor/images/erofs-rootfs.ts';
+import type { CgroupTree } from '../agent/supervisor/ports.ts';
+import { ConmonRuntime } from '../agent/supervisor/runtime/conmon.ts';
+import { ociSpec } from '../agent/supervisor/runtime/oci-spec.ts';
+import { runtimeProgram } from '../agent/supervisor/runtime/runtime-program.ts';
+import type { ServiceSpec } from '../agent/supervisor/service-spec.ts';
+import { systemClock } from '../agent/system-clock.ts';
+import { serviceSpec } from '../test/support/service-specs.ts';
+import { tinyImage } from '../test/support/tiny-image.ts';
+import { type Bench, median, round } from './bench.ts';
+
+const ROUNDS = 20;
+const INSTANCE = 'bench';
+/** The agent's own budget and limits, in the words of engines. */
+const ENGINE_FLAGS = [
+  '--memory=16m',
+  '--pids-limit=16',
+  '--cpus=0.5',
+  '--network=none',
+  '--ulimit=nofile=1024:4096',
+  '--ulimit=nproc=1024:1024',
+];
+
+/** One way to start a container. `start` returns when its process runs; `stop` removes it; neither is timed as one. */
+interface Contender {
+  start(): Promise<void> | void;
+  stop(): Promise<void> | void;
+  /** How often it is timed: engines are slow. */
+  rounds: number;
+}
+
+function agentPath(runDir: string, blobDir: string, spec: ServiceSpec, cgroups: CgroupTree): Contender {
+  const rootfs = new ErofsRootfs({ runDir, blobPath: (verity) => join(blobDir, `${verity}.erofs`) });
+  const runtime = new ConmonRuntime({
+    runtime: 'crun',
+    instance: INSTANCE,
+    runDir,
+    logsDir: join(runDir, 'logs'),
+    logMaxBytes: 1024 * 1024,
+    cgroupsPath: (service) => cgroups.pathOf(service),
+    volumePath: (volume) => rootfs.volumePath(volume),
+    hasSwapAccounting: hasSwapAccounting(),
+  });
+  const machine = { runtime, cgroups, rootfs, clock: systemClock };
+  const reason = { code: 'start.desired', message: '', at: 0 } as const;
+  return {
+    rounds: ROUNDS,
+    start: async () => {
+      await execute(machine, { kind: 'start', service: spec.name, spec, reason });
+      const [container] = await runtime.observe();
+      if (container?.state !== 'running')
+        throw new Error(`The service does not run: ${JSON.stringify(container)}`);
+    },
+    stop: async () => void (await execute(machine, { kind: 'remove', service: spec.name })),
+  };
+}
+
+/** `<runtime> run --detach` on a bundle that is ready. */
+function bareRuntime(name: 'crun' | 'runc', dir: string, rootfs: string, spec: ServiceSpec): Contender {
+  const program = runtimeProgram(name, dir);
+  const bundle = join(dir, `${name}-bundle`);
+  mkdirSync(bundle, { recursive: true });
+  const place = {
+    rootfs,
+    cgroupsPath: `/wherry-${INSTANCE}/${name}`,
+    volumePath: () => '',
+    hasSwapAccounting: hasSwapAccounting(),
+  };
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(ociSpec(spec, place)));
+  const id = `wherry-${INSTANCE}-${name}`;
+  return {
+    rounds: ROUNDS,
+    start: () => void execFileSync(program, ['run', '--detach', '--bundle', bundle, id], { stdio: 'ignore' }),
+    stop: () => void execFileSync(program, ['delete', '--force', id], { stdio: 'ignore' }),
+  };
+}
+
+/** podman on the same root folder. It needs runc where the machine has cgroup v1. */
+function podman(rootfs: string): Contender {
+  const name = `wherry-${INSTANCE}-podman`;
+  const common = ['--runtime', 'runc', '--cgroup-manager', 'cgroupfs'];
+  return {
+    rounds: 5,
+    start: () =>
+      void execFileSync(
+        'podman',
+        [
+          ...common,
+          'run',
+          '--detach',
+          '--name',
+          name,
+          ...ENGINE_FLAGS,
+          '--rootfs',
+          rootfs,
+          '/bin/sleep',
+          '600',
+        ],
+        { stdio: 'ignore' },
+      ),
+    stop: () =>
+      void execFileSync('podman', [...common, 'rm', '--force', '--time', '0', name], { stdio: 'ignore' }),
+  };
+}
+
+function docker(folder: string): Contender {
+  const name = `wherry-${INSTANCE}-docker`;
+  execFileSync('sh', ['-c', `tar -C '${folder}' -c . | docker import - ${name}`], { stdio: 'ignore' });
+  return {
+    rounds: 5,
+    start: () =>
+      void execFileSync(
+        'docker',
+        ['run', '--detach', '--name', name, ...ENGINE_FLAGS, name, '/bin/sleep', '600'],
+        {
+          stdio: 'ignore',
+        },
+      ),
+    stop: () => void execFileSync('docker', ['rm', '--force', name], { stdio: 'ignore' }),
+  };
+}
+
+/** Milliseconds of each start, after one that is not counted. A contender that cannot run at all gives none. */
+async function time({ start, stop, rounds }: Contender): Promise<number[]> {
+  const samples: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const begin = performance.now();
+    await start();
+    if (round > 0) samples.push(performance.now() - begin);
+    await stop();
+  }
+  return samples;
+}
+
+const works = (program: string): boolean => spawnSync(program, ['info'], { stdio: 'ignore' }).status === 0;
+
+export const bench: Bench = async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
+  const { blobDir, verity, folder } = await tinyImage();
+  const spec = serviceSpec('start', { layers: [verity], args: ['/bin/sleep', '600'] });
+  const cgroups = openCgroups(INSTANCE);
+  await cgroups.prepare(spec.resources);
+  const agent = agentPath(dir, blobDir, spec, cgroups);
+  const contenders: Record<string, Contender> = {
+    agent,
+    crun: bareRuntime('crun', dir, folder, spec),
+    runc: bareRuntime('runc', dir, folder, spec),
+    ...(works('podman') && { podman: podman(folder) }),
+    ...(works('docker') && { docker: docker(folder) }),
+  };
+  const medians: Record<string, number> = {};
+  const rows: Record<string, Record<string, string | number>> = {};
+  try {
+    for (const [name, contender] of Object.entries(contenders)) {
+      const samples = await time(contender);
+      medians[name] = median(samples);
+      rows[name] = {
+        'median ms': round(medians[name]),
+        'min ms': round(Math.min(...samples)),
+        'max ms': round(Math.max(...samples)),
+        starts: samples.length,
+      };
+    }
+  } finally {
+    await agent.stop();
+    await cgroups.destroy();
+    rmSync(dir, { recursive: true, force: true });
+  }
+  const metrics: Record<string, number> = { agent_ms: round(medians['agent'] ?? 0) };
+  for (const peer of ['crun', 'runc', 'podman', 'docker']) {
+    if (medians[peer]) metrics[`ratio_vs_${peer}`] = round((medians['agent'] ?? 0) / medians[peer]);
+  }
+  return { rows, metrics };
+};

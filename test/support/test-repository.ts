@@ -1,0 +1,189 @@
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp } from '@tufjs/models';
+import { type Assignment, type AssignmentEnvelope, signAssignment } from '../../protocol/assignment.ts';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import { verityOf } from '../../protocol/fsverity.ts';
+import { type Manifest, targetPath } from '../../protocol/manifest.ts';
+import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
+import { type RoleName, roleText, type SignedRole, signRole, tufKeyOf } from '../../protocol/tuf.ts';
+
+const ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
+const SPEC = { specVersion: '1.0.31' };
+const keyPair = () => generateKeyPairSync('ed25519').privateKey;
+type PrivateKey = ReturnType<typeof keyPair>;
+
+export interface TestLayer {
+  verity: string;
+  size: number;
+  content: Buffer;
+}
+
+export interface TestRelease {
+  name: string;
+  version: string;
+  manifest: string;
+  document: Manifest;
+}
+
+/** A release repository really signed, in memory: object name → content, as a chunk server gives it out. */
+export class TestRepository {
+  readonly objects = new Map<string, Buffer>();
+  readonly fleetKey = keyPair();
+  readonly keys: Record<RoleName, PrivateKey> = {
+    root: keyPair(),
+    timestamp: keyPair(),
+    snapshot: keyPair(),
+    targets: keyPair(),
+  };
+  readonly versions: Record<RoleName, number> = { root: 0, timestamp: 0, snapshot: 0, targets: 0 };
+  expires = '2099-01-01T00:00:00Z';
+  readonly #targets = new Map<string, string>();
+
+  constructor() {
+    this.signRoot();
+    this.signTargets();
+  }
+
+  get fleetKeyPem(): string {
+    return derivedPem(this.fleetKey);
+  }
+
+  /** Text of the first root: what a factory image holds. */
+  get factoryRoot(): string {
+    return this.objects.get('root-1')?.toString() ?? '';
+  }
+
+  async layer(bytes: number, content = randomBytes(bytes)): Promise<TestLayer> {
+    const tree = await verityOf(
+      (async function* () {
+        yield content;
+      })(),
+    );
+    this.objects.set(blobObject(tree.digest), content);
+    this.objects.set(leavesObject(tree.digest), tree.leaves);
+    return { verity: tree.digest, size: content.length, content };
+  }
+
+  /** A release of one service over these layers, signed into the targets. */
+  publish(version: string, layers: TestLayer[], change: Partial<Manifest> = {}): TestRelease {
+    const document = { ...testManifest(version, layers), ...change };
+    const text = JSON.stringify(document);
+    const manifest = sha256Hex(text);
+    this.objects.set(manifestObject(manifest), Buffer.from(text));
+    this.#targets.set(targetPath(document.name, version), text);
+    this.signTargets();
+    return { name: document.name, version, manifest, document };
+  }
+
+  assign(release: TestRelease, change: Partial<Assignment> = {}): AssignmentEnvelope {
+    const { name, version, manifest } = release;
+    const issuedAt = Date.now();
+    return signAssignment(
+      {
+        type: 'assignment',
+        v: 1,
+        device: 'boat-1',
+        board: 'generic-amd64',
+        generation: 1,
+        release: { name, version, manifest },
+        issuedAt,
+        expiresAt: issuedAt + 3_600_000,
+        ...change,
+      },
+      this.fleetKey,
+    );
+  }
+
+  signRoot(by: PrivateKey[] = [this.keys.root]): void {
+    const root = new Root({
+      ...SPEC,
+      version: ++this.versions.root,
+      expires: this.expires,
+      consistentSnapshot: true,
+    });
+    for (const role of ROLES) root.addKey(tufKeyOf(this.keys[role]), role);
+    this.#put('root', new Metadata(root), by);
+  }
+
+  signTargets(by = this.keys.targets): void {
+    const targets = new Targets({ ...SPEC, version: ++this.versions.targets, expires: this.expires });
+    for (const [path, text] of this.#targets) {
+      const hashes = { sha256: sha256Hex(text) };
+      targets.addTarget(new TargetFile({ path, length: Buffer.byteLength(text), hashes }));
+    }
+    this.#put('targets', new Metadata(targets), [by]);
+    this.signSnapshot();
+  }
+
+  signSnapshot(by = this.keys.snapshot, targetsVersion = this.versions.targets): void {
+    const meta = { 'targets.json': new MetaFile({ version: targetsVersion }) };
+    const snapshot = new Snapshot({
+      ...SPEC,
+      version: ++this.versions.snapshot,
+      expires: this.expires,
+      meta,
+    });
+    this.#put('snapshot', new Metadata(snapshot), [by]);
+    this.signTimestamp();
+  }
+
+  signTimestamp(by = this.keys.timestamp, version = ++this.versions.timestamp): void {
+    const content = this.objects.get(`snapshot-${this.versions.snapshot}`) ?? Buffer.alloc(0);
+    const snapshotMeta = new MetaFile({
+      version: this.versions.snapshot,
+      length: content.length,
+      hashes: { sha256: sha256Hex(content) },
+    });
+    const timestamp = new Timestamp({ ...SPEC, version, expires: this.expires, snapshotMeta });
+    this.#put('timestamp', new Metadata(timestamp), [by]);
+  }
+
+  #put<R extends RoleName>(role: R, metadata: SignedRole<R>, by: PrivateKey[]): void {
+    for (const key of by) signRole(metadata, key);
+    const name = role === 'timestamp' ? role : `${role}-${metadata.signed.version}`;
+    this.objects.set(name, Buffer.from(roleText(metadata)));
+  }
+}
+
+export function testManifest(version: string, layers: Pick<TestLayer, 'verity' | 'size'>[]): Manifest {
+  const image = {
+    manifestDigest: 'a'.repeat(64),
+    layers: layers.map(({ verity, size }) => ({ verity, size, diffId: 'b'.repeat(64) })),
+    args: ['/bin/true'],
+    environment: {},
+    workingDir: '/',
+    uid: 1000,
+    gid: 1000,
+  };
+  return {
+    v: 1,
+    name: 'demo',
+    version,
+    boards: ['generic-amd64'],
+    volumes: {},
+    policy: { soakMs: 100 },
+    services: {
+      web: {
+        images: { 'linux/amd64': image },
+        resources: { memoryMaxBytes: 16 * 1024 * 1024, cpuMax: 0.1, pidsMax: 10 },
+        restart: {
+          policy: 'always',
+          backoffInitialMs: 100,
+          backoffMaxMs: 1000,
+          maxAttempts: 3,
+          resetAfterMs: 1000,
+        },
+        stop: { signal: 'SIGTERM', graceMs: 1000 },
+        network: 'none',
+        security: { readOnlyRoot: true, capabilities: [] },
+        mounts: [],
+      },
+    },
+  };
+}
+
+const derivedPem = (key: PrivateKey): string =>
+  createPublicKey(key.export({ type: 'pkcs8', format: 'pem' })).export({
+    type: 'spki',
+    format: 'pem',
+  }) as string;

@@ -1,0 +1,95 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLedger } from '../../agent/ledger/open-ledger.ts';
+import { BulkSession } from '../../agent/link/bulk-session.ts';
+import { tcpDial } from '../../agent/link/dial.ts';
+import type { Clock } from '../../agent/supervisor/ports.ts';
+import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
+import { UpdateEngine } from '../../agent/update/engine.ts';
+import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
+import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
+import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
+import { TufUpdater } from '../../agent/update/tuf/updater.ts';
+import { ChunkServer, startTestBroker } from './chunk-server.ts';
+import { TestRepository } from './test-repository.ts';
+import { until } from './until.ts';
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+const board = {
+  name: 'generic-amd64',
+  title: 'Generic',
+  platform: 'linux/amd64' as const,
+  memory: '512MiB',
+  cpus: 2,
+  reserve: { system: '64MiB', agent: '64MiB' },
+};
+
+/** One device's update half over a real broker, a real ledger and real files; only the services are fake. */
+export async function startUpdateBench() {
+  const folder = await mkdtemp(join(tmpdir(), 'wherry-update-'));
+  const repository = new TestRepository();
+  const broker = await startTestBroker();
+  const server = new ChunkServer(broker.broker, repository.objects);
+  await mkdir(join(folder, 'trust'));
+  await writeFile(join(folder, 'factory-root.json'), repository.factoryRoot);
+  const workloads = new FakeWorkloads();
+  const log: string[] = [];
+
+  /** A new agent over the same folder, as after a crash or a restart. */
+  const boot = async (change: { now?: () => number } = {}) => {
+    const { ledger } = openLedger(join(folder, 'ledger.db'));
+    const blobs = await FolderBlobStore.open(join(folder, 'blobs'));
+    const identity = { tenant: 'demo', device: 'boat-1' };
+    const dial = tcpDial({ host: '127.0.0.1', port: broker.port });
+    const channel = new BulkSession({ identity, dial, clock: systemClock, idleMs: 500 });
+    const source = new MqttSource({ channel, times: { answerMs: 300, silences: 4 } });
+    const store = new TrustStore({
+      folder: join(folder, 'trust'),
+      factoryRoot: join(folder, 'factory-root.json'),
+    });
+    let notices = 0;
+    const engine = new UpdateEngine({
+      identity: { device: 'boat-1', platform: 'linux/amd64', fleetKey: repository.fleetKeyPem },
+      board,
+      builtAt: 0,
+      ledger,
+      blobs,
+      source,
+      trust: new TufUpdater({ source, store }),
+      workloads,
+      clock: { ...systemClock, ...change },
+      toServices: () => [],
+      onChange: () => notices++,
+      log: {
+        info: (_fields, message) => log.push(message),
+        warn: (_fields, message) => log.push(message),
+      },
+      times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100 },
+    });
+    engine.start();
+    const stop = async () => {
+      await engine.stop();
+      await channel.stop();
+      ledger.close();
+    };
+    const phase = (wanted: string, timeoutMs = 8_000) =>
+      until(() => engine.status().phase === wanted, {
+        timeoutMs,
+        what: `phase ${wanted}; log: ${log.slice(-5).join(' | ')}`,
+      });
+    return { engine, ledger, blobs, channel, source, stop, phase, notices: () => notices };
+  };
+  const close = async () => {
+    await broker.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { folder, repository, broker, server, workloads, log, boot, close };
+}
