@@ -1,6 +1,6 @@
 import type { Assignment } from '../../../protocol/assignment.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
-import { labelOf, type ReleaseRef, type UpdateRecord } from './record.ts';
+import { isSameRelease, labelOf, type ReleaseRef, type UpdateRecord } from './record.ts';
 
 export interface GateContext {
   device: string;
@@ -36,7 +36,7 @@ export function judgeAssignment(
       false,
     );
   const accepted = record.accepted;
-  if (accepted?.generation === generation && accepted.manifest === release.manifest)
+  if (accepted?.generation === generation && isSameRelease(accepted, release))
     return { verdict: 'known', release };
   if (accepted && generation <= accepted.generation)
     return refuse(

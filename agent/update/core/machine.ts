@@ -3,7 +3,7 @@ import type { UpdatePhase } from '../../../protocol/messages.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import type { WorkloadHealth } from '../ports.ts';
 import { judgeAssignment } from './gate.ts';
-import { labelOf, type ReleaseRef, type UpdateRecord } from './record.ts';
+import { isSameRelease, labelOf, type ReleaseRef, type UpdateRecord } from './record.ts';
 
 export type UpdateInput =
   /** The process came up; effects of before may be half done. */
@@ -102,7 +102,7 @@ function assigned(record: UpdateRecord, assignment: Assignment, context: UpdateC
   if (judged.verdict === 'refuse')
     return refuseOffer(judged.isFinal ? { ...known, accepted: release } : record, release, judged, context);
   const accepted = { ...known, accepted: release };
-  if (record.incoming?.release.manifest === release.manifest)
+  if (record.incoming && isSameRelease(record.incoming.release, release))
     return {
       record: { ...accepted, about: release, incoming: { ...record.incoming, release } },
       effects: [],
@@ -124,7 +124,7 @@ function supersede(record: UpdateRecord, release: ReleaseRef, context: UpdateCon
     });
   }
   const fresh = { about: release, incoming: undefined, resumes: 0 };
-  if (record.current?.release.manifest === release.manifest) {
+  if (record.current && isSameRelease(record.current.release, release)) {
     const change = { ...fresh, current: { ...record.current, release } };
     const reason = { code: 'update.current', message: `${labelOf(release)} runs already` } as const;
     const next = enter(record, 'committed', context, change, ['stop-fetch', 'apply'], reason);

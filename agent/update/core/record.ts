@@ -76,3 +76,7 @@ export function inForce(record: UpdateRecord): InstalledRelease | undefined {
 }
 
 export const labelOf = (release: ReleaseRef): string => `${release.name} ${release.version}`;
+
+/** Manifest, name and version: a name that does not belong to the manifest is another claim. */
+export const isSameRelease = (a: ReleaseRef | undefined, b: ReleaseRef): boolean =>
+  a?.manifest === b.manifest && a.name === b.name && a.version === b.version;
