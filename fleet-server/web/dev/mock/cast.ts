@@ -112,6 +112,10 @@ function failing(device: MockDevice, now: number): MockDevice {
       'It failed 6 times in a row, last by exit.oom at 128 MiB; a new release or a restart by hand starts it again',
     at: now - 4 * MINUTE,
   };
+  const series = device.metrics.items.find(({ service: name }) => name === 'analyser');
+  // Reports come each 10 s; it has not run for four minutes
+  for (const values of series ? [series.at, series.memoryBytes, series.cpu, series.pids] : [])
+    values.splice(-24);
   delete service.usage;
   delete service.pid;
   detail.services.running -= 1;

@@ -17,7 +17,8 @@ export function isWaiting(device: DeviceSummary): boolean {
 export function updateWord(device: DeviceSummary): Word {
   const { updatePhase } = device;
   if (isWaiting(device)) return { label: 'Waiting', tone: 'quiet' };
-  if (updatePhase === null) return { label: 'Nothing assigned', tone: 'quiet' };
-  if (updatePhase === 'idle' && device.current) return PHASE_WORDS.committed;
+  if (updatePhase === null || updatePhase === 'idle') {
+    return device.current ? PHASE_WORDS.committed : { label: 'Nothing assigned', tone: 'quiet' };
+  }
   return PHASE_WORDS[updatePhase];
 }

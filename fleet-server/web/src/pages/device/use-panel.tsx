@@ -6,7 +6,12 @@ import { Load } from '../../ui/load.tsx';
 import { Panel } from '../../ui/panel.tsx';
 import { ChartTable, ChartText } from './chart-text.tsx';
 
-const Chart = lazy(() => import('./chart.tsx'));
+/** The figures stand beside each chart in words: without the chart's code the page goes on. */
+const Chart = lazy(() => import('./chart.tsx').catch(() => ({ default: NoChart })));
+
+function NoChart() {
+  return <p className="chart small soft">The chart could not be loaded; the table below has its figures.</p>;
+}
 
 /** With more services than this, one is shown at a time: each chart is redrawn with every report. */
 const ALL_SHOWN = 4;
