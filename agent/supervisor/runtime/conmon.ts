@@ -10,7 +10,7 @@ import { ContainerFiles } from './container-files.ts';
 import { ociSpec } from './oci-spec.ts';
 import { bootId, identify, signalProcess } from './process-identity.ts';
 import { runProgram } from './run-program.ts';
-import { runtimeProgram } from './runtime-program.ts';
+import { findProgram, runtimeProgram } from './runtime-program.ts';
 
 export interface ConmonOptions {
   runtime: 'crun' | 'runc';
@@ -36,6 +36,7 @@ export class ConmonRuntime implements ContainerRuntime {
   readonly #options: ConmonOptions;
   readonly #files: ContainerFiles;
   readonly #program: string;
+  readonly #plainProgram: string;
   readonly #bootId = bootId();
 
   constructor(options: ConmonOptions) {
@@ -43,6 +44,7 @@ export class ConmonRuntime implements ContainerRuntime {
     this.#files = new ContainerFiles(options.runDir, this.#bootId, (service) => this.#id(service));
     mkdirSync(options.logsDir, { recursive: true });
     this.#program = runtimeProgram(options.runtime, options.runDir);
+    this.#plainProgram = findProgram(options.runtime);
   }
 
   async observe(): Promise<ObservedContainer[]> {
@@ -57,7 +59,7 @@ export class ConmonRuntime implements ContainerRuntime {
     try {
       const pid = await this.#create(spec, rootfs);
       await verify();
-      await this.#run('start', this.#id(service));
+      await runProgram(this.#plainProgram, [...this.#runtimeArgs(), 'start', this.#id(service)]);
       const identity = identify(pid, this.#bootId) ?? { pid, startTicks: 0, bootId: this.#bootId };
       this.#files.writeStart(service, { ...identity, specDigest: spec.digest, startedAt: Date.now() });
       return { pid };
@@ -75,7 +77,7 @@ export class ConmonRuntime implements ContainerRuntime {
   async remove(service: string): Promise<void> {
     if (!this.#files.services().includes(service)) return;
     const conmon = this.#files.conmonPid(service);
-    await this.#run('delete', '--force', this.#id(service));
+    await runProgram(this.#program, [...this.#runtimeArgs(), 'delete', '--force', this.#id(service)]);
     // conmon ends by itself when the container has; one whose container never came to be is ended here.
     if (conmon !== undefined) {
       const deadline = Date.now() + REMOVE_MS;
@@ -100,10 +102,6 @@ export class ConmonRuntime implements ContainerRuntime {
 
   #runtimeArgs(): string[] {
     return [`--root=${join(this.#options.runDir, 'oci')}`];
-  }
-
-  #run(...args: string[]): Promise<string> {
-    return runProgram(this.#program, [...this.#runtimeArgs(), ...args]);
   }
 
   async #create(spec: ServiceSpec, rootfs: string): Promise<number> {

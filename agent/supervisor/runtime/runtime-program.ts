@@ -24,7 +24,8 @@ export function runtimeProgram(runtime: 'crun' | 'runc', runDir: string): string
   return path;
 }
 
-function findProgram(name: string): string {
+/** The runtime itself: enough for what does not touch cgroups, and some milliseconds quicker. */
+export function findProgram(name: string): string {
   const folders = (process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter);
   const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
   if (found === undefined) {
