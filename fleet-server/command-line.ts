@@ -1,0 +1,55 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { FleetServerConfig } from './config.ts';
+import { writeDurably } from './durable-file.ts';
+import { secretToken } from './ids.ts';
+
+/** `--data DIR --port P`; everything else has a default. The administrator's password is kept in the data folder. */
+export async function readCommandLine(args: string[]): Promise<FleetServerConfig> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      data: { type: 'string', default: '.wherry/fleet-server' },
+      host: { type: 'string', default: '127.0.0.1' },
+      port: { type: 'string', default: '7440' },
+      'device-port': { type: 'string', default: '7441' },
+      'mqtt-port': { type: 'string', default: '7442' },
+      'public-host': { type: 'string', default: 'localhost' },
+      web: { type: 'string' },
+      boards: { type: 'string', default: resolve(import.meta.dirname, '../board-configs') },
+    },
+  });
+  const dataDir = resolve(values.data);
+  return {
+    dataDir,
+    host: values.host,
+    port: portOf('--port', values.port),
+    devicePort: portOf('--device-port', values['device-port']),
+    mqttPort: portOf('--mqtt-port', values['mqtt-port']),
+    publicHost: values['public-host'],
+    ...(values.web === undefined ? {} : { webDir: resolve(values.web) }),
+    boardsDir: resolve(values.boards),
+    admin: { name: 'admin', password: await adminPassword(dataDir) },
+  };
+}
+
+async function adminPassword(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'admin-password');
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const password = secretToken().slice(0, 20);
+  await writeDurably(path, `${password}\n`, 0o600);
+  return password;
+}
+
+function portOf(option: string, text: string): number {
+  const port = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || port > 65_535)
+    throw new Error(`Cannot use ${option} ${text}: it is not a port; give a number from 0 to 65535`);
+  return port;
+}

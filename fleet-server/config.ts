@@ -1,0 +1,30 @@
+/** Where the fleet server keeps its data and what it listens on. Port 0 takes any free port. */
+export interface FleetServerConfig {
+  dataDir: string;
+  /** Address to listen on. */
+  host: string;
+  /** UI and REST, plain HTTP. */
+  port: number;
+  /** Enrolment, HTTPS. */
+  devicePort: number;
+  /** MQTT over mutual TLS. */
+  mqttPort: number;
+  /** Name or address under which devices reach this server. */
+  publicHost: string;
+  /** Folder of the built UI; without it only REST is served. */
+  webDir?: string;
+  /** Folder of `<board>/board.yaml`. */
+  boardsDir: string;
+  admin: { name: string; password: string };
+  logLevel?: 'debug' | 'info' | 'warn' | 'silent';
+}
+
+export interface FleetServer {
+  /** Base URL of UI and REST. */
+  url: string;
+  ports: { rest: number; device: number; mqtt: number };
+  close(): Promise<void>;
+}
+
+/** One fleet, one tenant; the wire names it already. */
+export const TENANT = 'default';

@@ -1,0 +1,57 @@
+/**
+ * Every refusal the server speaks over HTTP, as RFC 9457 problem details. Additive only: a code, once shipped, keeps
+ * its meaning.
+ */
+export const PROBLEMS = {
+  'request.invalid': { status: 400, title: 'The request does not match the schema' },
+  'request.not-found': { status: 404, title: 'There is nothing at this address' },
+  'request.refused': { status: 400, title: 'The request cannot be read' },
+  'request.too-large': { status: 413, title: 'The request is too large' },
+  'request.cross-site': { status: 403, title: 'The request came from another site' },
+  'request.rate-limited': { status: 429, title: 'Too many requests' },
+  'server.failed': { status: 500, title: 'The server failed' },
+  'session.required': { status: 401, title: 'Sign in first' },
+  'session.credentials': { status: 401, title: 'Name or password is wrong' },
+  'enrol.token-unknown': { status: 403, title: 'The enrolment token is not known' },
+  'enrol.token-expired': { status: 403, title: 'The enrolment token has expired' },
+  'enrol.token-used-up': { status: 403, title: 'The enrolment token is used up' },
+  'enrol.csr-bad': { status: 400, title: 'The certificate request is not acceptable' },
+  'device.unknown': { status: 404, title: 'The device is not known' },
+  'object.unknown': { status: 404, title: 'The object is not stored' },
+  'object.name-refused': { status: 400, title: 'Objects of this name cannot be uploaded' },
+  'object.digest-mismatch': { status: 422, title: 'The content is not what its name says' },
+  'object.too-large': { status: 413, title: 'The object is too large' },
+  'release.unknown': { status: 404, title: 'The release is not known' },
+  'release.metadata-malformed': { status: 422, title: 'The signed metadata cannot be read' },
+  'release.metadata-signature': { status: 422, title: 'The metadata is not signed by enough trusted keys' },
+  'release.metadata-expired': { status: 422, title: 'The signed metadata has expired' },
+  'release.metadata-rollback': { status: 409, title: 'The signed metadata is older than what is trusted' },
+  'release.metadata-mismatch': { status: 409, title: 'The signed metadata contradicts what is trusted' },
+  'release.online-keys': { status: 422, title: 'The root does not name this server’s online keys' },
+  'release.manifest-missing': { status: 422, title: 'The manifest was not uploaded' },
+  'release.manifest-malformed': { status: 422, title: 'The manifest cannot be read' },
+  'release.target-mismatch': { status: 422, title: 'The signed targets do not name this manifest' },
+  'release.version-taken': { status: 409, title: 'Another release holds this name and version' },
+  'release.blobs-missing': { status: 422, title: 'Image data was not uploaded' },
+  'release.board-unknown': { status: 422, title: 'The release names a board this server does not know' },
+  'release.platform-missing': { status: 422, title: 'The release lacks images for a board’s platform' },
+  'release.admission': { status: 422, title: 'The budgets do not fit a board' },
+  'rollout.unknown': { status: 404, title: 'The rollout is not known' },
+  'rollout.board-mismatch': { status: 409, title: 'The release is not for the board of a device' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** A refusal at the HTTP boundary. `message` is the detail people read. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  constructor(code: ProblemCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ProblemError';
+    this.code = code;
+  }
+}
+
+export function problemBody(code: ProblemCode, detail: string) {
+  return { type: `urn:wherry:problem:${code}`, ...PROBLEMS[code], code, detail };
+}

@@ -1,0 +1,50 @@
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { Release } from '../rest/api.ts';
+import type { Database, ReleaseRow } from '../store/tables.ts';
+
+/** A release as REST shows it. */
+export async function releaseView(db: Database, row: ReleaseRow): Promise<Release> {
+  const manifest = JSON.parse(row.manifestJson) as Manifest;
+  const { count } = await db
+    .selectFrom('deviceState')
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .where('currentManifest', '=', row.manifestSha256)
+    .executeTakeFirstOrThrow();
+  return {
+    id: row.id,
+    name: row.name,
+    version: row.version,
+    description: manifest.description ?? '',
+    manifestSha256: row.manifestSha256,
+    boards: [...manifest.boards],
+    sizeBytes: sizesOf(manifest),
+    services: Object.entries(manifest.services).map(([name, { resources, network, images }]) => ({
+      name,
+      ...resources,
+      network,
+      layers: Math.max(...Object.values(images).map((image) => image?.layers.length ?? 0)),
+    })),
+    signedBy: JSON.parse(row.signedByJson) as string[],
+    targetsVersion: row.targetsVersion,
+    uploadedAt: row.uploadedAt,
+    uploadedBy: row.uploadedBy,
+    deviceCount: Number(count),
+  };
+}
+
+/** Shared layers count once: that is how they are stored and fetched. */
+function sizesOf(manifest: Manifest): Record<string, number> {
+  const layers: Record<string, Map<string, number>> = {};
+  for (const { images } of Object.values(manifest.services)) {
+    for (const [platform, image] of Object.entries(images)) {
+      const known = (layers[platform] ??= new Map());
+      for (const { verity, size } of image?.layers ?? []) known.set(verity, size);
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(layers).map(([platform, sizes]) => [
+      platform,
+      [...sizes.values()].reduce((total, size) => total + size, 0),
+    ]),
+  );
+}

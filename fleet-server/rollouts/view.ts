@@ -1,0 +1,37 @@
+import type { Rollout } from '../rest/api.ts';
+import type { Database, RolloutRow } from '../store/tables.ts';
+import { stateOf } from './rollouts.ts';
+
+/** A rollout as REST shows it, with its attempts by device. */
+export async function rolloutView(db: Database, row: RolloutRow): Promise<Rollout> {
+  const release = await db
+    .selectFrom('releases')
+    .select(['id', 'name', 'version'])
+    .where('id', '=', row.releaseId)
+    .executeTakeFirstOrThrow();
+  const attempts = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('rolloutId', '=', row.id)
+    .orderBy('deviceId')
+    .execute();
+  return {
+    id: row.id,
+    release,
+    state: row.state,
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    attempts: attempts.map((attempt) => {
+      const { state, generation, progress, reason } = stateOf(attempt);
+      return {
+        id: attempt.id,
+        device: attempt.deviceId,
+        state,
+        generation,
+        progress,
+        reason,
+        updatedAt: attempt.updatedAt,
+      };
+    }),
+  };
+}

@@ -1,0 +1,135 @@
+import type { Logger } from 'pino';
+import { decodeBitmap, encodeChunk } from '../../protocol/chunk-frame.ts';
+import { checkGet, type Fault, type Get } from '../../protocol/messages.ts';
+import type { ObjectReader, OpenObject } from './object-reader.ts';
+
+/** Requests of one device that may wait their turn; one more is told to come back. */
+const MOST_WAITING = 4;
+const BUSY_RETRY_MS = 500;
+
+/** The way back to a device's bulk session. Both resolve when the socket took the message; false = it is gone. */
+export interface ChunkLink {
+  data(device: string, frame: Buffer): Promise<boolean>;
+  fault(device: string, fault: Fault): Promise<boolean>;
+}
+
+/** Answers `get`s: the chunks of one request in order, one request of a device after the other. */
+export class ChunkServer {
+  readonly #reader: ObjectReader;
+  readonly #link: ChunkLink;
+  readonly #log: Logger;
+  readonly #waiting = new Map<string, Get[]>();
+
+  constructor(reader: ObjectReader, link: ChunkLink, log: Logger) {
+    this.#reader = reader;
+    this.#link = link;
+    this.#log = log;
+  }
+
+  /** Takes a request; the answers come over the link. */
+  async take(device: string, payload: Buffer): Promise<void> {
+    const checked = checkGet(parseJson(payload));
+    if (!checked.ok) {
+      await this.#fault(device, requestOf(payload), 'malformed', checked.faults.join('; '));
+      return;
+    }
+    const waiting = this.#waiting.get(device);
+    if (!waiting) {
+      this.#waiting.set(device, [checked.value]);
+      void this.#serveAll(device);
+    } else if (waiting.length >= MOST_WAITING) {
+      const what = `${MOST_WAITING} requests wait already`;
+      await this.#fault(device, checked.value.request, 'busy', what, BUSY_RETRY_MS);
+    } else waiting.push(checked.value);
+  }
+
+  /** The device's session ended: what waits is void. */
+  forget(device: string): void {
+    const waiting = this.#waiting.get(device);
+    if (waiting) waiting.length = 0;
+  }
+
+  async #serveAll(device: string): Promise<void> {
+    const waiting = this.#waiting.get(device) ?? [];
+    for (let get = waiting.shift(); get; get = waiting.shift()) {
+      try {
+        await this.#serve(device, get);
+      } catch (error) {
+        this.#log.error({ error, device, object: get.object }, 'cannot serve an object');
+        await this.#fault(device, get.request, 'busy', 'The server could not read it', BUSY_RETRY_MS);
+      }
+    }
+    this.#waiting.delete(device);
+  }
+
+  async #serve(device: string, get: Get): Promise<void> {
+    const indexes = decodeBitmap(get.first, get.bitmap);
+    if (!indexes) return this.#fault(device, get.request, 'malformed', 'bitmap is empty or too wide');
+    const object = await this.#reader.open(get.object);
+    if (!object)
+      return this.#fault(
+        device,
+        get.request,
+        'unknown-object',
+        `There is no object ${get.object.slice(0, 80)}`,
+      );
+    try {
+      const outside = indexes.find((index) => index * get.chunkBytes >= object.bytes);
+      if (outside !== undefined) {
+        const what = `Chunk ${outside} is past the end of ${object.bytes} bytes`;
+        return await this.#fault(device, get.request, 'out-of-range', what);
+      }
+      await this.#send(device, get, object, indexes);
+    } finally {
+      object.release();
+    }
+  }
+
+  /** Reads one chunk ahead while the socket takes the present one. */
+  async #send(device: string, get: Get, object: OpenObject, indexes: number[]): Promise<void> {
+    const read = (index: number) => {
+      const position = index * get.chunkBytes;
+      return object.read(position, Math.min(get.chunkBytes, object.bytes - position));
+    };
+    let next = read(indexes[0] ?? 0);
+    for (const [at, index] of indexes.entries()) {
+      const payload = await next;
+      const following = indexes[at + 1];
+      if (following !== undefined) {
+        next = read(following);
+        // Awaited in the next turn; until then a failure must not count as unhandled.
+        next.catch(() => {});
+      }
+      const { request, chunkBytes } = get;
+      const frame = encodeChunk({ request, index, chunkBytes, objectBytes: object.bytes, payload });
+      if (!(await this.#link.data(device, frame))) {
+        await next.catch(() => {});
+        return;
+      }
+    }
+  }
+
+  async #fault(
+    device: string,
+    request: number,
+    code: Fault['code'],
+    message: string,
+    retryAfterMs = 0,
+  ): Promise<void> {
+    await this.#link.fault(device, { v: 1, request, code, message: message.slice(0, 1024), retryAfterMs });
+  }
+}
+
+function parseJson(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The id of a request that is otherwise malformed, so that the device can tell which one; 0 when it has none. */
+function requestOf(payload: Buffer): number {
+  const request = (parseJson(payload) as { request?: unknown } | null | undefined)?.request;
+  return typeof request === 'number' && Number.isSafeInteger(request) && request >= 0 ? request : 0;
+}

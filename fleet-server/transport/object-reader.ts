@@ -1,0 +1,98 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { isObjectName } from '../../protocol/objects.ts';
+import { metadataText } from '../releases/metadata-store.ts';
+import type { ObjectStore } from '../releases/object-store.ts';
+import type { Database } from '../store/tables.ts';
+
+/** One object while it is being served; `release` it when done. */
+export interface OpenObject {
+  bytes: number;
+  read(position: number, length: number): Promise<Buffer>;
+  release(): void;
+}
+
+/** Gives the bytes behind every name of protocol/objects.ts. */
+export interface ObjectReader {
+  open(name: string): Promise<OpenObject | undefined>;
+  close(): Promise<void>;
+}
+
+interface Held {
+  file: FileHandle;
+  bytes: number;
+  users: number;
+}
+
+/** Reads metadata from the database and content from the object folder, with up to `mostFiles` idle files open. */
+export function objectReader(db: Database, objects: ObjectStore, mostFiles: number): ObjectReader {
+  // Insertion order is age: a file that is used moves to the end.
+  const held = new Map<string, Promise<Held | undefined>>();
+
+  async function trim(): Promise<void> {
+    for (const [name, opening] of held) {
+      if (held.size <= mostFiles) return;
+      const entry = await opening.catch(() => undefined);
+      if (entry && entry.users > 0) continue;
+      if (held.get(name) !== opening) continue;
+      held.delete(name);
+      await entry?.file.close();
+    }
+  }
+
+  async function openFile(name: string): Promise<OpenObject | undefined> {
+    const opening = held.get(name) ?? openHeld(objects.pathOf(name));
+    held.delete(name);
+    held.set(name, opening);
+    const entry = await opening.catch((error: unknown) => {
+      held.delete(name);
+      throw error;
+    });
+    if (!entry) {
+      held.delete(name);
+      return undefined;
+    }
+    entry.users++;
+    await trim();
+    return {
+      bytes: entry.bytes,
+      read: async (position, length) => {
+        const buffer = Buffer.allocUnsafe(length);
+        const { bytesRead } = await entry.file.read(buffer, 0, length, position);
+        if (bytesRead !== length) throw new Error(`Cannot read ${name}: it ends at ${position + bytesRead}`);
+        return buffer;
+      },
+      release: () => {
+        entry.users--;
+      },
+    };
+  }
+
+  return {
+    open: async (name) => {
+      if (!isObjectName(name)) return undefined;
+      if (/^(?:blob|leaves|manifest)-/.test(name)) return openFile(name);
+      const text = await metadataText(db, name);
+      return text === undefined ? undefined : inMemory(Buffer.from(text));
+    },
+    close: async () => {
+      for (const opening of held.values()) await (await opening)?.file.close();
+      held.clear();
+    },
+  };
+}
+
+async function openHeld(path: string): Promise<Held | undefined> {
+  try {
+    const file = await open(path, 'r');
+    return { file, bytes: (await file.stat()).size, users: 0 };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const inMemory = (content: Buffer): OpenObject => ({
+  bytes: content.length,
+  read: (position, length) => Promise.resolve(content.subarray(position, position + length)),
+  release: () => {},
+});
