@@ -47,7 +47,7 @@ export async function enrol({
   // The pin first: the token goes to nobody else.
   const ca = await pinnedCa(invite.host, invite.port, invite.caSha256);
   const key = await deviceKey(join(identityDir, IDENTITY_FILES.key));
-  const csr = await signingRequest(key, name);
+  const csr = signingRequest(key, name);
   const answer = await post(invite, ca, { v: 1, token: invite.token, csr, name, board, platform });
   checkAnswer(answer, key, invite.caSha256);
   return persist(identityDir, answer, { key, board, platform });

@@ -25,6 +25,8 @@ export class FolderPartialBlob implements PartialBlob {
   readonly #file: FileHandle;
   readonly #held: PieceMap;
   #unsyncedBytes = 0;
+  /** Writes and syncs one after the other: a map must never name a piece that came after its sync began. */
+  #turn: Promise<void> = Promise.resolve();
 
   private constructor(
     verity: string,
@@ -63,14 +65,14 @@ export class FolderPartialBlob implements PartialBlob {
 
   async write(piece: number, data: Buffer): Promise<boolean> {
     if (data.length !== this.#lengthOf(piece) || !this.#matches(piece, data)) return false;
-    await this.#file.write(data, 0, data.length, piece * PIECE_BYTES);
-    this.#held.add(piece);
-    this.#unsyncedBytes += data.length;
-    if (this.#unsyncedBytes >= SYNC_BYTES) await this.#sync();
+    const turn = this.#turn.then(() => this.#store(piece, data));
+    this.#turn = turn.catch(() => {});
+    await turn;
     return true;
   }
 
   async finish(): Promise<void> {
+    await this.#turn;
     await this.#file.sync();
     if (this.missing().length > 0 || !(await this.#isIntact())) {
       await this.#file.close();
@@ -85,8 +87,19 @@ export class FolderPartialBlob implements PartialBlob {
   }
 
   async close(): Promise<void> {
-    if (this.#unsyncedBytes > 0) await this.#sync();
-    await this.#file.close();
+    await this.#turn;
+    try {
+      if (this.#unsyncedBytes > 0) await this.#sync();
+    } finally {
+      await this.#file.close();
+    }
+  }
+
+  async #store(piece: number, data: Buffer): Promise<void> {
+    await this.#file.write(data, 0, data.length, piece * PIECE_BYTES);
+    this.#held.add(piece);
+    this.#unsyncedBytes += data.length;
+    if (this.#unsyncedBytes >= SYNC_BYTES) await this.#sync();
   }
 
   async #sync(): Promise<void> {

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { tcpDial } from '../../agent/link/dial.ts';
+import { MqttLink } from '../../agent/link/mqtt-link.ts';
+import type { EventQueue } from '../../agent/link/ports.ts';
+import { checkEvent, checkHello, type DeviceEvent } from '../../protocol/messages.ts';
+import { ChunkServer, startTestBroker, type TestBroker } from '../support/chunk-server.ts';
+import { until } from '../support/until.ts';
+import { systemClock } from '../support/update-bench.ts';
+
+let broker: TestBroker;
+let server: ChunkServer;
+let link: MqttLink;
+const up: { channel: string; body: unknown }[] = [];
+const desired: unknown[] = [];
+const log: string[] = [];
+let added = () => {};
+let events: DeviceEvent[] = [];
+const outbox: EventQueue = {
+  pending: (limit) => events.slice(0, limit),
+  acknowledge: (ids) => {
+    events = events.filter(({ id }) => !ids.includes(id));
+  },
+  onAdded: (run) => {
+    added = run;
+  },
+};
+const event = (digit: string): DeviceEvent => ({
+  v: 1,
+  id: `00000000-0000-4000-8000-00000000000${digit}`,
+  at: 1,
+  kind: 'update',
+  code: 'update.offered',
+  message: digit,
+});
+
+beforeEach(async () => {
+  up.length = desired.length = log.length = 0;
+  events = [];
+  broker = await startTestBroker();
+  server = new ChunkServer(broker.broker, new Map());
+  broker.broker.subscribe(
+    'up/#',
+    ({ topic, payload }, done) => {
+      up.push({ channel: topic.split('/').at(-1) ?? '', body: JSON.parse(payload.toString()) });
+      done();
+    },
+    () => {},
+  );
+  link = new MqttLink({
+    identity: { tenant: 'demo', device: 'boat-1' },
+    dial: tcpDial({ host: '127.0.0.1', port: broker.port }),
+    outbox,
+    handlers: {
+      hello: () => ({
+        bootId: 'b',
+        agentVersion: '1',
+        board: 'generic',
+        platform: 'linux/amd64',
+        generation: 0,
+        memoryBytes: 1,
+        cpus: 1,
+      }),
+      onDesired: (envelope) => desired.push(envelope),
+      onConnected: () => log.push('connected'),
+      onLost: (why) => log.push(why),
+    },
+    clock: systemClock,
+    log: { info: () => {}, warn: (_fields, message) => log.push(message) },
+    reconnect: { minMs: 20, maxMs: 100 },
+  });
+});
+afterEach(async () => {
+  await link.stop();
+  await broker.close();
+});
+
+const sent = (channel: string) => up.filter((message) => message.channel === channel);
+
+test('says hello first and sends events until they are acknowledged', async () => {
+  events = [event('1')];
+  link.start();
+  await until(() => sent('event').length === 1);
+  expect(up[0]?.channel).toBe('hello');
+  expect(checkHello(up[0]?.body).ok).toBe(true);
+  expect(checkEvent(sent('event')[0]?.body).ok).toBe(true);
+  server.publish('dn/demo/boat-1/ack', JSON.stringify({ v: 1, ids: [event('1').id] }), 1);
+  await until(() => events.length === 0);
+  events = [event('2')];
+  added();
+  await until(() => sent('event').length === 2);
+});
+
+test('comes back after a lost session, says hello again and repeats what nobody acknowledged', async () => {
+  events = [event('1')];
+  link.start();
+  await until(() => sent('event').length === 1);
+  for (const client of Object.values((broker.broker as unknown as { clients: object }).clients))
+    (client as { close(): void }).close();
+  await until(() => sent('hello').length === 2);
+  await until(() => sent('event').length === 2);
+});
+
+test('hands assignments on and drops what it cannot read with a word in the log', async () => {
+  link.start();
+  await until(() => link.isConnected());
+  server.publish('dn/demo/boat-1/desired', '{', 1);
+  server.publish('dn/demo/boat-1/ack', '{"v":2}', 1);
+  server.publish('dn/demo/boat-1/desired', '{"v":1}', 1);
+  await until(() => desired.length === 1);
+  expect(desired).toEqual([{ v: 1 }]);
+  expect(log.filter((line) => line.includes('could not be read'))).toHaveLength(2);
+});
