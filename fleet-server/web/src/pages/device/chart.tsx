@@ -6,6 +6,8 @@ import { METRICS_WINDOW_MS } from '../../live/patch.ts';
 import { chartColours, useThemeChange } from './chart-colours.ts';
 
 interface ChartProps {
+  /** Where the time axis ends, the same for every chart of the page; Unix milliseconds. */
+  endAt: number;
   /** Unix milliseconds, ascending. */
   at: readonly number[];
   values: readonly number[];
@@ -18,12 +20,12 @@ interface ChartProps {
 const HEIGHT = 132;
 const AXIS_WIDTH = 66;
 
-export default function Chart({ at, values, budget, format, isBinary = false }: ChartProps) {
+export default function Chart({ endAt, at, values, budget, format, isBinary = false }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
-  const latest = useRef({ at, values, budget, format });
+  const latest = useRef({ endAt, at, values, budget, format });
   const theme = useThemeChange();
-  latest.current = { at, values, budget, format };
+  latest.current = { endAt, at, values, budget, format };
 
   useEffect(() => {
     const element = host.current;
@@ -43,8 +45,8 @@ export default function Chart({ at, values, budget, format, isBinary = false }: 
   }, [theme, isBinary]);
 
   useEffect(() => {
-    plot.current?.setData(toData({ at, values, budget, format }));
-  }, [at, values, budget, format]);
+    plot.current?.setData(toData({ endAt, at, values, budget, format }));
+  }, [endAt, at, values, budget, format]);
 
   return <div className="chart" ref={host} aria-hidden="true" />;
 }
@@ -68,7 +70,7 @@ function options(width: number, isBinary: boolean, latest: () => ChartProps): uP
     scales: {
       x: {
         range: () => {
-          const end = latest().at.at(-1) ?? 0;
+          const end = latest().endAt;
           return [(end - METRICS_WINDOW_MS) / 1_000, end / 1_000];
         },
       },

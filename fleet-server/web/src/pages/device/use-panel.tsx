@@ -37,6 +37,7 @@ function Series({ metrics, services }: { metrics: DeviceMetrics; services: Servi
       </p>
     );
   }
+  const endAt = Math.max(...series.map(({ at }) => at.at(-1) ?? 0));
   const isChoice = series.length > ALL_SHOWN;
   const name = chosen ?? series[0]?.service;
   const shown = isChoice ? series.filter(({ service }) => service === name) : series;
@@ -55,6 +56,7 @@ function Series({ metrics, services }: { metrics: DeviceMetrics; services: Servi
       {shown.map((each) => (
         <ServiceCharts
           key={each.service}
+          endAt={endAt}
           metrics={each}
           budget={services.find((service) => service.name === each.service)?.budget}
         />
@@ -64,13 +66,14 @@ function Series({ metrics, services }: { metrics: DeviceMetrics; services: Servi
 }
 
 interface ServiceChartsProps {
+  endAt: number;
   metrics: ServiceMetrics;
   budget: ServiceStatus['budget'] | undefined;
 }
 
 const inCores = (value: number) => `${cores(value)} cores`;
 
-function ServiceCharts({ metrics, budget }: ServiceChartsProps) {
+function ServiceCharts({ endAt, metrics, budget }: ServiceChartsProps) {
   const { service, at, memoryBytes, cpu } = metrics;
   const charts = [
     { what: 'Memory', values: memoryBytes, max: budget?.memoryMaxBytes, format: bytes, isBinary: true },
@@ -83,10 +86,15 @@ function ServiceCharts({ metrics, budget }: ServiceChartsProps) {
         {charts.map(({ what, values, max, format, isBinary }) => (
           <figure key={what} className="stack-tight">
             <figcaption className="small">
-              <ChartText what={what} values={values} budget={max} format={format} />
+              <ChartText
+                what={(at.at(-1) ?? 0) < endAt ? `${what}, last seen` : what}
+                values={values}
+                budget={max}
+                format={format}
+              />
             </figcaption>
             <Suspense fallback={<div className="chart" />}>
-              <Chart at={at} values={values} budget={max} format={format} isBinary={isBinary} />
+              <Chart endAt={endAt} at={at} values={values} budget={max} format={format} isBinary={isBinary} />
             </Suspense>
           </figure>
         ))}
