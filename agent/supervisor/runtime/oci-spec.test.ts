@@ -9,6 +9,11 @@ const place = {
   hasSwapAccounting: true,
 };
 
+const typesOf = (network: 'none' | 'host'): string[] =>
+  (
+    ociSpec(serviceSpec('one', { network }), place) as { linux: { namespaces: { type: string }[] } }
+  ).linux.namespaces.map(({ type }) => type);
+
 test('a service has no privilege that its manifest does not name', () => {
   expect(ociSpec(serviceSpec('one'), place)).toMatchObject({
     root: { path: '/run/root', readonly: true },
@@ -53,10 +58,6 @@ test('the budget stands in the bundle, memory and swap together', () => {
 });
 
 test('only network "host" shares the network of the machine', () => {
-  const typesOf = (network: 'none' | 'host'): string[] =>
-    (
-      ociSpec(serviceSpec('one', { network }), place) as { linux: { namespaces: { type: string }[] } }
-    ).linux.namespaces.map(({ type }) => type);
   expect(typesOf('none')).toContain('network');
   expect(typesOf('host')).not.toContain('network');
 });
