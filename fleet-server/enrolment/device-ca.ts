@@ -1,3 +1,4 @@
+import './reflect-metadata.ts';
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
