@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { createReadStream, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
@@ -18,7 +26,11 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 let count = 0;
 /** Makes a layer tar by a shell script run in an empty folder, and converts it. */
-async function convert(script: string, cacheDir = join(dir, 'cache'), tarArgs = '.'): Promise<ConvertedLayer> {
+async function convert(
+  script: string,
+  cacheDir = join(dir, 'cache'),
+  tarArgs = '.',
+): Promise<ConvertedLayer> {
   const work = join(dir, `tree-${count++}`);
   mkdirSync(work);
   sh(script, work);
@@ -41,7 +53,14 @@ function mountLayers(...layers: ConvertedLayer[]): string {
   });
   if (lowers.length === 1) return lowers[0] ?? '';
   const merged = mkdtempSync(join(dir, 'merged-'));
-  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `ro,lowerdir=${lowers.reverse().join(':')}`, merged]);
+  execFileSync('mount', [
+    '-t',
+    'overlay',
+    'overlay',
+    '-o',
+    `ro,lowerdir=${lowers.reverse().join(':')}`,
+    merged,
+  ]);
   mounted.push(merged);
   return merged;
 }
@@ -59,27 +78,43 @@ test('a layer keeps links, owners, modes, times, xattrs, capabilities, devices, 
       touch -d '2001-02-03 04:05:06.789 UTC' a/b/file; chmod 1777 a/b; touch -d @1000 a/b a`),
   );
   const file = lstatSync(join(root, 'a/b/file'));
-  expect([file.uid, file.gid, file.mode & 0o7777, file.nlink, file.mtimeMs]).toEqual([1234, 567, 0o4751, 2, 981173106789]);
+  expect([file.uid, file.gid, file.mode & 0o7777, file.nlink, file.mtimeMs]).toEqual([
+    1234, 567, 0o4751, 2, 981173106789,
+  ]);
   expect(lstatSync(join(root, 'a/hard')).ino).toBe(file.ino);
-  expect(sh(`readlink a/soft a/absolute; getcap a/ping; getfattr -n user.note --only-values a/b/file`, root)).toBe(
-    '../nowhere\n/etc/shadow\na/ping cap_net_raw=ep\nhello',
-  );
-  expect(sh(`stat -c '%F %t:%T' a/null; stat -c %F a/pipe; stat -c %s a/hole; ls a/sp* a/ä; stat -c '%a %Y' a/b`, root)).toBe(
-    "character special file 1:3\nfifo\n3145729\na/sp ace\na/ä\n1777 1000\n",
-  );
+  expect(
+    sh(`readlink a/soft a/absolute; getcap a/ping; getfattr -n user.note --only-values a/b/file`, root),
+  ).toBe('../nowhere\n/etc/shadow\na/ping cap_net_raw=ep\nhello');
+  expect(
+    sh(
+      `stat -c '%F %t:%T' a/null; stat -c %F a/pipe; stat -c %s a/hole; ls a/sp* a/ä; stat -c '%a %Y' a/b`,
+      root,
+    ),
+  ).toBe('character special file 1:3\nfifo\n3145729\na/sp ace\na/ä\n1777 1000\n');
   expect(readFileSync(join(root, LONG, LONG, 'f'), 'utf8')).toBe('deep\n');
 });
 
 test('whiteouts hide single paths, opaque folders all that lies below, and the folders keep their times', async () => {
-  const below = await convert('mkdir -p keep gone opaque replaced; touch keep/a keep/b gone/x opaque/old replaced/old file');
+  const below = await convert(
+    'mkdir -p keep gone opaque replaced; touch keep/a keep/b gone/x opaque/old replaced/old file',
+  );
   const above = await convert(`
     mkdir -p keep opaque replaced; touch keep/.wh.a .wh.gone opaque/.wh..wh..opq opaque/new .wh.replaced replaced/new
     touch .wh.file; echo new > file; chmod 750 opaque; chown 7:8 opaque; touch -d @2000 keep opaque`);
   const root = mountLayers(below, above);
-  expect(sh('find . -mindepth 1 | sort', root).split('\n')).toEqual(
-    ['./file', './keep', './keep/b', './opaque', './opaque/new', './replaced', './replaced/new', ''],
+  expect(sh('find . -mindepth 1 | sort', root).split('\n')).toEqual([
+    './file',
+    './keep',
+    './keep/b',
+    './opaque',
+    './opaque/new',
+    './replaced',
+    './replaced/new',
+    '',
+  ]);
+  expect(sh(`stat -c '%n %a %u:%g %Y' opaque; stat -c %Y keep; cat file`, root)).toBe(
+    'opaque 750 7:8 2000\n2000\nnew\n',
   );
-  expect(sh(`stat -c '%n %a %u:%g %Y' opaque; stat -c %Y keep; cat file`, root)).toBe('opaque 750 7:8 2000\n2000\nnew\n');
 });
 
 test('folders that the tar does not describe are plain and have no time of their own', async () => {
@@ -93,13 +128,18 @@ test('overlayfs control xattrs of the tar are not taken', async () => {
 });
 
 test('the same layer gives the same bytes, wherever and after whatever it is converted', async () => {
-  const script = 'mkdir -p d e; for i in $(seq 200); do echo $i > d/$i; done; ln d/1 e/hard; setfattr -n user.a -v b d/2; touch d/.wh.9 e/.wh..wh..opq';
+  const script =
+    'mkdir -p d e; for i in $(seq 200); do echo $i > d/$i; done; ln d/1 e/hard; setfattr -n user.a -v b d/2; touch d/.wh.9 e/.wh..wh..opq';
   const first = await convert(script);
   const tar = join(dir, `tree-${count - 1}.tar`);
   await convert('touch other', join(dir, 'second'));
   const again = await convertTar(tar, join(dir, 'second'));
   expect(again).toEqual(first);
-  expect(sh(`cmp cache/${first.verity}.erofs second/${first.verity}.erofs; fsverity digest --compact cache/${first.verity}.erofs`).trim()).toBe(first.verity);
+  expect(
+    sh(
+      `cmp cache/${first.verity}.erofs second/${first.verity}.erofs; fsverity digest --compact cache/${first.verity}.erofs`,
+    ).trim(),
+  ).toBe(first.verity);
 });
 
 test('a known layer is not converted again', async () => {
@@ -111,13 +151,17 @@ test('a known layer is not converted again', async () => {
 
 test('entries that would leave the image are refused by name', async () => {
   writeFileSync(join(dir, 'f'), 'x');
-  sh('tar -P --transform "s#^f#../../escape#" -cf climb.tar f; tar -P --transform "s#^f#/escape#" -cf absolute.tar f');
+  sh(
+    'tar -P --transform "s#^f#../../escape#" -cf climb.tar f; tar -P --transform "s#^f#/escape#" -cf absolute.tar f',
+  );
   await expect(convertTar(join(dir, 'climb.tar'))).rejects.toThrow('"../../escape" climbs with ".."');
   await expect(convertTar(join(dir, 'absolute.tar'))).rejects.toThrow('"/escape" is an absolute path');
 });
 
 test('a file cannot be written through a link that leads out', async () => {
-  sh('mkdir out t1 t2; ln -s $PWD/out t1/link; mkdir t2/link; touch t2/link/evil; tar -cf link.tar -C t1 link; tar -rf link.tar -C t2 link/evil');
+  sh(
+    'mkdir out t1 t2; ln -s $PWD/out t1/link; mkdir t2/link; touch t2/link/evil; tar -cf link.tar -C t1 link; tar -rf link.tar -C t2 link/evil',
+  );
   await expect(convertTar(join(dir, 'link.tar'))).rejects.toThrow('Cannot take layer');
   expect(sh('ls out')).toBe('');
 });
