@@ -122,6 +122,7 @@ test('leaf hashes that do not give the signed digest are refused', async () => {
   const next = bench.repository.publish('2.0.0', [layer]);
   agent.engine.offer(bench.repository.assign(next, { generation: 2 }));
   await expectRefusal('refused.blob-digest');
+  expect(agent.engine.current?.generation).toBe(1);
 });
 
 test('a busy server is asked again when it said, and a missing object with back-off', async () => {
@@ -164,6 +165,7 @@ test('a release that fails its soak is rolled back and not taken again', async (
   expect(agent.engine.status().reason?.message).toContain('crash-looping');
   agent.engine.offer(bench.repository.assign(bad, { generation: 3 }));
   await expectRefusal('refused.bad-release');
+  expect(agent.engine.current?.generation).toBe(1);
 });
 
 test('a killed agent runs its release again without the network', async () => {
@@ -186,6 +188,7 @@ test.each([
   const next = bench.repository.publish('2.0.0', [base], manifest && { boards: [...manifest.boards] });
   agent.engine.offer(bench.repository.assign(next, change));
   await expectRefusal(code);
+  expect(agent.engine.current?.generation).toBe(1);
 });
 
 test('refuses an assignment that the fleet key did not sign', async () => {
@@ -224,6 +227,7 @@ test.each([
   spoil();
   agent.engine.offer(bench.repository.assign(next, { generation: 2 }));
   await expectRefusal(code);
+  expect(agent.engine.current?.generation).toBe(1);
 });
 
 test('refuses a release that the signed targets do not name', async () => {
@@ -231,4 +235,5 @@ test('refuses a release that the signed targets do not name', async () => {
   const forged = { ...release, version: '6.6.6' };
   agent.engine.offer(bench.repository.assign(forged, { generation: 2 }));
   await expectRefusal('refused.target-missing');
+  expect(agent.engine.current?.generation).toBe(1);
 });

@@ -227,8 +227,8 @@ test('cut at any effect, the device ends on a decided release after a restart', 
         expect(['idle', 'committed', 'rolled_back', 'refused']).toContain(world.record.phase);
         expect(world.running).toBe(world.record.current?.release.manifest);
         expect(world.record.incoming).toBeUndefined();
-        if (world.record.phase === 'committed' && world.running)
-          expect(world.ill.has(world.running)).toBe(false);
+        const isIll = world.record.phase === 'committed' && world.ill.has(world.running ?? '');
+        expect(isIll).toBe(false);
       },
     ),
   );
