@@ -61,6 +61,6 @@ function statusOf(
     update: connected?.engine.status() ?? { phase: 'idle', since: startedAt },
     ...(current && { current }),
     services: supervisor.statuses(),
-    health: deviceHealth(stateDir),
+    health: deviceHealth({ stateDir }),
   };
 }

@@ -41,7 +41,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const stopping = new AbortController();
 
   const goOnline = (identity: Identity): void => {
-    const observed = () => ({ services: supervisor.statuses(), device: deviceHealth(stateDir) });
+    const observed = () => ({ services: supervisor.statuses(), device: deviceHealth({ stateDir }) });
     const connected = connect({
       config,
       identity,

@@ -14,28 +14,29 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
   },
 };
 
+/** First line of what a program prints; "absent" where it is not installed. */
+function versionOf(program: string, ...args: string[]): string {
+  try {
+    return (
+      execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0] ??
+      ''
+    );
+  } catch {
+    return 'absent';
+  }
+}
+
 function machine(): Record<string, string | number> {
-  const version = (program: string, ...args: string[]) => {
-    try {
-      return (
-        execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split(
-          '\n',
-        )[0] ?? ''
-      );
-    } catch {
-      return 'absent';
-    }
-  };
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     memoryMib: Math.round(totalmem() / 1024 ** 2),
     arch: process.arch,
     node: process.version,
-    kernel: version('uname', '-r'),
-    crun: version('crun', '--version'),
-    runc: version('runc', '--version'),
-    podman: version('podman', '--version'),
+    kernel: versionOf('uname', '-r'),
+    crun: versionOf('crun', '--version'),
+    runc: versionOf('runc', '--version'),
+    podman: versionOf('podman', '--version'),
   };
 }
 

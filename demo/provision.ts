@@ -4,9 +4,9 @@ import type { AgentConfig } from '../agent/config.ts';
 import type { Release } from '../fleet-server/rest/api.ts';
 import { loadBoards } from '../release/boards.ts';
 import { buildRelease } from '../release/build.ts';
+import { initKeys } from '../release/keys.ts';
 import { pushRelease } from '../release/push.ts';
 import { signRelease } from '../release/sign.ts';
-import { initKeys } from '../release/keys.ts';
 import { ROOT } from '../scripts/setup.mjs';
 import type { Layout } from './layout.ts';
 import type { ServerClient } from './server-client.ts';
@@ -44,11 +44,11 @@ export async function sampleReleases({ signer }: Layout, client: ServerClient, s
       sourceFile: join(ROOT, 'images/demo', file),
       outDir: dir,
       boardsDir: BOARDS_DIR,
-      onProgress: () => {},
+      cacheDir: join(signer.releases, '.cache'),
     });
     await signRelease({ dir, keysDir: signer.keys });
     const token = await client.apiToken(`demo signer ${version}`);
-    await pushRelease({ dir, server: client.url, token, onProgress: () => {} });
+    await pushRelease({ dir, server: client.url, token });
   }
   return client.releases();
 }

@@ -55,16 +55,22 @@ test('one key under two keyids cannot make a threshold of two', () => {
   expect(() => parseRole('root', forged)).toThrow(/keyid 000000000000 is not the sha256 of its key/);
 });
 
-test.each(['2040-01-01', 'never', '2040-13-01T00:00:00Z', '1 Jan 2040 UTC'])(
-  'expires "%s" is refused, not read as for ever',
-  (expires) => {
-    expect(() => parseRole('root', roleText(rootOf([newKey()], 1, expires)))).toThrow(/expires/);
-  },
-);
+test.each([
+  '2040-01-01',
+  'never',
+  '2040-13-01T00:00:00Z',
+  '1 Jan 2040 UTC',
+])('expires "%s" is refused, not read as for ever', (expires) => {
+  expect(() => parseRole('root', roleText(rootOf([newKey()], 1, expires)))).toThrow(/expires/);
+});
 
-test.each(['', '{', '[]', 'null', '{"signed":{}}', '{"signed":{"_type":"targets"},"signatures":[]}'])(
-  '%s is not root metadata',
-  (text) => {
-    expect(() => parseRole('root', text)).toThrow(expect.objectContaining({ code: 'malformed' }));
-  },
-);
+test.each([
+  '',
+  '{',
+  '[]',
+  'null',
+  '{"signed":{}}',
+  '{"signed":{"_type":"targets"},"signatures":[]}',
+])('%s is not root metadata', (text) => {
+  expect(() => parseRole('root', text)).toThrow(expect.objectContaining({ code: 'malformed' }));
+});

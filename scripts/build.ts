@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build, type InlineConfig } from 'vite';
-import { ROOT } from './setup.mjs';
+import { ROOT, say } from './setup.mjs';
 
 interface Target {
   name: string;
@@ -90,7 +90,6 @@ export const buildAgent = (onProgress: (line: string) => void): Promise<void> =>
 export const buildWeb = (onProgress: (line: string) => void): Promise<void> => buildTarget(web, onProgress);
 
 if (import.meta.main) {
-  const say = (line: string) => process.stdout.write(`${line}\n`);
   await buildAgent(say);
   await buildWeb(say);
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import '../support/reflect-metadata.ts';
+import 'reflect-metadata';
 
 import * as x509 from '@peculiar/x509';
 import { afterEach, beforeEach, expect, test } from 'vitest';
