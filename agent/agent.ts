@@ -35,6 +35,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   await mkdir(runDir, { recursive: true, mode: 0o711 });
   const { ledger, quarantined } = openLedger(join(stateDir, 'ledger.db'));
   if (quarantined) log.error(`The ledger was unreadable and lies in ${quarantined}; a new one was begun`);
+  await mkdir(join(stateDir, 'trust'), { recursive: true, mode: 0o700 });
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const online: Online = { connected: undefined, fault: undefined };
   const supervisor = openSupervisor(config, blobs, ledger, log, online);

@@ -89,7 +89,8 @@ async function settle(part: Part, id: string, client: ServerClient): Promise<voi
       throw new SetupError(`Cannot bring up the release: ${reason?.message ?? phase}`);
     const isSettled =
       report?.current?.generation === desired?.generation &&
-      report?.services.every((service) => service.state === 'running');
+      !['switching', 'soaking'].includes(phase ?? '') &&
+      report?.services.every(({ state, usage }) => state === 'running' && usage);
     return isSettled || undefined;
   });
 }

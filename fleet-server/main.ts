@@ -244,7 +244,15 @@ async function openBroker({
 async function run(): Promise<void> {
   const server = await startFleetServer(await readCommandLine(process.argv.slice(2)));
   process.stderr.write(`Fleet server at ${server.url}\n`);
-  const stop = () => void server.close();
+  const stop = (): void => {
+    server.close().then(
+      () => process.exit(0),
+      (error: Error) => {
+        process.stderr.write(`Cannot stop cleanly: ${error.message}\n`);
+        process.exit(1);
+      },
+    );
+  };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   // A parent that opened an IPC channel and is gone cannot send a signal any more.
