@@ -1,8 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { replaceFile } from '../protocol/durable-file.ts';
 import type { FleetServerConfig } from './config.ts';
-import { writeDurably } from './durable-file.ts';
 import { secretToken } from './ids.ts';
 
 /** `--data DIR --port P`; everything else has a default. The administrator's password is kept in the data folder. */
@@ -43,7 +43,7 @@ async function adminPassword(dataDir: string): Promise<string> {
   }
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const password = secretToken().slice(0, 20);
-  await writeDurably(path, `${password}\n`, 0o600);
+  await replaceFile(path, `${password}\n`, 0o600);
   return password;
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder, writeSynced } from '../protocol/durable-file.ts';
 
 /** Creates or replaces a file whole: a reader sees the old text or the new. Durable when it returns. */
 export async function writeDurably(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
@@ -20,26 +21,12 @@ export async function createDurably(path: string, data: string | Uint8Array, mod
   await syncFolder(dirname(path));
 }
 
+/** Named for the process: two builds may write the same cache entry at one time. */
 async function writePartial(path: string, data: string | Uint8Array, mode: number): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
-  const file = await open(partial, 'w', mode);
-  try {
-    await file.writeFile(data);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeSynced(partial, data, mode);
   return partial;
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Undefined when there is no such file. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { replaceFile } from '../update/durable-file.ts';
+import { replaceFile } from '../../protocol/durable-file.ts';
 
 /** The device's P-256 key, PKCS#8 PEM: the one on disk, or a new one, durable with mode 0600. */
 export async function deviceKey(path: string): Promise<string> {

@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import { replaceFile } from '../../protocol/durable-file.ts';
 import {
   checkEnrolResponse,
   type EnrolRequest,
@@ -10,7 +11,6 @@ import {
   parseJoinString,
 } from '../../protocol/enrolment.ts';
 import type { Platform } from '../../protocol/manifest.ts';
-import { replaceFile } from '../update/durable-file.ts';
 import { deviceKey, signingRequest } from './device-key.ts';
 import { IDENTITY_FILES, type Identity, loadIdentity } from './identity.ts';
 import { pinnedCa } from './pinned-ca.ts';

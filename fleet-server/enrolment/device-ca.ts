@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { sha256Hex } from '../../protocol/canonical.ts';
-import { writeDurably } from '../durable-file.ts';
+import { replaceFile } from '../../protocol/durable-file.ts';
 
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3_650;
@@ -103,8 +103,8 @@ export async function openDeviceCa(folder: string, now: () => number): Promise<D
         ],
       );
       const made = { key: await keyPem(pair.privateKey), cert: `${issued.toString('pem')}\n` };
-      await writeDurably(join(folder, 'server.key'), made.key, 0o600);
-      await writeDurably(join(folder, 'server.pem'), made.cert, 0o644);
+      await replaceFile(join(folder, 'server.key'), made.key, 0o600);
+      await replaceFile(join(folder, 'server.pem'), made.cert, 0o644);
       return { key: made.key, cert: made.cert + pem };
     },
   };
@@ -125,8 +125,8 @@ async function createCa(folder: string, now: number) {
     ],
   });
   // Key first: a cut between the two leaves a key without a certificate, and both are made anew.
-  await writeDurably(join(folder, 'ca.key'), await keyPem(keys.privateKey), 0o600);
-  await writeDurably(join(folder, 'ca.pem'), `${certificate.toString('pem')}\n`, 0o644);
+  await replaceFile(join(folder, 'ca.key'), await keyPem(keys.privateKey), 0o600);
+  await replaceFile(join(folder, 'ca.pem'), `${certificate.toString('pem')}\n`, 0o644);
   return { certificate, key: keys.privateKey };
 }
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { writeDurably } from '../durable-file.ts';
+import { replaceFile } from '../../protocol/durable-file.ts';
 
 /** The ed25519 key in `path`, made (mode 0600) when it is not there yet. */
 export async function ed25519KeyFile(path: string): Promise<KeyObject> {
@@ -10,6 +10,6 @@ export async function ed25519KeyFile(path: string): Promise<KeyObject> {
   });
   if (text !== undefined) return createPrivateKey(text);
   const { privateKey } = generateKeyPairSync('ed25519');
-  await writeDurably(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
+  await replaceFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
   return privateKey;
 }

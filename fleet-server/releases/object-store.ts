@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile, syncFolder } from '../../protocol/durable-file.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { leavesObject } from '../../protocol/objects.ts';
-import { syncFolder, writeDurably } from '../durable-file.ts';
 import { ProblemError } from '../problems.ts';
 
 const UPLOAD = /^(blob|manifest)-([0-9a-f]{64})$/;
@@ -60,7 +60,7 @@ export async function openObjectFolder(folder: string): Promise<ObjectStore> {
           );
         }
         // Leaves first: a blob that is there always has them.
-        if (kind === 'blob') await writeDurably(pathOf(leavesObject(digest)), tree.leaves, 0o644);
+        if (kind === 'blob') await replaceFile(pathOf(leavesObject(digest)), tree.leaves, 0o644);
         await rename(temporary, pathOf(name));
         await syncFolder(folder);
         return { isNew: true };

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../../../protocol/durable-file.ts';
 import { digestOfLeaves, leafCount, PIECE_BYTES } from '../../../protocol/fsverity.ts';
-import { syncFolder } from '../durable-file.ts';
 import type { BlobStore, PartialBlob } from '../ports.ts';
 import { type BlobFiles, FolderPartialBlob } from './folder-partial-blob.ts';
 import { PieceMap } from './piece-map.ts';

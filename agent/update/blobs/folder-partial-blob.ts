@@ -1,7 +1,7 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../../protocol/durable-file.ts';
 import { leafOf, PIECE_BYTES } from '../../../protocol/fsverity.ts';
-import { syncFolder } from '../durable-file.ts';
 import type { PartialBlob } from '../ports.ts';
 import { BlobCorrupt } from './blob-corrupt.ts';
 import { PieceMap } from './piece-map.ts';

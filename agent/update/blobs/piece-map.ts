@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { sha256Hex } from '../../../protocol/canonical.ts';
-import { replaceFile } from '../durable-file.ts';
+import { replaceFile } from '../../../protocol/durable-file.ts';
 
 /** Which pieces of a partial blob are verified and on disk. On file: version, checksum and one bit for each piece. */
 export class PieceMap {

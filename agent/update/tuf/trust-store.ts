@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../../../protocol/canonical.ts';
-import { replaceFile } from '../durable-file.ts';
+import { replaceFile } from '../../../protocol/durable-file.ts';
 
 /** The exact texts of the trusted metadata. */
 export interface TrustedTexts {
