@@ -1,4 +1,5 @@
 import { Ajv, type ErrorObject } from 'ajv';
+import { nearest } from './nearest.ts';
 
 /** What is wrong with a document, one line per fault: "services.web.memroy is not a known field; did you mean "memory"?" */
 export type Validated<T> = { ok: true; value: T } | { ok: false; faults: string[] };
@@ -40,29 +41,4 @@ function faultOf(error: ErrorObject): string {
     default:
       return `${path || 'value'} ${error.message ?? 'is wrong'}`;
   }
-}
-
-/** The candidate closest to a misspelt word, if one is close enough to be meant. */
-export function nearest(word: string, candidates: string[]): string | undefined {
-  const scored = candidates.map((name) => ({
-    name,
-    distance: editDistance(word.toLowerCase(), name.toLowerCase()),
-  }));
-  const best = scored.sort((a, b) => a.distance - b.distance)[0];
-  return best && best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [i, left] of [...a].entries()) {
-    const next = [i + 1];
-    for (const [j, right] of [...b].entries()) {
-      next.push(
-        Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (left === right ? 0 : 1)),
-      );
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
+import { nearest } from '../../protocol/nearest.ts';
 import type { Command, CommandOption } from './command.ts';
-import { nearest } from './core/nearest.ts';
 import { CliError } from './errors.ts';
 
 export const GLOBAL_OPTIONS: Record<string, CommandOption> = {

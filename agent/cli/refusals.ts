@@ -1,6 +1,7 @@
 /** What the socket's failures mean to the person at the terminal, and what to do about each. */
+
+import { nearest } from '../../protocol/nearest.ts';
 import type { Problem } from '../local-api/problems.ts';
-import { nearest } from './core/nearest.ts';
 import { CliError } from './errors.ts';
 
 const NOT_RUNNING = [

@@ -1,7 +1,7 @@
 import type { Board } from '../../protocol/board.ts';
+import { nearest } from '../../protocol/nearest.ts';
 import { parseBytes, parseDurationMs } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
-import { nearest } from '../../protocol/validate.ts';
 import { CAPABILITIES } from './capabilities.ts';
 
 export const DEFAULTS = {

@@ -1,6 +1,9 @@
 /** The candidate a mistyped word was meant to be, when one is near enough to be worth saying. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const scored = candidates.map((name) => ({ name, distance: editDistance(word.toLowerCase(), name) }));
+  const scored = candidates.map((name) => ({
+    name,
+    distance: editDistance(word.toLowerCase(), name.toLowerCase()),
+  }));
   const best = scored.sort((a, b) => a.distance - b.distance)[0];
   return best && best.distance <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
 }

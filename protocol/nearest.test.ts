@@ -6,10 +6,11 @@ test.each([
   ['STATUS', 'status'],
   ['log', 'logs'],
   ['sp', 'ps'],
+  ['readonlyroot', 'readOnlyRoot'],
   ['frobnicate', undefined],
   ['', undefined],
 ])('"%s" was meant to be %s', (word, meant) => {
-  expect(nearest(word, ['status', 'ps', 'logs', 'version'])).toBe(meant);
+  expect(nearest(word, ['status', 'ps', 'logs', 'version', 'readOnlyRoot'])).toBe(meant);
 });
 
 test('there is nothing near where there is nothing', () => {
