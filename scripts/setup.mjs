@@ -119,10 +119,8 @@ export async function setUp(groups) {
 export function runOnNode(args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(NODE, args, { cwd: ROOT, stdio: 'inherit', ...options });
-    const forward = (signal) => child.kill(signal);
-    for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, forward);
-    // A terminal sends Ctrl-C to the whole group: the child has it already. Staying alive lets it finish its work.
-    process.on('SIGINT', () => {});
+    // Ctrl-C reaches the child by itself as well; a second one says nothing new. This process stays until it has ended.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
   });
 }
