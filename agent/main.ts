@@ -1,6 +1,6 @@
 // The agent's process: configuration, log, signals. `agent.ts` builds the rest.
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
+import { pino, stdSerializers } from 'pino';
 import { startAgent } from './agent.ts';
 import { loadConfig } from './config.ts';
 
@@ -11,7 +11,10 @@ async function main(): Promise<void> {
     options: { config: { type: 'string', default: '/etc/wherry/agent.json' } },
   });
   const config = loadConfig(values.config);
-  const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 1, sync: true }));
+  const log = pino(
+    { level: config.logLevel, base: null, serializers: { error: stdSerializers.err } },
+    pino.destination({ dest: 1, sync: true }),
+  );
   const agent = await startAgent(config, log);
   log.info({ pid: process.pid }, 'The agent is up');
   let isStopping = false;

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Logger, pino } from 'pino';
+import { type Logger, pino, stdSerializers } from 'pino';
 import { formatJoinString } from '../protocol/enrolment.ts';
 import { loadBoards } from '../release/boards.ts';
 import { type Broker, startMqttBroker } from './broker/broker.ts';
@@ -41,7 +41,11 @@ type Closers = (() => Promise<void> | void)[];
 
 /** Starts everything, or throws having left nothing open. */
 export async function startFleetServer(config: FleetServerConfig): Promise<FleetServer> {
-  const log = pino({ name: 'fleet-server', level: config.logLevel ?? 'info' });
+  const log = pino({
+    name: 'fleet-server',
+    level: config.logLevel ?? 'info',
+    serializers: { error: stdSerializers.err },
+  });
   const closers: Closers = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
