@@ -118,7 +118,7 @@ Try next:
     bin/wherry status          what the device runs and why
     bin/wherry logs -f analyser
     bin/wherry why redis
-  - kill the agent (kill -9 $(bin/wherry status --json | jq .agent.pid)): its services run on
+  - kill the agent (pkill -9 -f dist/agent/main.js): its services run on, the next agent takes them over
 Ctrl-C stops everything and leaves nothing behind; ${layout.server.dataDir.replace(/\/server$/, '')} keeps the state for the next start.`);
 }
 
