@@ -17,7 +17,8 @@ export interface RoleTypes {
 export type RoleName = keyof RoleTypes;
 export type SignedRole<R extends RoleName> = Metadata<RoleTypes[R]>;
 
-export type TufErrorCode = 'malformed' | 'signature' | 'expired' | 'rollback' | 'mismatch';
+export const TUF_ERRORS = ['malformed', 'signature', 'expired', 'rollback', 'mismatch'] as const;
+export type TufErrorCode = (typeof TUF_ERRORS)[number];
 
 export class TufError extends Error {
   readonly code: TufErrorCode;
