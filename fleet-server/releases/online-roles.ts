@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import { Metadata, MetaFile, Snapshot, Timestamp } from '@tufjs/models';
 import { sha256Hex } from '../../protocol/canonical.ts';
+import { metadataObject } from '../../protocol/objects.ts';
 import { roleText, type SignedRole, signRole, tufKeyOf } from '../../protocol/tuf.ts';
 import { ProblemError } from '../problems.ts';
 import type { Database } from '../store/tables.ts';
-import { latestRole, putRole, versionOf } from './metadata-store.ts';
+import { latestRole, metadataText, putRole, versionOf } from './metadata-store.ts';
 
 const HOUR_MS = 3_600_000;
 export const SNAPSHOT_MS = 7 * 24 * HOUR_MS;
@@ -18,13 +19,15 @@ export interface OnlineKeys {
 
 /** Signs a new snapshot of the targets in force, and a timestamp over it. Call in the publishing transaction. */
 export async function signSnapshot(db: Database, keys: OnlineKeys, now: number): Promise<void> {
-  const targets = await versionOf(db, 'targets');
+  const version = await versionOf(db, 'targets');
+  const text = version && (await metadataText(db, metadataObject('targets', version)));
+  if (!version || !text) throw new Error('Cannot sign a snapshot: there are no targets');
   const snapshot = new Metadata(
     new Snapshot({
       version: ((await versionOf(db, 'snapshot')) ?? 0) + 1,
       specVersion: '1.0.34',
       expires: isoSeconds(now + SNAPSHOT_MS),
-      meta: { 'targets.json': new MetaFile({ version: targets ?? 1 }) },
+      meta: { 'targets.json': metaFile(version, text) },
     }),
   );
   signRole<'snapshot'>(snapshot, keys.snapshot);
@@ -44,11 +47,7 @@ async function signTimestamp(
       version: ((await versionOf(db, 'timestamp')) ?? 0) + 1,
       specVersion: '1.0.34',
       expires: isoSeconds(now + TIMESTAMP_MS),
-      snapshotMeta: new MetaFile({
-        version: snapshot.signed.version,
-        length: Buffer.byteLength(text),
-        hashes: { sha256: sha256Hex(text) },
-      }),
+      snapshotMeta: metaFile(snapshot.signed.version, text),
     }),
   );
   signRole<'timestamp'>(timestamp, keys.timestamp);
@@ -83,6 +82,9 @@ export function checkOnlineKeys(root: SignedRole<'root'>, keys: OnlineKeys): voi
     }
   }
 }
+
+const metaFile = (version: number, text: string): MetaFile =>
+  new MetaFile({ version, length: Buffer.byteLength(text), hashes: { sha256: sha256Hex(text) } });
 
 /** TUF's date form has no fractions. */
 const isoSeconds = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
