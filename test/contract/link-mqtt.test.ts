@@ -2,10 +2,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tcpDial } from '../../agent/link/dial.ts';
 import { MqttLink } from '../../agent/link/mqtt-link.ts';
 import type { EventQueue } from '../../agent/link/ports.ts';
+import { systemClock } from '../../agent/system-clock.ts';
 import { checkEvent, checkHello, type DeviceEvent } from '../../protocol/messages.ts';
 import { ChunkServer, startTestBroker, type TestBroker } from '../support/chunk-server.ts';
 import { until } from '../support/until.ts';
-import { systemClock } from '../support/update-bench.ts';
 
 let broker: TestBroker;
 let server: ChunkServer;

@@ -5,7 +5,7 @@ import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import type { ServiceMemory } from '../../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { Supervisor } from '../../agent/supervisor/supervisor.ts';
-import { systemClock } from '../../agent/supervisor/system-clock.ts';
+import { systemClock } from '../../agent/system-clock.ts';
 
 /** A memory in one JSON file: enough for a test, and it outlives the process. */
 export function fileMemory(path: string): ServiceMemory {
