@@ -110,7 +110,7 @@ function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () =>
     ledger,
     blobs,
     source,
-    trust: new TufUpdater({ source, store }),
+    trust: new TufUpdater({ source, store, log }),
     workloads,
     clock: systemClock,
     toServices: (manifest, platform) => {

@@ -44,6 +44,15 @@ export class TestRepository {
     this.signTargets();
   }
 
+  /** The targets signed so far. */
+  get paths(): string[] {
+    return [...this.#targets.keys()];
+  }
+
+  newKey(): PrivateKey {
+    return keyPair();
+  }
+
   get fleetKeyPem(): string {
     return derivedPem(this.fleetKey);
   }
@@ -94,15 +103,26 @@ export class TestRepository {
     );
   }
 
-  signRoot(by: PrivateKey[] = [this.keys.root]): void {
+  /** `rootKeys`: who may sign the next root, all of them together. */
+  signRoot(by: PrivateKey[] = [this.keys.root], rootKeys: PrivateKey[] = [this.keys.root]): void {
     const root = new Root({
       ...SPEC,
       version: ++this.versions.root,
       expires: this.expires,
       consistentSnapshot: true,
     });
-    for (const role of ROLES) root.addKey(tufKeyOf(this.keys[role]), role);
+    for (const role of ROLES.slice(1)) root.addKey(tufKeyOf(this.keys[role]), role);
+    for (const key of rootKeys) root.addKey(tufKeyOf(key), 'root');
+    // The models declare it readonly and offer no other way.
+    Object.assign(root.roles['root'] ?? {}, { threshold: rootKeys.length });
     this.#put('root', new Metadata(root), by);
+  }
+
+  /** A new key for each of these roles, in a root that the root key in force before and the one after sign. */
+  rotate(...roles: RoleName[]): void {
+    const before = this.keys.root;
+    for (const role of roles) this.keys[role] = keyPair();
+    this.signRoot(before === this.keys.root ? [before] : [before, this.keys.root]);
   }
 
   signTargets(by = this.keys.targets): void {
@@ -115,8 +135,17 @@ export class TestRepository {
     this.signSnapshot();
   }
 
-  signSnapshot(by = this.keys.snapshot, targetsVersion = this.versions.targets): void {
-    const meta = { 'targets.json': new MetaFile({ version: targetsVersion }) };
+  /** `others`: files named beside targets.json. */
+  signSnapshot(by = this.keys.snapshot, others: Record<string, number> = {}): void {
+    const content = this.objects.get(`targets-${this.versions.targets}`) ?? Buffer.alloc(0);
+    const meta: Record<string, MetaFile> = {
+      'targets.json': new MetaFile({
+        version: this.versions.targets,
+        length: content.length,
+        hashes: { sha256: sha256Hex(content) },
+      }),
+    };
+    for (const [file, version] of Object.entries(others)) meta[file] = new MetaFile({ version });
     const snapshot = new Snapshot({
       ...SPEC,
       version: ++this.versions.snapshot,
@@ -136,6 +165,14 @@ export class TestRepository {
     });
     const timestamp = new Timestamp({ ...SPEC, version, expires: this.expires, snapshotMeta });
     this.#put('timestamp', new Metadata(timestamp), [by]);
+  }
+
+  /** Serves another object's content as the next version of `role`, named above with its right length and hash. */
+  misname(role: 'snapshot' | 'targets', object: string): void {
+    const version = ++this.versions[role];
+    this.objects.set(`${role}-${version}`, this.objects.get(object) ?? Buffer.alloc(0));
+    if (role === 'targets') this.signSnapshot();
+    else this.signTimestamp();
   }
 
   #put<R extends RoleName>(role: R, metadata: SignedRole<R>, by: PrivateKey[]): void {

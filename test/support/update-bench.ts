@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openLedger } from '../../agent/ledger/open-ledger.ts';
 import { BulkSession } from '../../agent/link/bulk-session.ts';
 import { tcpDial } from '../../agent/link/dial.ts';
-import type { Clock } from '../../agent/supervisor/ports.ts';
+import { systemClock } from '../../agent/system-clock.ts';
 import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
 import { UpdateEngine } from '../../agent/update/engine.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
@@ -14,14 +14,6 @@ import { TufUpdater } from '../../agent/update/tuf/updater.ts';
 import { ChunkServer, startTestBroker } from './chunk-server.ts';
 import { TestRepository } from './test-repository.ts';
 import { until } from './until.ts';
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 const board = {
   name: 'generic-amd64',
@@ -42,6 +34,8 @@ export async function startUpdateBench() {
   await writeFile(join(folder, 'factory-root.json'), repository.factoryRoot);
   const workloads = new FakeWorkloads();
   const log: string[] = [];
+  const keep = (_fields: object, message: string) => log.push(message);
+  const logger = { info: keep, warn: keep };
 
   /** A new agent over the same folder, as after a crash or a restart. */
   const boot = async (change: { now?: () => number } = {}) => {
@@ -63,15 +57,12 @@ export async function startUpdateBench() {
       ledger,
       blobs,
       source,
-      trust: new TufUpdater({ source, store }),
+      trust: new TufUpdater({ source, store, log: logger }),
       workloads,
       clock: { ...systemClock, ...change },
       toServices: () => [],
       onChange: () => notices++,
-      log: {
-        info: (_fields, message) => log.push(message),
-        warn: (_fields, message) => log.push(message),
-      },
+      log: logger,
       times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100 },
     });
     engine.start();

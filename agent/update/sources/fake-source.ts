@@ -4,11 +4,16 @@ import { aborted, SourceError } from './source-error.ts';
 
 /** Objects in memory, served in 64 KiB chunks. */
 export class FakeSource implements ChunkSource {
-  readonly objects = new Map<string, Buffer>();
-  /** Every chunk served so far, as "object#index". */
-  readonly served: string[] = [];
+  readonly objects: Map<string, Buffer>;
+  /** Awaited before an object is read. */
+  onRead: (object: string) => Promise<void> = async () => {};
+
+  constructor(objects = new Map<string, Buffer>()) {
+    this.objects = objects;
+  }
 
   async read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    await this.onRead(object);
     const content = this.#open(object, signal);
     if (content.length > maxBytes)
       throw new SourceError('too-large', `Cannot read ${object}: it has ${content.length} bytes`);
@@ -26,7 +31,6 @@ export class FakeSource implements ChunkSource {
       const at = index * LIMITS.chunkBytes;
       if (at >= content.length)
         throw new SourceError('rejected', `Cannot fetch ${object}: chunk ${index} is past its end`);
-      this.served.push(`${object}#${index}`);
       await onChunk(index, content.subarray(at, at + LIMITS.chunkBytes));
     }
   }

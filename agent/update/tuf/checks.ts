@@ -37,3 +37,12 @@ export function checkContent(what: string, meta: MetaFile, content: Buffer): voi
     );
   }
 }
+
+export function isContent(meta: MetaFile, content: Buffer): boolean {
+  try {
+    meta.verify(content);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -10,9 +10,9 @@ import {
   type TufErrorCode,
   verifyRole,
 } from '../../../protocol/tuf.ts';
-import type { ChunkSource, ReleaseTrust, TargetVerdict } from '../ports.ts';
+import type { ChunkSource, Log, ReleaseTrust, TargetVerdict } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
-import { checkContent, checkFresh, checkNotOlder, checkVersion } from './checks.ts';
+import { checkContent, checkFresh, checkNotOlder, checkVersion, isContent } from './checks.ts';
 import type { TrustedTexts, TrustStore } from './trust-store.ts';
 
 const REFUSALS: Record<TufErrorCode, ReasonCode> = {
@@ -30,10 +30,12 @@ const ROOT_ROLES = ['timestamp', 'snapshot'] as const;
 export class TufUpdater implements ReleaseTrust {
   readonly #source: ChunkSource;
   readonly #store: TrustStore;
+  readonly #log: Log;
 
-  constructor({ source, store }: { source: ChunkSource; store: TrustStore }) {
+  constructor({ source, store, log }: { source: ChunkSource; store: TrustStore; log: Log }) {
     this.#source = source;
     this.#store = store;
+    this.#log = log;
   }
 
   async targetOf(path: string, now: number, signal: AbortSignal): Promise<TargetVerdict> {
@@ -58,7 +60,9 @@ export class TufUpdater implements ReleaseTrust {
   }
 
   async #refresh(now: number, signal: AbortSignal): Promise<SignedRole<'targets'>> {
-    const { texts } = await this.#store.load();
+    const { texts, origin } = await this.#store.load();
+    if (origin === 'factory-after-loss')
+      this.#log.warn({}, 'The trusted metadata was lost; the root of the system image is trusted again');
     const root = await this.#walkRoots(texts, now, signal);
     const timestamp = await this.#timestamp(root, texts, now, signal);
     const snapshot = await this.#snapshot(root, timestamp, texts, now, signal);
@@ -116,7 +120,7 @@ export class TufUpdater implements ReleaseTrust {
   ): Promise<SignedRole<'snapshot'>> {
     const meta = timestamp.signed.snapshotMeta;
     const trusted = stillTrusted(root, 'snapshot', texts.snapshot);
-    const content = await this.#load('snapshot', meta, texts.snapshot, LIMITS.snapshotBytes, signal);
+    const content = await this.#load(root, 'snapshot', meta, texts, signal);
     const next = parseRole('snapshot', content);
     verifyRole(root, 'snapshot', next); // §5.5.3
     checkVersion('snapshot.json', next.signed.version, meta.version); // §5.5.4
@@ -138,7 +142,7 @@ export class TufUpdater implements ReleaseTrust {
   ): Promise<SignedRole<'targets'>> {
     const meta = snapshot.signed.meta['targets.json'];
     if (!meta) throw new TufError('malformed', 'Cannot read snapshot.json: it does not name targets.json');
-    const content = await this.#load('targets', meta, texts.targets, LIMITS.targetsBytes, signal);
+    const content = await this.#load(root, 'targets', meta, texts, signal);
     const next = parseRole('targets', content);
     verifyRole(root, 'targets', next); // §5.6.3
     checkVersion('targets.json', next.signed.version, meta.version); // §5.6.4
@@ -147,20 +151,19 @@ export class TufUpdater implements ReleaseTrust {
     return next;
   }
 
-  /** §5.5.1, §5.6.1: the text at hand when it is the very one named, else the source's. */
+  /** §5.5.1, §5.6.1: the text at hand when it is the very one named and today's keys vouch for it, else the source's. */
   async #load(
+    root: SignedRole<'root'>,
     role: 'snapshot' | 'targets',
     meta: MetaFile,
-    held: string | undefined,
-    maxBytes: number,
+    { [role]: held }: TrustedTexts,
     signal: AbortSignal,
   ): Promise<Buffer> {
-    if (held !== undefined && versionOf(role, held) === meta.version) {
+    if (held !== undefined && stillTrusted(root, role, held)?.signed.version === meta.version) {
       const content = Buffer.from(held);
-      checkContent(`${role}.json`, meta, content);
-      return content;
+      if (isContent(meta, content)) return content;
     }
-    const cap = Math.min(meta.length ?? maxBytes, maxBytes);
+    const cap = Math.min(meta.length ?? Infinity, LIMITS[`${role}Bytes`]);
     const content = await this.#source.read(metadataObject(role, meta.version), cap, signal);
     checkContent(`${role}.json`, meta, content); // §5.5.2, §5.6.2
     return content;
@@ -211,13 +214,5 @@ function stillTrusted<R extends RoleName>(
   } catch (error) {
     if (error instanceof TufError) return undefined;
     throw error;
-  }
-}
-
-function versionOf(role: 'snapshot' | 'targets', text: string): number | undefined {
-  try {
-    return parseRole(role, text).signed.version;
-  } catch {
-    return undefined;
   }
 }
