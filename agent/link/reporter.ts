@@ -27,6 +27,7 @@ export class Reporter {
 
   start(): void {
     this.#isStopped = false;
+    this.#isSoon = false;
     this.#schedule(LIMITS.reportMs);
   }
 
