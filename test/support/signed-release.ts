@@ -100,7 +100,7 @@ export async function buildRelease(
 /** What POST /releases takes: targets of `version` that name this release and all before it. */
 export function signRelease(
   signer: Signer,
-  release: BuiltRelease,
+  release: Pick<BuiltRelease, 'manifest' | 'manifestText' | 'manifestSha256'>,
   version: number,
   by: KeyObject = signer.targets,
 ): PublishRelease {
