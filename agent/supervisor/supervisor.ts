@@ -22,7 +22,7 @@ export interface SupervisorOptions extends Machine {
 
 const RETRY_MS = 1_000;
 const STOP_MS = 60_000;
-const EVENT = /^(exit|fail|repair)\.|^wait\.(given-up|completed)$/;
+const EVENT = /^(exit|fail|repair)\.|^stop\.operator$|^wait\.(given-up|completed)$/;
 
 /** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
 export class Supervisor implements Workloads {

@@ -66,6 +66,13 @@ describe('a start', () => {
 });
 
 describe('an exit', () => {
+  test('that was asked for is kept in the chain of reasons and is no news', () => {
+    const records = record({ stopping: { at: NOW } });
+    const { news, records: after } = plan(world({ observed: [exited()], records }));
+    expect(news.map(({ reason }) => reason.code)).not.toContain('exit.code');
+    expect(after.get('sensor')?.reasons.map(({ code }) => code)).toContain('exit.code');
+  });
+
   test('is counted, explained and followed by a back-off', () => {
     const result = plan(world({ observed: [exited()], records: record() }));
     expect(result.steps).toEqual([{ kind: 'remove', service: 'sensor' }]);

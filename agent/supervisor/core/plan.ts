@@ -76,5 +76,11 @@ function add(result: Plan, service: string, before: ServiceRecord | undefined, v
   const wake = wait?.until ?? wakeAt;
   if (wake !== undefined) result.wakeAt = Math.min(result.wakeAt ?? wake, wake);
   result.records.set(service, record);
-  for (const reason of newReasons(before, record)) result.news.push({ service, reason });
+  for (const reason of newReasons(before, record)) {
+    if (!isAskedFor(before, reason)) result.news.push({ service, reason });
+  }
 }
+
+/** An exit that was asked for is no news: the stop was. */
+const isAskedFor = (before: ServiceRecord | undefined, { code }: Reason): boolean =>
+  before?.stopping !== undefined && (code === 'exit.code' || code === 'exit.signal');
