@@ -18,7 +18,8 @@ export async function serveStatic(pathname: string, response: ServerResponse): P
     const content = await readFile(file);
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
-      'content-security-policy': "default-src 'self'",
+      'content-security-policy':
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     });
     response.end(content);
   } catch {
