@@ -3,7 +3,7 @@ import type { Attempt, DeviceSummary, Release, Rollout } from '../api/types.ts';
 import { byAttention, concernsOf, matches } from './attention.ts';
 import { ceiling, sampleIndices, summary } from './chart.ts';
 import { choicesFor, mostBytes } from './deploy.ts';
-import { attemptPercent, byUrgency, tally, tallySentence } from './rollout.ts';
+import { attemptPercent, byUrgency, rolloutWord, tally, tallySentence } from './rollout.ts';
 import { updateSteps } from './update-steps.ts';
 import { updateWord } from './update-word.ts';
 
@@ -140,6 +140,18 @@ describe('rollout', () => {
   it('counts each attempt once', () => {
     expect(tally(rollout)).toEqual({ total: 6, done: 2, moving: 1, waiting: 1, failed: 2, superseded: 0 });
     expect(tallySentence(tally(rollout))).toBe('2 of 6 done, 1 in progress, 1 waiting, 2 failed');
+  });
+
+  it('is no good news when it ended with failures', () => {
+    const over = (...states: Attempt['state'][]): Rollout => ({
+      ...rollout,
+      state: 'completed',
+      attempts: states.map((state) => attempt(state)),
+    });
+    expect(rolloutWord(over('committed')).tone).toBe('ok');
+    expect(rolloutWord(over('committed', 'rejected')).tone).toBe('warn');
+    expect(rolloutWord(over('rolled_back')).label).toBe('Failed');
+    expect(rolloutWord(rollout).label).toBe('Running');
   });
 
   it('shows failures first', () => {

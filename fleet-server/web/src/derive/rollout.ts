@@ -1,5 +1,6 @@
 import type { Attempt, Rollout } from '../api/types.ts';
 import { percent } from '../format/quantity.ts';
+import { ROLLOUT_WORDS, type Word } from '../format/words.ts';
 
 export interface Tally {
   total: number;
@@ -36,6 +37,13 @@ export function tally(rollout: Rollout): Tally {
   };
   for (const { state } of rollout.attempts) sum[BUCKETS[state]] += 1;
   return sum;
+}
+
+/** A rollout that is over says how it went: completed is good news only where nothing failed. */
+export function rolloutWord(rollout: Rollout): Word {
+  const { failed, done } = tally(rollout);
+  if (rollout.state !== 'completed' || failed === 0) return ROLLOUT_WORDS[rollout.state];
+  return done === 0 ? { label: 'Failed', tone: 'bad' } : { label: 'Completed with failures', tone: 'warn' };
 }
 
 const rank = ({ state }: Attempt) => (BUCKETS[state] === 'failed' ? 0 : 1);

@@ -51,10 +51,14 @@ export default function Chart({ endAt, at, values, budget, format, isBinary = fa
   return <div className="chart" ref={host} aria-hidden="true" />;
 }
 
-/** uPlot counts time in seconds. The budget is a second, flat series. */
-function toData({ at, values, budget }: ChartProps): uPlot.AlignedData {
-  return [at.map((ms) => ms / 1_000), [...values], at.map(() => budget ?? null)];
+/** uPlot counts time in seconds. The budget is a second, flat series, and begins where the axis does. */
+function toData({ endAt, at, values, budget }: ChartProps): uPlot.AlignedData {
+  const times = [Math.min(endAt - METRICS_WINDOW_MS, at[0] ?? endAt), ...at];
+  return [times.map((ms) => ms / 1_000), [null, ...values], times.map(() => budget ?? null)];
 }
+
+/** One value alone makes no line. */
+const isLonely = ({ data }: uPlot): boolean => data[0].length <= 2;
 
 const POWERS_OF_TWO = Array.from({ length: 44 }, (_, exponent) => 2 ** exponent);
 
@@ -66,7 +70,8 @@ function options(width: number, isBinary: boolean, latest: () => ChartProps): uP
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 4, 0, 0],
+    // On the right there is room for half a label of the last tick.
+    padding: [8, 18, 0, 0],
     scales: {
       x: {
         range: () => {
@@ -95,7 +100,12 @@ function options(width: number, isBinary: boolean, latest: () => ChartProps): uP
     ],
     series: [
       {},
-      { stroke: colours.accent, width: 1.75, fill: colours.wash, points: { show: false } },
+      {
+        stroke: colours.accent,
+        width: 1.75,
+        fill: colours.wash,
+        points: { show: isLonely, size: 6, fill: colours.accent },
+      },
       { stroke: colours.warn, width: 1.5, dash: [6, 4], points: { show: false } },
     ],
   };

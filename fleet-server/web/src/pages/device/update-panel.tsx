@@ -61,7 +61,9 @@ function Sentence({ device, update }: { device: DeviceDetail; update: UpdateStat
   return (
     <p>
       <ReleaseLabel {...release} /> <span className="soft">(generation {release.generation})</span>,{' '}
-      {PHASE_WORDS[phase].label.toLowerCase()} since <When at={since} />
+      {PHASE_WORDS[phase].label.toLowerCase()}
+      {updateSteps(phase) && phase !== 'committed' ? ', begun ' : ' '}
+      <When at={since} />
     </p>
   );
 }

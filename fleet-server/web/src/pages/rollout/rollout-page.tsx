@@ -1,8 +1,7 @@
 import { Link } from 'wouter';
 import { useRollout } from '../../api/queries.ts';
 import type { Rollout } from '../../api/types.ts';
-import { byUrgency, type Tally, tally, tallySentence } from '../../derive/rollout.ts';
-import { ROLLOUT_WORDS } from '../../format/words.ts';
+import { byUrgency, rolloutWord, type Tally, tally, tallySentence } from '../../derive/rollout.ts';
 import { Announce } from '../../ui/announce.tsx';
 import { Badge } from '../../ui/badge.tsx';
 import { Load } from '../../ui/load.tsx';
@@ -19,7 +18,7 @@ export function RolloutPage({ id }: { id: string }) {
     <>
       <PageHeader
         title={rollout ? `${rollout.release.name} ${rollout.release.version}` : 'Rollout'}
-        state={rollout ? <Badge word={ROLLOUT_WORDS[rollout.state]} /> : null}
+        state={rollout ? <Badge word={rolloutWord(rollout)} /> : null}
         lead={rollout ? <Lead rollout={rollout} /> : null}
       />
       <Load query={query} lines={8}>
@@ -65,8 +64,8 @@ function Body({ rollout }: { rollout: Rollout }) {
 function Counts({ tally: { total, done, moving, waiting, failed, superseded } }: { tally: Tally }) {
   const counts = [
     { label: 'Devices', value: total, tone: '' },
-    { label: 'Done', value: done, tone: 'text-ok' },
-    { label: 'In progress', value: moving, tone: 'text-busy' },
+    { label: 'Done', value: done, tone: done > 0 ? 'text-ok' : '' },
+    { label: 'In progress', value: moving, tone: moving > 0 ? 'text-busy' : '' },
     { label: 'Waiting', value: waiting, tone: '' },
     { label: 'Failed', value: failed, tone: failed > 0 ? 'text-bad' : '' },
     ...(superseded > 0 ? [{ label: 'Superseded', value: superseded, tone: '' }] : []),

@@ -1,8 +1,7 @@
 import { Link } from 'wouter';
 import { useRollouts } from '../../api/queries.ts';
 import type { Rollout } from '../../api/types.ts';
-import { tally, tallySentence } from '../../derive/rollout.ts';
-import { ROLLOUT_WORDS } from '../../format/words.ts';
+import { rolloutWord, tally, tallySentence } from '../../derive/rollout.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { Load } from '../../ui/load.tsx';
@@ -69,7 +68,7 @@ function RolloutTable({ rollouts }: { rollouts: Rollout[] }) {
 }
 
 function RolloutRow({ rollout }: { rollout: Rollout }) {
-  const { id, release, state, createdAt, createdBy } = rollout;
+  const { id, release, createdAt, createdBy } = rollout;
   const sum = tally(rollout);
   return (
     <tr role="row" className="row-link">
@@ -80,7 +79,7 @@ function RolloutRow({ rollout }: { rollout: Rollout }) {
         <span className="under small soft">by {createdBy}</span>
       </th>
       <td role="cell" data-label="State">
-        <Badge word={ROLLOUT_WORDS[state]} />
+        <Badge word={rolloutWord(rollout)} />
       </td>
       <td role="cell" data-label="Devices">
         <span className="rollout-progress">
