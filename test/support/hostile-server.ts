@@ -28,7 +28,7 @@ export async function behindTheServer<T>(
 }
 
 /** Flips one bit in the middle of a stored blob. */
-export async function tamper({ dataDir }: TestFleet, verity: string): Promise<void> {
+export async function tamper({ dataDir }: Pick<TestFleet, 'dataDir'>, verity: string): Promise<void> {
   const file = await open(join(dataDir, 'blobs', blobObject(verity)), 'r+');
   try {
     const { size } = await file.stat();
