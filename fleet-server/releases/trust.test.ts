@@ -1,0 +1,92 @@
+import { beforeEach, expect, test } from 'vitest';
+import { LIMITS } from '../../protocol/limits.ts';
+import { parseRole } from '../../protocol/tuf.ts';
+import { TestRepository } from '../../test/support/test-repository.ts';
+import { checkTargets, walkRoots } from './trust.ts';
+
+const NOW = Date.parse('2026-06-01T00:00:00Z');
+let repository: TestRepository;
+beforeEach(() => {
+  repository = new TestRepository();
+});
+
+const text = (object: string) => repository.objects.get(object)?.toString() ?? '';
+const root = (version: number) => parseRole('root', text(`root-${version}`));
+const newestTargets = () => text(`targets-${repository.versions.targets}`);
+const trusted = () => parseRole('targets', newestTargets());
+const refusal = (act: () => unknown): string | undefined => {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+};
+
+test('the first root is pinned when it signed itself; none at all is refused', () => {
+  const { fresh, root: pinned } = walkRoots(undefined, [text('root-1')], NOW);
+  expect(fresh.map(({ text: kept }) => kept)).toEqual([text('root-1')]);
+  expect(pinned.signed.version).toBe(1);
+  expect(refusal(() => walkRoots(undefined, [], NOW))).toBe('malformed');
+  repository.versions.root = 0;
+  repository.signRoot([repository.newKey()]);
+  expect(refusal(() => walkRoots(undefined, [text('root-1')], NOW))).toBe('signature');
+});
+
+test('roots are walked one by one, and those in force or before are passed over', () => {
+  repository.rotate('root');
+  repository.rotate('root', 'targets');
+  const walked = walkRoots(root(1), [text('root-1'), text('root-2'), text('root-3')], NOW);
+  expect(walked.fresh.map(({ metadata }) => metadata.signed.version)).toEqual([2, 3]);
+  expect(walked.root.signed.version).toBe(3);
+  expect(walkRoots(root(3), [text('root-1'), text('root-2')], NOW).fresh).toEqual([]);
+});
+
+test('a root left out, by new keys alone, another of the same version, expired or too large is refused', () => {
+  const first = root(1);
+  repository.rotate('root');
+  repository.rotate('root');
+  expect(refusal(() => walkRoots(first, [text('root-3')], NOW))).toBe('rollback');
+
+  repository.versions.root = 1;
+  const thief = repository.newKey();
+  repository.signRoot([thief], [thief]);
+  expect(refusal(() => walkRoots(first, [text('root-2')], NOW))).toBe('signature');
+
+  const other = new TestRepository();
+  const foreign = other.objects.get('root-1')?.toString() ?? '';
+  expect(refusal(() => walkRoots(first, [foreign], NOW))).toBe('mismatch');
+
+  expect(refusal(() => walkRoots(first, [], Date.parse('2099-01-01T00:00:00Z')))).toBe('expired');
+  expect(refusal(() => walkRoots(first, [' '.repeat(LIMITS.rootBytes + 1)], NOW))).toBe('malformed');
+});
+
+test('newer targets by the right key are accepted, with who signed them; the same again are not new', () => {
+  const before = trusted();
+  repository.publish('1.0.0', []);
+  const checked = checkTargets(root(1), before, newestTargets(), NOW);
+  expect(checked).toMatchObject({ isNew: true, text: newestTargets() });
+  expect(checked.signedBy).toEqual(root(1).signed.roles['targets']?.keyIDs);
+  expect(checkTargets(root(1), trusted(), newestTargets(), NOW).isNew).toBe(false);
+});
+
+test('targets that are older, of the same version, changed, expired, too large or by another key are refused', () => {
+  const check = (content: string, now = NOW, floor = trusted()) =>
+    refusal(() => checkTargets(root(1), floor, content, now));
+  repository.publish('1.0.0', []);
+  const older = text('targets-1');
+  expect(check(older)).toBe('rollback');
+
+  const floor = trusted();
+  repository.versions.targets--;
+  repository.publish('1.1.0', []);
+  expect(check(newestTargets(), NOW, floor)).toBe('rollback');
+
+  repository.publish('1.0.0', [], { boards: ['raspberry-pi-4'] });
+  expect(check(newestTargets(), NOW, floor)).toBe('mismatch');
+
+  expect(check(newestTargets(), Date.parse('2099-01-01T00:00:00Z'))).toBe('expired');
+  expect(check(' '.repeat(LIMITS.targetsBytes + 1))).toBe('malformed');
+  repository.signTargets(repository.newKey());
+  expect(check(newestTargets())).toBe('signature');
+});
