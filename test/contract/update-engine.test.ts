@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { blobObject, leavesObject } from '../../protocol/objects.ts';
+import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
 import { until } from '../support/until.ts';
 import { startUpdateBench } from '../support/update-bench.ts';
 
@@ -208,6 +208,48 @@ test('refuses a release that does not fit the board, with a table', async () => 
   agent.engine.offer(bench.repository.assign(next, { generation: 2 }));
   await expectRefusal('refused.admission');
   expect(agent.engine.status().reason?.message).toContain('service web');
+});
+
+test('refuses a release that has no image for the platform', async () => {
+  const { base, release } = await runVersion1();
+  const web = release.document.services['web'];
+  const image = web?.images['linux/amd64'];
+  if (!image) throw new Error('no image');
+  const foreign = { ...web, images: { 'linux/arm64': image } };
+  const next = bench.repository.publish('2.0.0', [base], { services: { web: foreign } });
+  agent.engine.offer(bench.repository.assign(next, { generation: 2 }));
+  await expectRefusal('refused.platform');
+  expect(agent.engine.status().reason?.message).toContain('service "web" has no image for linux/amd64');
+});
+
+test.each([
+  ['of other content', (text: Buffer) => Buffer.from(text.toString().replace('"demo"', '"dem0"'))],
+  ['longer than was signed', (text: Buffer) => Buffer.concat([text, Buffer.alloc(9, ' ')])],
+])('refuses a manifest %s, after it was asked for again', async (_what, spoil) => {
+  const { base } = await runVersion1();
+  const next = bench.repository.publish('2.0.0', [base]);
+  const object = manifestObject(next.manifest);
+  bench.repository.objects.set(object, spoil(bench.repository.objects.get(object) ?? Buffer.alloc(0)));
+  bench.server.served.length = 0;
+  agent.engine.offer(bench.repository.assign(next, { generation: 2 }));
+  await expectRefusal('refused.manifest-digest');
+  expect(bench.server.served.filter((chunk) => chunk === `${object}#0`)).toHaveLength(3);
+});
+
+test('refuses a release that the disk has no room for, after freeing what no release needs', async () => {
+  const { release } = await runVersion1();
+  const freed = bench.repository.publish('2.0.0', [await bench.repository.layer(9000)]);
+  agent.engine.offer(bench.repository.assign(freed, { generation: 2 }));
+  await until(() => agent.engine.current?.version === '2.0.0' && agent.engine.status().phase === 'committed');
+  agent.engine.offer(bench.repository.assign(release, { generation: 3 }));
+  await until(() => agent.engine.current?.generation === 3 && agent.engine.status().phase === 'committed');
+  const layer = await bench.repository.layer(MIB);
+  const next = bench.repository.publish('3.0.0', [layer]);
+  agent.blobs.freeBytes = async () => MIB;
+  agent.engine.offer(bench.repository.assign(next, { generation: 4 }));
+  await expectRefusal('refused.disk');
+  expect(agent.engine.status().reason?.message).toMatch(/of disk space is wanting for 1 MiB/);
+  expect(bench.server.served.filter((chunk) => chunk.startsWith(blobObject(layer.verity)))).toEqual([]);
 });
 
 test.each([
