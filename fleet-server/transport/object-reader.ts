@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { isObjectName } from '../../protocol/objects.ts';
 import { metadataText } from '../releases/metadata-store.ts';
 import type { ObjectStore } from '../releases/object-store.ts';
@@ -20,7 +20,10 @@ export interface ObjectReader {
 interface Held {
   file: FileHandle;
   bytes: number;
+  inode: number;
   users: number;
+  /** Another file stands in its place: closed with its last user. */
+  isReplaced: boolean;
 }
 
 /** Reads metadata from the database and content from the object folder, with up to `mostFiles` idle files open. */
@@ -39,7 +42,19 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
     }
   }
 
+  /** A damaged object that was deleted and uploaded again is served whole from the next request on. */
+  async function dropReplaced(name: string): Promise<void> {
+    const opening = held.get(name);
+    const entry = await opening?.catch(() => undefined);
+    if (!entry || (await inodeOf(objects.pathOf(name))) === entry.inode) return;
+    if (held.get(name) !== opening) return;
+    held.delete(name);
+    entry.isReplaced = true;
+    if (entry.users === 0) await entry.file.close();
+  }
+
   async function openFile(name: string): Promise<OpenObject | undefined> {
+    await dropReplaced(name);
     const opening = held.get(name) ?? openHeld(objects.pathOf(name));
     held.delete(name);
     held.set(name, opening);
@@ -63,6 +78,7 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
       },
       release: () => {
         entry.users--;
+        if (entry.isReplaced && entry.users === 0) void entry.file.close();
       },
     };
   }
@@ -84,12 +100,19 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
 async function openHeld(path: string): Promise<Held | undefined> {
   try {
     const file = await open(path, 'r');
-    return { file, bytes: (await file.stat()).size, users: 0 };
+    const { size, ino } = await file.stat();
+    return { file, bytes: size, inode: ino, users: 0, isReplaced: false };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
+
+const inodeOf = (path: string): Promise<number | undefined> =>
+  stat(path).then(
+    ({ ino }) => ino,
+    () => undefined,
+  );
 
 const inMemory = (content: Buffer): OpenObject => ({
   bytes: content.length,

@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { blobObject } from '../../protocol/objects.ts';
 import type { ReasonCode } from '../../protocol/reasons.ts';
 import { buildAgent } from '../../scripts/build.ts';
 import { TestFleet } from '../support/fleet-server.ts';
@@ -217,4 +218,21 @@ test('after all of this an honest release is installed, and only what changed re
   expect(after['keeper']).toBe(running['keeper']);
   expect(after['web']).not.toBe(running['web']);
   expect((await device.status()).current).toMatchObject({ version: '2.0.0' });
+});
+
+test('a blob that was tampered with is served whole once it was deleted and pushed again', async () => {
+  const release = await releaseOf('3.0.0');
+  const id = await publisher.publish(release);
+  const { verity = '' } = release.layers.at(-1) ?? {};
+  await tamper(fleet, verity);
+  const first = await rollOut(id);
+  await until(async () => (await attemptOf(first)).state === 'rejected', { what: 'the refusal' });
+  rmSync(join(fleet.dataDir, 'blobs', blobObject(verity)));
+  await publisher.upload(release);
+  const second = await rollOut(id);
+  await until(async () => (await attemptOf(second)).state === 'committed', {
+    timeoutMs: 30_000,
+    what: `3.0.0 to commit; the agent says ${device.log.slice(-1_500)}`,
+  });
+  expect((await device.status()).current).toMatchObject({ version: '3.0.0' });
 });
