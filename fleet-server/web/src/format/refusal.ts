@@ -9,7 +9,7 @@ interface Refusal {
 const tampered = {
   title: 'The data is not what was signed',
   advice:
-    'The server’s copy or the way to the device is damaged or was tampered with. Push the release again from the signer’s machine.',
+    'The server’s copy or the way to the device is damaged or was tampered with. Delete that object on the server, push the release again from the signer’s machine and start a new rollout.',
 };
 
 const REFUSALS: Partial<Record<ReasonCode, Refusal>> = {

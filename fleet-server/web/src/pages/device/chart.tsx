@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { ceiling } from '../../derive/chart.ts';
+import { bytes } from '../../format/quantity.ts';
 import { METRICS_WINDOW_MS } from '../../live/patch.ts';
 import { chartColours, useThemeChange } from './chart-colours.ts';
 
@@ -12,20 +13,19 @@ interface ChartProps {
   at: readonly number[];
   values: readonly number[];
   budget: number | undefined;
-  format: (value: number) => string;
-  /** Ticks at powers of two instead of at round decimals. */
+  /** Bytes, with ticks at powers of two, instead of round decimals. */
   isBinary?: boolean;
 }
 
 const HEIGHT = 132;
 const AXIS_WIDTH = 66;
 
-export default function Chart({ endAt, at, values, budget, format, isBinary = false }: ChartProps) {
+export default function Chart({ endAt, at, values, budget, isBinary = false }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
-  const latest = useRef({ endAt, at, values, budget, format });
+  const latest = useRef({ endAt, at, values, budget });
   const theme = useThemeChange();
-  latest.current = { endAt, at, values, budget, format };
+  latest.current = { endAt, at, values, budget };
 
   useEffect(() => {
     const element = host.current;
@@ -45,8 +45,8 @@ export default function Chart({ endAt, at, values, budget, format, isBinary = fa
   }, [theme, isBinary]);
 
   useEffect(() => {
-    plot.current?.setData(toData({ endAt, at, values, budget, format }));
-  }, [endAt, at, values, budget, format]);
+    plot.current?.setData(toData({ endAt, at, values, budget }));
+  }, [endAt, at, values, budget]);
 
   return <div className="chart" ref={host} aria-hidden="true" />;
 }
@@ -95,7 +95,8 @@ function options(width: number, isBinary: boolean, latest: () => ChartProps): uP
         size: AXIS_WIDTH,
         space: 22,
         ...(isBinary ? { incrs: POWERS_OF_TWO } : {}),
-        values: (_, ticks) => ticks.map((tick) => latest().format(tick).replace(' cores', '')),
+        values: (_, ticks) =>
+          ticks.map((tick) => (isBinary ? bytes(tick) : String(Number(tick.toPrecision(3))))),
       },
     ],
     series: [

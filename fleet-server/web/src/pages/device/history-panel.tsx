@@ -37,7 +37,7 @@ function Events({ items }: { items: DeviceEvent[] }) {
               <ToneIcon tone={eventTone(event.code)} />
             </span>
             <span className="event-text">
-              <strong>{event.service ?? event.release ?? event.kind}</strong> {event.message}
+              <Sentence event={event} />
               <code className="code-tag">{event.code}</code>
             </span>
             <span className="soft small" title={dateTime(event.at)}>
@@ -52,5 +52,17 @@ function Events({ items }: { items: DeviceEvent[] }) {
         </button>
       ) : null}
     </div>
+  );
+}
+
+/** Many a message begins with what it is about: that is said once. */
+function Sentence({ event: { service, release, kind, message } }: { event: DeviceEvent }) {
+  const subject = service ?? release ?? kind;
+  const rest = message.startsWith(subject) ? message.slice(subject.length) : ` ${message}`;
+  return (
+    <>
+      <strong>{subject}</strong>
+      {rest}
+    </>
   );
 }

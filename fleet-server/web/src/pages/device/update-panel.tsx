@@ -61,7 +61,7 @@ function Sentence({ device, update }: { device: DeviceDetail; update: UpdateStat
   return (
     <p>
       <ReleaseLabel {...release} /> <span className="soft">(generation {release.generation})</span>,{' '}
-      {PHASE_WORDS[phase].label.toLowerCase()}
+      {phase === 'committed' ? 'committed' : PHASE_WORDS[phase].label.toLowerCase()}
       {updateSteps(phase) && phase !== 'committed' ? ', begun ' : ' '}
       <When at={since} />
     </p>

@@ -71,13 +71,11 @@ interface ServiceChartsProps {
   budget: ServiceStatus['budget'] | undefined;
 }
 
-const inCores = (value: number) => `${cores(value)} cores`;
-
 function ServiceCharts({ endAt, metrics, budget }: ServiceChartsProps) {
   const { service, at, memoryBytes, cpu } = metrics;
   const charts = [
     { what: 'Memory', values: memoryBytes, max: budget?.memoryMaxBytes, format: bytes, isBinary: true },
-    { what: 'CPU', values: cpu, max: budget?.cpuMax, format: inCores, isBinary: false },
+    { what: 'CPU, cores', values: cpu, max: budget?.cpuMax, format: cores, isBinary: false },
   ];
   return (
     <section className="use" aria-label={`Use of ${service}`}>
@@ -87,14 +85,14 @@ function ServiceCharts({ endAt, metrics, budget }: ServiceChartsProps) {
           <figure key={what} className="stack-tight">
             <figcaption className="small">
               <ChartText
-                what={(at.at(-1) ?? 0) < endAt ? `${what}, last seen` : what}
+                what={(at.at(-1) ?? 0) < endAt ? `${what}, last seen:` : what}
                 values={values}
                 budget={max}
                 format={format}
               />
             </figcaption>
             <Suspense fallback={<div className="chart" />}>
-              <Chart endAt={endAt} at={at} values={values} budget={max} format={format} isBinary={isBinary} />
+              <Chart endAt={endAt} at={at} values={values} budget={max} isBinary={isBinary} />
             </Suspense>
           </figure>
         ))}
