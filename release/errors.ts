@@ -18,7 +18,6 @@ export const RELEASE_ERRORS = {
   policy: 'refused',
   'does-not-fit': 'refused',
   'already-signed': 'refused',
-  signature: 'refused',
 } as const;
 
 export type ReleaseErrorCode = keyof typeof RELEASE_ERRORS;
