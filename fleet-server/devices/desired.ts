@@ -52,6 +52,7 @@ export class Desired {
     this.#sentAt.set(device, { generation, at: now() });
     const isSent = await broker().send(device, 'control', 'desired', JSON.stringify(envelope), 1);
     if (isSent) await this.#options.onSent(device, generation);
+    else this.#sentAt.delete(device);
   }
 
   /** The device said which generation it holds: sends again when that is not the desired one. */
