@@ -106,6 +106,12 @@ test('the releases stand with their size and where they run', async () => {
   expect(await row(/demo 1\.0\.0/).innerText()).toMatch(/MiB[\s\S]*1 device/);
   expect(await row(/demo 2\.0\.0/).innerText()).toMatch(/MiB[\s\S]*0 devices/);
   expect(await browser.look('releases', row(/demo 2\.0\.0/))).toEqual([]);
+  await row(/demo 1\.0\.0/)
+    .getByRole('link', { name: 'demo 1.0.0', exact: true })
+    .click();
+  await sees(main().getByRole('link', { name: 'demo-device' }));
+  expect(await main().innerText()).toMatch(/redis[\s\S]*64 MiB/);
+  expect(await browser.look('release', main().getByRole('heading', { level: 1 }))).toEqual([]);
 });
 
 async function deploy(version: string): Promise<void> {
