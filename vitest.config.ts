@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-const shared = { pool: 'forks', maxWorkers: 2 } as const;
+/** CommonJS packages look as they do to Node itself: no default export is unwrapped. */
+const deps = { interopDefault: false } as const;
+const shared = { pool: 'forks', maxWorkers: 2, deps } as const;
 
 /**
  * unit: pure and quick, beside their source. The others need root and Linux and use the real parts, one file at a
