@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { nearest } from './nearest.ts';
 
 /** What is wrong with a document, one line per fault: "services.web.memroy is not a known field; did you mean "memory"?" */
@@ -7,12 +7,13 @@ export type Validated<T> = { ok: true; value: T } | { ok: false; faults: string[
 const ajv = new Ajv({ allErrors: true, allowUnionTypes: true, strict: true, verbose: true });
 
 /**
- * Compiles a closed JSON Schema to a checker. Unknown fields are faults, never ignored.
- * Types come from the same schema (`FromSchema`), so the two cannot drift.
+ * Compiles a closed JSON Schema to a checker, on first use: neither side needs all of them, and they cost memory.
+ * Unknown fields are faults, never ignored. Types come from the same schema (`FromSchema`), so the two cannot drift.
  */
 export function validator<T>(schema: object): (document: unknown) => Validated<T> {
-  const check = ajv.compile<T>(schema);
+  let check: ValidateFunction<T> | undefined;
   return (document) => {
+    check ??= ajv.compile<T>(schema);
     if (check(document)) return { ok: true, value: document };
     return { ok: false, faults: [...new Set((check.errors ?? []).map(faultOf))] };
   };
