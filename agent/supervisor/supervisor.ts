@@ -4,7 +4,7 @@ import type { WorkloadHealth, Workloads } from '../update/ports.ts';
 import { newRecord } from './core/record.ts';
 import { serviceStatus, workloadHealth } from './core/status.ts';
 import type { Machine } from './execute.ts';
-import type { ServiceMemory } from './ports.ts';
+import type { ObservedContainer, ServiceMemory } from './ports.ts';
 import { Reconciler, type SupervisorLog } from './reconcile.ts';
 import type { DesiredServices } from './service-spec.ts';
 import { UsageSampler } from './usage-sampler.ts';
@@ -21,6 +21,8 @@ export interface SupervisorOptions extends Machine {
 }
 
 const RETRY_MS = 1_000;
+/** From a service's start to its first sample. */
+const FIRST_SAMPLE_MS = 1_000;
 const STOP_MS = 60_000;
 const EVENT = /^(exit|fail|repair)\.|^stop\.operator$|^wait\.(given-up|completed)$/;
 
@@ -39,6 +41,7 @@ export class Supervisor implements Workloads {
   #loop: Promise<void> | undefined;
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;
+  #isSampleSoon = false;
   #unwatch: () => void = () => undefined;
   #shown = '';
 
@@ -172,6 +175,7 @@ export class Supervisor implements Workloads {
       if (steps.length > 0) this.#isDue = true;
       else this.#seenDesired = desired;
       this.#showChange();
+      this.#sampleNewSoon();
       return wakeAt;
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'Pass failed');
@@ -186,23 +190,33 @@ export class Supervisor implements Workloads {
     this.#cancelWake = clock.after(Math.max(1, at - clock.now()), () => this.#poke());
   }
 
-  #scheduleSample(): void {
-    this.#cancelSample = this.#options.clock.after(
-      this.#options.sampleMs ?? 10_000,
-      () => void this.#sample(),
-    );
+  #scheduleSample(ms = this.#options.sampleMs ?? 10_000): void {
+    this.#cancelSample();
+    if (!this.#isClosed) this.#cancelSample = this.#options.clock.after(ms, () => void this.#sample());
+  }
+
+  /** What a service uses shows soon after its start, not only at the next round. */
+  #sampleNewSoon(): void {
+    const isNew = (container: ObservedContainer): boolean =>
+      container.state === 'running' && !this.#sampler.hasSeen(container.service, container.pid);
+    if (this.#isSampleSoon || !this.#reconciler.observed.some(isNew)) return;
+    this.#isSampleSoon = true;
+    this.#scheduleSample(Math.min(FIRST_SAMPLE_MS, this.#options.sampleMs ?? FIRST_SAMPLE_MS));
   }
 
   async #sample(): Promise<void> {
+    const isFirst = this.#isSampleSoon;
     try {
       await this.#sampler.sample(this.#reconciler.observed);
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'Sampling failed');
     }
+    this.#isSampleSoon = false;
     if (this.#isClosed) return;
+    if (isFirst) this.#options.onChange();
     this.#checksBudgets = true;
-    this.#poke();
     this.#scheduleSample();
+    this.#poke();
   }
 
   #showChange(): void {

@@ -17,6 +17,11 @@ export class UsageSampler {
     return this.#usage.get(service);
   }
 
+  /** Whether a sample of that very process was taken. */
+  hasSeen(service: string, pid: number): boolean {
+    return this.#last.get(service)?.pid === pid;
+  }
+
   async sample(containers: readonly ObservedContainer[]): Promise<void> {
     const running = containers.filter((container) => container.state === 'running');
     const names = new Set(running.map(({ service }) => service));
