@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runCli } from '../agent/cli/main.ts';
 import { buildImages } from '../images/build.ts';
 import { buildAgent, buildWeb } from '../scripts/build.ts';
-import { main, ROOT, SetupError } from '../scripts/setup.mjs';
+import { main, NODE, ROOT, SetupError } from '../scripts/setup.mjs';
 import { type Layout, layoutOf } from './layout.ts';
 import { leftovers } from './leftovers.ts';
 import { type DemoOptions, HELP, readOptions, UsageError } from './options.ts';
@@ -40,7 +40,8 @@ async function startServer(
     boards: BOARDS_DIR,
     web: join(ROOT, 'fleet-server/web/dist'),
   };
-  const args = [
+  const args: [string, ...string[]] = [
+    NODE,
     'fleet-server/main.ts',
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];
@@ -58,7 +59,7 @@ async function startDevice(
   say('Starting the device agent');
   const part = new Part(
     'device agent',
-    ['dist/agent/main.js', '--config', layout.device.config],
+    [join(ROOT, 'bin/wherry-agent'), '--config', layout.device.config],
     layout.device.log,
   );
   parts.push(part);

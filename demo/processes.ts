@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { NODE, ROOT, SetupError } from '../scripts/setup.mjs';
+import { ROOT, SetupError } from '../scripts/setup.mjs';
 
 /**
  * A long-running part of the demo. It has its own session, so that Ctrl-C on the terminal reaches only the demo,
@@ -9,13 +9,15 @@ import { NODE, ROOT, SetupError } from '../scripts/setup.mjs';
 export class Part {
   readonly name: string;
   readonly logFile: string;
+  readonly #program: string;
   readonly #args: string[];
   #child: ChildProcess;
   #ended: Promise<void>;
 
-  constructor(name: string, args: string[], logFile: string) {
+  constructor(name: string, [program, ...args]: [string, ...string[]], logFile: string) {
     this.name = name;
     this.logFile = logFile;
+    this.#program = program;
     this.#args = args;
     [this.#child, this.#ended] = this.#spawn();
   }
@@ -62,7 +64,7 @@ export class Part {
 
   #spawn(): [ChildProcess, Promise<void>] {
     const log = openSync(this.logFile, 'a');
-    const child = spawn(NODE, this.#args, {
+    const child = spawn(this.#program, this.#args, {
       cwd: ROOT,
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { build, type InlineConfig } from 'vite';
+import { build, type InlineConfig, type PluginOption } from 'vite';
 import { ROOT, say } from './setup.mjs';
 
 interface Target {
@@ -13,6 +13,18 @@ interface Target {
   config: InlineConfig;
 }
 
+/** Packages of the agent's dependencies that it never comes to use: timers of browsers, pino's worker threads. */
+const UNUSED = ['worker-timers', 'thread-stream'];
+
+const leanCommonJs: PluginOption = {
+  name: 'lean-commonjs',
+  enforce: 'pre',
+  resolveId: (id) => (UNUSED.includes(id) ? '\0unused' : undefined),
+  load: (id) => (id === '\0unused' ? 'export default undefined' : undefined),
+  // Node takes the nearest package.json's word for what a .js file is.
+  writeBundle: ({ dir }) => writeFileSync(join(dir ?? '', 'package.json'), '{ "type": "commonjs" }\n'),
+};
+
 const agent: Target = {
   name: 'agent',
   inputs: ['agent', 'protocol', 'package-lock.json', 'scripts/build.ts'],
@@ -21,6 +33,8 @@ const agent: Target = {
     root: ROOT,
     configFile: false,
     logLevel: 'warn',
+    plugins: [leanCommonJs],
+    resolve: { alias: { 'readable-stream': 'node:stream' } },
     ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
     build: {
       ssr: join(ROOT, 'agent/main.ts'),
@@ -29,6 +43,8 @@ const agent: Target = {
       target: 'node24',
       minify: true,
       reportCompressedSize: false,
+      // CommonJS: importing a module of Node's as ESM reads each of its exports, and node:http's load undici and http2.
+      rolldownOptions: { output: { format: 'cjs', entryFileNames: '[name].js' } },
     },
   },
 };

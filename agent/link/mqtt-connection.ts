@@ -1,4 +1,6 @@
-import mqtt from 'mqtt';
+import type { IStream } from 'mqtt';
+// The client alone: the package's main module brings WebSocket and SOCKS transports that no device uses.
+import client from 'mqtt/lib/client';
 import type { Dial } from './dial.ts';
 
 export interface MqttConnectionOptions {
@@ -19,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 20_000;
 
 /** One life of one MQTT 3.1.1 session. It never reconnects: whoever holds it decides when to make the next. */
 export class MqttConnection {
-  readonly #client: mqtt.MqttClient;
+  readonly #client: client.default;
   readonly #options: MqttConnectionOptions;
   #isOpen = false;
   #isOver = false;
@@ -27,7 +29,7 @@ export class MqttConnection {
 
   constructor(options: MqttConnectionOptions) {
     this.#options = options;
-    this.#client = new mqtt.MqttClient(options.dial as () => ReturnType<Dial> & mqtt.IStream, {
+    this.#client = new client.default(options.dial as () => ReturnType<Dial> & IStream, {
       clientId: options.clientId,
       username: options.username,
       protocolVersion: 4,
@@ -37,6 +39,8 @@ export class MqttConnection {
       reconnectPeriod: 0,
       resubscribe: false,
       queueQoSZero: false,
+      // The cache holds a buffer for each number up to 65,535: 10 MiB to save the making of a few.
+      writeCache: false,
     });
     this.#client.on('error', (error) => {
       this.#lastError = error.message || String(error);

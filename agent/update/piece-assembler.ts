@@ -19,12 +19,13 @@ export function chunksOf(pieces: readonly number[], size: number): number[] {
   return chunks;
 }
 
-/** Joins chunks to pieces and hands whole pieces on; one buffer for each half-filled piece. */
+/** Joins chunks to pieces and hands whole pieces on; one buffer for each half-filled piece, used again for the next. */
 export class PieceAssembler {
   readonly #blob: PartialBlob;
   readonly #size: number;
   readonly #wanted: Set<number>;
   readonly #half = new Map<number, HalfPiece>();
+  readonly #free: Buffer[] = [];
   readonly #onPiece: (bytes: number) => void;
   /** Pieces that were not what was signed, with how often. */
   readonly spoiled = new Map<number, number>();
@@ -48,13 +49,16 @@ export class PieceAssembler {
     half.wanting &= ~(1 << place);
     if (half.wanting !== 0) return;
     this.#half.delete(piece);
-    if (!(await this.#blob.write(piece, half.data))) return this.#spoil(piece);
+    const isGood = await this.#blob.write(piece, half.data);
+    if (half.data.length === PIECE_BYTES) this.#free.push(half.data);
+    if (!isGood) return this.#spoil(piece);
     this.#wanted.delete(piece);
     this.#onPiece(half.data.length);
   }
 
   #begin(piece: number): HalfPiece {
-    const data = Buffer.allocUnsafe(Math.min(PIECE_BYTES, this.#size - piece * PIECE_BYTES));
+    const length = Math.min(PIECE_BYTES, this.#size - piece * PIECE_BYTES);
+    const data = (length === PIECE_BYTES && this.#free.pop()) || Buffer.allocUnsafe(length);
     const half = { data, wanting: (1 << chunksIn(piece, this.#size)) - 1 };
     this.#half.set(piece, half);
     return half;
