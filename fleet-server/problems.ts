@@ -37,6 +37,7 @@ export const PROBLEMS = {
   'release.platform-missing': { status: 422, title: 'The release lacks images for a board’s platform' },
   'release.admission': { status: 422, title: 'The budgets do not fit a board' },
   'rollout.unknown': { status: 404, title: 'The rollout is not known' },
+  'rollout.empty': { status: 422, title: 'The rollout selects no device' },
   'rollout.board-mismatch': { status: 409, title: 'The release is not for the board of a device' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

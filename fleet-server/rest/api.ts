@@ -173,7 +173,7 @@ export type Rollout = Static<typeof Rollout>;
 export const StartRollout = Type.Object(
   {
     releaseId: Type.String(),
-    devices: Type.Array(Type.String(), { minItems: 1, maxItems: 10_000, uniqueItems: true }),
+    devices: Type.Array(Type.String(), { maxItems: 10_000, uniqueItems: true }),
   },
   Closed,
 );

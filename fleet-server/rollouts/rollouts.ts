@@ -94,6 +94,12 @@ async function checkSelection(db: Database, wanted: StartRollout): Promise<Relea
     .executeTakeFirst();
   if (!release)
     throw new ProblemError('release.unknown', `Cannot roll out: there is no release ${wanted.releaseId}`);
+  if (wanted.devices.length === 0) {
+    throw new ProblemError(
+      'rollout.empty',
+      `Cannot roll out ${release.name} ${release.version}: no device is selected; name at least one`,
+    );
+  }
   const { boards } = JSON.parse(release.manifestJson) as Manifest;
   const misfits: string[] = [];
   for (const id of wanted.devices) {

@@ -142,7 +142,7 @@ describe('what the server refuses', () => {
     const releaseId = (await fleet.api('GET', '/releases')).body.items[0].id;
     const start = async (body: object) => (await fleet.api('POST', '/rollouts', body)).body.code;
     expect(await start({ releaseId, devices: [pi.id] })).toBe('rollout.board-mismatch');
-    expect(await start({ releaseId, devices: [] })).toBe('request.invalid');
+    expect(await start({ releaseId, devices: [] })).toBe('rollout.empty');
     expect(await start({ releaseId, devices: ['nobody'] })).toBe('device.unknown');
     expect(await start({ releaseId: 'x', devices: [pi.id] })).toBe('release.unknown');
   });
