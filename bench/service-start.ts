@@ -128,14 +128,20 @@ function docker(folder: string): Contender {
   };
 }
 
-/** Milliseconds of each start, after one that is not counted. A contender that cannot run at all gives none. */
-async function time({ start, stop, rounds }: Contender): Promise<number[]> {
-  const samples: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const begin = performance.now();
-    await start();
-    if (round > 0) samples.push(performance.now() - begin);
-    await stop();
+/**
+ * Milliseconds of each start, after one that is not counted. The contenders take turns, so that whatever else loads the
+ * machine meets all of them alike.
+ */
+async function timeAll(contenders: Record<string, Contender>): Promise<Map<string, number[]>> {
+  const samples = new Map(Object.keys(contenders).map((name) => [name, [] as number[]]));
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [name, { start, stop, rounds }] of Object.entries(contenders)) {
+      if (round > rounds) continue;
+      const begin = performance.now();
+      await start();
+      if (round > 0) samples.get(name)?.push(performance.now() - begin);
+      await stop();
+    }
   }
   return samples;
 }
@@ -159,8 +165,7 @@ export const bench: Bench = async () => {
   const medians: Record<string, number> = {};
   const rows: Record<string, Record<string, string | number>> = {};
   try {
-    for (const [name, contender] of Object.entries(contenders)) {
-      const samples = await time(contender);
+    for (const [name, samples] of await timeAll(contenders)) {
       medians[name] = median(samples);
       rows[name] = {
         'median ms': round(medians[name]),
