@@ -43,6 +43,8 @@ export class UpdateEngine {
   readonly #options: UpdateEngineOptions;
   readonly #times: UpdateTimes;
   readonly #fetchJob: FetchJob;
+  /** When a device that was never assigned anything became idle: as far as is known, now. */
+  readonly #idleSince: number;
   #record: UpdateRecord;
   #progress: (Progress & { manifest: string }) | undefined;
   #cancelPoll: (() => void) | undefined;
@@ -53,6 +55,7 @@ export class UpdateEngine {
     this.#options = options;
     this.#times = { ...TIMES, ...options.times };
     this.#record = options.ledger.load();
+    this.#idleSince = options.clock.now();
     this.#fetchJob = new FetchJob({
       ...options,
       times: this.#times,
@@ -94,7 +97,7 @@ export class UpdateEngine {
     const progress = this.#progress;
     return {
       phase,
-      since,
+      since: phase === 'idle' ? this.#idleSince : since,
       ...(about && { release: about }),
       ...(reason && { reason }),
       ...(progress &&

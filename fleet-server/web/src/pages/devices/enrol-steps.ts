@@ -7,7 +7,7 @@ export function enrolSteps(joinString: string) {
     },
     {
       label: 'Then start its agent, as root in the folder of Wherry',
-      text: 'node_modules/.bin/node agent/main.ts',
+      text: 'npm run build && bin/wherry-agent',
     },
   ] as const;
 }
