@@ -129,13 +129,15 @@ function docker(folder: string): Contender {
 }
 
 /**
- * Milliseconds of each start, after one that is not counted. The contenders take turns, so that whatever else loads the
- * machine meets all of them alike.
+ * Milliseconds of each start, after one that is not counted. The contenders take turns, another one first each time, so
+ * that whatever loads the machine, a removal just before included, meets all of them alike.
  */
 async function timeAll(contenders: Record<string, Contender>): Promise<Map<string, number[]>> {
   const samples = new Map(Object.keys(contenders).map((name) => [name, [] as number[]]));
+  const entries = Object.entries(contenders);
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const [name, { start, stop, rounds }] of Object.entries(contenders)) {
+    const first = round % entries.length;
+    for (const [name, { start, stop, rounds }] of [...entries.slice(first), ...entries.slice(0, first)]) {
       if (round > rounds) continue;
       const begin = performance.now();
       await start();
