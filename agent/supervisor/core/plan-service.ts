@@ -87,7 +87,7 @@ function absorbRunning(
   if (isOwn && next.failures > 0 && now - container.startedAt >= spec.restart.resetAfterMs) {
     next = { ...next, failures: 0 };
   }
-  if (!isFirstPass) return next;
+  if (!isFirstPass || next.stopping !== undefined) return next;
   const message = `Process ${container.pid} has been up for ${((now - container.startedAt) / 1000).toFixed(0)} s`;
   return withReason(next, { code: 'start.adopted', message, at: now });
 }
@@ -116,10 +116,12 @@ function end(subject: Subject, record: ServiceRecord): Verdict {
   const { name, world } = subject;
   const { now } = world;
   const stopping = inState(record, 'stopping', now);
-  if (record.stopping === undefined) {
-    const reason = stopReason(subject, record, now);
+  // An agent that died may have written the stop down and not sent the signal: the next one sends it again.
+  if (record.stopping === undefined || (world.isFirstPass && record.stopping.killedAt === undefined)) {
+    const isAgain = record.stopping !== undefined;
+    const reason = (isAgain ? record.reasons[0] : undefined) ?? stopReason(subject, record, now);
     return {
-      record: { ...withReason(stopping, reason), stopping: { at: now } },
+      record: { ...(isAgain ? stopping : withReason(stopping, reason)), stopping: { at: now } },
       step: { kind: 'stop', service: name, signal: record.stop.signal, reason },
       wakeAt: now + record.stop.graceMs,
     };

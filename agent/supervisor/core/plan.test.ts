@@ -130,6 +130,15 @@ describe('a running container', () => {
     expect(after.steps).toMatchObject([{ kind: 'kill' }]);
   });
 
+  test('that an agent was stopping when it died is asked again, with the whole grace', () => {
+    const records = record({ stopping: { at: NOW - 60_000 } });
+    const first = plan(world({ observed: [running], records, isFirstPass: true }));
+    expect(first.steps).toMatchObject([{ kind: 'stop', service: 'sensor', signal: 'SIGTERM' }]);
+    expect(first.records.get('sensor')).toMatchObject({ stopping: { at: NOW } });
+    const next = plan(world({ observed: [running], records: first.records, now: NOW + 100 }));
+    expect(next.steps).toEqual([]);
+  });
+
   test('whose budget drifted in the kernel has it set again', () => {
     const budgets = new Map([['sensor', { ...sensor.resources, memoryMaxBytes: 1 << 30 }]]);
     const result = plan(world({ observed: [running], records: record(), budgets }));
