@@ -57,6 +57,9 @@ export async function buildImages({
   }
 }
 
+/** What both apps speak to redis with. */
+const CLIENT = 'redis/client.js';
+
 async function layerTars(outDir: string, work: string, platform: Platform): Promise<Trees> {
   const dir = join(work, platform.replace('/', '-'));
   await mkdir(dir, { recursive: true });
@@ -65,14 +68,9 @@ async function layerTars(outDir: string, work: string, platform: Platform): Prom
     nodeTree(join(outDir, 'cache'), dir, platform),
   ]);
   const [sensor, analyser, second] = await Promise.all([
-    appTree(dir, join(SOURCES, 'sensor'), 'sensor', ['sensor.js', 'samples.js', 'redis.js']),
-    appTree(dir, join(SOURCES, 'analyser'), 'analyser', ['analyser.js', 'rolling.js', 'redis.js']),
-    appTree(dir, join(SOURCES, 'analyser'), 'analyser-2', [
-      'analyser.js',
-      'rolling.js',
-      'redis.js',
-      'trend.js',
-    ]),
+    appTree(dir, 'sensor', ['sensor/sensor.js', 'sensor/samples.js', CLIENT]),
+    appTree(dir, 'analyser', ['analyser/analyser.js', 'analyser/rolling.js', CLIENT]),
+    appTree(dir, 'analyser-2', ['analyser/analyser.js', 'analyser/rolling.js', 'analyser/trend.js', CLIENT]),
   ]);
   return { base: packages.base.tar, node, redis: packages.redis, sensor, analyser, 'analyser-2': second };
 }
@@ -103,7 +101,7 @@ async function layouts(
 /** What Debian's redis-server unit starts; the apps start their one script. */
 function configOf(image: (typeof IMAGES)[number]): { user: string; entrypoint: string[] } {
   if (image === 'redis') return { user: 'redis', entrypoint: ['/usr/bin/redis-server'] };
-  const script = image === 'sensor' ? 'sensor.js' : 'analyser.js';
+  const script = image === 'sensor' ? 'sensor/sensor.js' : 'analyser/analyser.js';
   return { user: 'nonroot', entrypoint: ['/usr/bin/node', `/app/${script}`] };
 }
 

@@ -1,5 +1,5 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Platform } from '../protocol/manifest.ts';
 import { debianSources } from './debian-sources.ts';
 import { BUILT_AT } from './layout.ts';
@@ -81,10 +81,13 @@ export async function nodeTree(cacheDir: string, dir: string, platform: Platform
   return packed(dir, 'node');
 }
 
-export async function appTree(dir: string, source: string, name: string, files: string[]): Promise<string> {
+/** `/app` of an image: files of this folder under their own paths, so that imports hold in both places. */
+export async function appTree(dir: string, name: string, files: string[]): Promise<string> {
   const app = join(dir, name, 'app');
-  await mkdir(app, { recursive: true });
-  for (const file of files) await copyFile(join(source, file), join(app, file));
+  for (const file of files) {
+    await mkdir(dirname(join(app, file)), { recursive: true });
+    await copyFile(join(import.meta.dirname, file), join(app, file));
+  }
   await writeFile(join(app, 'package.json'), '{"type":"module"}\n');
   return packed(dir, name);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { Redis } from './redis.js';
+import { Redis } from '../redis/client.js';
 import { summarise } from './rolling.js';
 
 const EVERY_MS = Number(process.env.SUMMARY_MS ?? 5000);

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { Redis } from './redis.js';
+import { Redis } from '../redis/client.js';
 import { cpuPercent, cpuTimes, memory } from './samples.js';
 
 const EVERY_MS = Number(process.env.SAMPLE_MS ?? 1000);
