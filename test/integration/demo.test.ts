@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -71,6 +71,24 @@ describe('npm start', () => {
       );
     }
     expect((await status()).services.map(({ name }) => name)).toEqual(['analyser', 'redis', 'sensor']);
+  });
+
+  test('the kernel shows each service without rights, in namespaces of its own, on a read-only root', async () => {
+    for (const pid of Object.values(await pids())) {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      expect(status).toMatch(/^Uid:\t[1-9]/m);
+      expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+        expect(status).toMatch(new RegExp(`^${set}:\\t0+$`, 'm'));
+      for (const namespace of ['pid', 'mnt', 'net', 'uts', 'ipc', 'cgroup'])
+        expect(readlinkSync(`/proc/${pid}/ns/${namespace}`)).not.toBe(
+          readlinkSync(`/proc/self/ns/${namespace}`),
+        );
+      const root = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+        .split('\n')
+        .find((line) => line.split(' ')[4] === '/');
+      expect(root?.split(' ')[5]).toMatch(/^ro,/);
+    }
   });
 
   test('the services do their work: samples of this machine reach the analyser through redis', async () => {
