@@ -61,7 +61,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const identity = await loadIdentity(join(stateDir, 'identity'));
   if (identity) goOnline(identity);
   else supervisor.apply({ release: undefined, services: [] });
-  await supervisor.start();
+  supervisor.start();
   const api = await serveLocalApi({
     view: agentView({ config, supervisor, online, startedAt: systemClock.now() }),
     socketPath: config.socket,
