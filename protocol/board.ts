@@ -5,6 +5,8 @@ import { validator } from './validate.ts';
 /** `board-configs/<board>/board.yaml`: all that differs between boards. */
 const bytes = { type: 'string', pattern: BYTES_PATTERN, description: 'a size such as 512MiB' } as const;
 
+const percent = { type: 'number', minimum: 1, maximum: 100 } as const;
+
 export const boardSchema = {
   type: 'object',
   additionalProperties: false,
@@ -23,6 +25,19 @@ export const boardSchema = {
       required: ['system', 'agent'],
       properties: { system: bytes, agent: bytes },
     },
+    /** When load is shed; what is left out takes the supervisor's default. */
+    shed: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        /** PSI "some" of the last 10 s, percent of the time. */
+        memoryPressure: percent,
+        ioPressure: percent,
+        temperatureCelsius: { type: 'number', minimum: 20, maximum: 120 },
+      },
+    },
+    /** Bytes that the storage takes before it wears out, as its maker says. */
+    storageEndurance: bytes,
   },
 } as const;
 

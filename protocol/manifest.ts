@@ -1,113 +1,15 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import { LIMITS } from './limits.ts';
+import { manifestServiceSchema } from './manifest-service.ts';
 import { validator } from './validate.ts';
 
 /**
  * `manifest.json`: a built release. It is the TUF target; its sha256 covers every image by digest, so nothing
- * else of a release needs a signature. Plain numbers (bytes, ms, cores), everything resolved, no defaults left.
+ * else of a release needs a signature. Plain numbers (bytes, ms, cores, bits a second). What came after the first
+ * release of this format is optional: absent = not asked for, so an old manifest means what it always meant.
  */
-const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$', description: '64 hex digits' } as const;
 const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
-const strings = { type: 'array', items: { type: 'string' }, maxItems: 512 } as const;
 const name = { pattern: '^[a-z][a-z0-9-]{0,31}$' } as const;
-
-const layer = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['verity', 'size', 'diffId'],
-  properties: {
-    /** fs-verity digest (SHA-256, 4 KiB blocks, no salt) of the EROFS blob, hex. The blob's name everywhere. */
-    verity: sha256,
-    /** EROFS blob size in bytes. */
-    size: { ...integer, minimum: 4096, maximum: LIMITS.blobBytes },
-    /** OCI diffID: sha256 of the uncompressed layer tar, hex. */
-    diffId: sha256,
-  },
-} as const;
-
-const image = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['manifestDigest', 'layers', 'args', 'environment', 'workingDir', 'uid', 'gid'],
-  properties: {
-    /** sha256 of the OCI image manifest this was converted from, hex. */
-    manifestDigest: sha256,
-    /** Lowest layer first. */
-    layers: { type: 'array', items: layer, minItems: 1, maxItems: LIMITS.layersPerImage },
-    args: { ...strings, minItems: 1 },
-    environment: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 512 },
-    workingDir: { type: 'string', pattern: '^/' },
-    uid: { ...integer, maximum: 4294967294 },
-    gid: { ...integer, maximum: 4294967294 },
-  },
-} as const;
-
-const service = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['images', 'resources', 'restart', 'stop', 'network', 'security', 'mounts'],
-  properties: {
-    /** By platform, "linux/amd64" or "linux/arm64". Arguments, environment and user are merged in already. */
-    images: {
-      type: 'object',
-      propertyNames: { enum: ['linux/amd64', 'linux/arm64'] },
-      additionalProperties: image,
-      minProperties: 1,
-    },
-    resources: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['memoryMaxBytes', 'cpuMax', 'pidsMax'],
-      properties: {
-        memoryMaxBytes: { ...integer, minimum: 1024 * 1024 },
-        /** Cores; 0.5 is half a core. */
-        cpuMax: { type: 'number', minimum: 0.01, maximum: 256 },
-        pidsMax: { ...integer, minimum: 1, maximum: 32768 },
-      },
-    },
-    restart: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['policy', 'backoffInitialMs', 'backoffMaxMs', 'maxAttempts', 'resetAfterMs'],
-      properties: {
-        policy: { enum: ['always', 'on-failure', 'never'] },
-        backoffInitialMs: { ...integer, minimum: 100 },
-        backoffMaxMs: { ...integer, minimum: 100 },
-        /** Consecutive failed starts before the service is given up; 0 = never. */
-        maxAttempts: integer,
-        /** Up for this long = healthy again: the attempt counter starts anew. */
-        resetAfterMs: integer,
-      },
-    },
-    stop: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['signal', 'graceMs'],
-      properties: { signal: { type: 'string', pattern: '^SIG[A-Z0-9]+$' }, graceMs: integer },
-    },
-    network: { enum: ['none', 'host'] },
-    security: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['readOnlyRoot', 'capabilities'],
-      properties: { readOnlyRoot: { type: 'boolean' }, capabilities: strings },
-    },
-    mounts: {
-      type: 'array',
-      maxItems: 32,
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['volume', 'path', 'readOnly'],
-        properties: {
-          volume: { type: 'string' },
-          path: { type: 'string', pattern: '^/' },
-          readOnly: { type: 'boolean' },
-        },
-      },
-    },
-  },
-} as const;
 
 export const manifestSchema = {
   type: 'object',
@@ -122,7 +24,7 @@ export const manifestSchema = {
     services: {
       type: 'object',
       propertyNames: name,
-      additionalProperties: service,
+      additionalProperties: manifestServiceSchema,
       minProperties: 1,
       maxProperties: LIMITS.services,
     },
@@ -134,7 +36,21 @@ export const manifestSchema = {
         type: 'object',
         additionalProperties: false,
         required: ['sizeBytes', 'gid'],
-        properties: { sizeBytes: { ...integer, minimum: 4096 }, gid: { ...integer, maximum: 4294967294 } },
+        properties: {
+          sizeBytes: { ...integer, minimum: 4096 },
+          gid: { ...integer, maximum: 4294967294 },
+          backing: { const: 'disk' },
+        },
+      },
+    },
+    networks: {
+      type: 'object',
+      propertyNames: name,
+      maxProperties: 32,
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        properties: { internal: { const: true } },
       },
     },
     policy: {

@@ -1,23 +1,15 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import { LIMITS } from './limits.ts';
-import { REASONS, type ReasonCode } from './reasons.ts';
+import { reasonSchema as reason, reasonCode } from './reason-schema.ts';
+import { deviceHealthSchema as deviceHealth, serviceStatusSchema as serviceStatus } from './status.ts';
 import { validator } from './validate.ts';
 
 /** JSON bodies of the MQTT channels. Every schema is closed; both ends refuse what does not match. */
 const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
-const number = { type: 'number', minimum: 0 } as const;
 const text = { type: 'string', maxLength: 1024 } as const;
 const name = { type: 'string', minLength: 1, maxLength: 64 } as const;
 const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
 const v = { const: 1 } as const;
-
-const reasonCode = { enum: Object.keys(REASONS) as ReasonCode[] } as const;
-const reason = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['code', 'message', 'at'],
-  properties: { code: reasonCode, message: text, at: integer },
-} as const;
 
 const release = {
   type: 'object',
@@ -59,18 +51,6 @@ export const UPDATE_PHASES = [
 ] as const;
 export type UpdatePhase = (typeof UPDATE_PHASES)[number];
 
-export const SERVICE_STATES = [
-  'stopped',
-  'starting',
-  'running',
-  'stopping',
-  'backing_off',
-  'crash_looping',
-  'completed',
-  'failed',
-] as const;
-export type ServiceState = (typeof SERVICE_STATES)[number];
-
 const update = {
   type: 'object',
   additionalProperties: false,
@@ -91,63 +71,6 @@ const update = {
   },
 } as const;
 export type UpdateStatus = FromSchema<typeof update>;
-
-const serviceStatus = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['name', 'state', 'since', 'reason', 'restarts', 'oomKills', 'budget'],
-  properties: {
-    name,
-    state: { enum: SERVICE_STATES },
-    since: integer,
-    reason,
-    /** Starts after the first since this specification was put in place. */
-    restarts: integer,
-    oomKills: integer,
-    pid: integer,
-    budget: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['memoryMaxBytes', 'cpuMax', 'pidsMax'],
-      properties: { memoryMaxBytes: integer, cpuMax: number, pidsMax: integer },
-    },
-    /** Read from the service's cgroup; absent when it does not run. cpu in cores over the last interval. */
-    usage: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['memoryBytes', 'cpu', 'pids', 'throttledMs'],
-      properties: { memoryBytes: integer, cpu: number, pids: integer, throttledMs: integer },
-    },
-  },
-} as const;
-export type ServiceStatus = FromSchema<typeof serviceStatus>;
-
-const deviceHealth = {
-  type: 'object',
-  additionalProperties: false,
-  required: [
-    'uptimeMs',
-    'load1',
-    'memoryTotalBytes',
-    'memoryAvailableBytes',
-    'diskTotalBytes',
-    'diskFreeBytes',
-    'agentRssBytes',
-  ],
-  properties: {
-    uptimeMs: integer,
-    load1: number,
-    memoryTotalBytes: integer,
-    memoryAvailableBytes: integer,
-    /** Of the filesystem that holds the agent's state. */
-    diskTotalBytes: integer,
-    diskFreeBytes: integer,
-    agentRssBytes: integer,
-    /** Hottest thermal zone; absent where the board has none. */
-    temperatureCelsius: { type: 'number' },
-  },
-} as const;
-export type DeviceHealth = FromSchema<typeof deviceHealth>;
 
 /** up/report: the whole reported state, each interval and on change. A lost one is healed by the next. */
 export const reportSchema = {

@@ -1,9 +1,11 @@
 /** Human quantities of release.yaml and board.yaml. Each parser returns undefined for text it cannot read. */
 
 const BYTE_UNITS: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const BIT_UNITS: Record<string, number> = { kbit: 1e3, Mbit: 1e6, Gbit: 1e9 };
 const TIME_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 export const BYTES_PATTERN = '^[0-9]+(?:\\.[0-9]+)?(?:B|KiB|MiB|GiB)$';
+export const BIT_RATE_PATTERN = '^[0-9]+(?:\\.[0-9]+)?(?:kbit|Mbit|Gbit)$';
 export const DURATION_PATTERN = '^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h)$';
 
 function parseWith(units: Record<string, number>, text: string): number | undefined {
@@ -14,6 +16,8 @@ function parseWith(units: Record<string, number>, text: string): number | undefi
 
 /** "64MiB" → 67108864. */
 export const parseBytes = (text: string): number | undefined => parseWith(BYTE_UNITS, text);
+/** "10Mbit" → 10000000 (bits per second). */
+export const parseBitRate = (text: string): number | undefined => parseWith(BIT_UNITS, text);
 /** "10s" → 10000 (milliseconds). */
 export const parseDurationMs = (text: string): number | undefined => parseWith(TIME_UNITS, text);
 

@@ -9,23 +9,52 @@ export const REASONS = {
   'start.retry': 'It exited and its restart policy starts it again',
   'start.operator': 'An operator restarted it',
   'start.adopted': 'It was already running when the agent came up',
+  'start.restored': 'It had been stopped to relieve the device, and the pressure has gone',
+  'start.unhealthy': 'It was stopped because its health check failed, and starts anew',
   // services: why it stopped
   'stop.not-desired': 'The release no longer holds it',
   'stop.spec-changed': 'Its specification changed in the new release',
   'stop.operator': 'An operator restarted it',
   'stop.shutdown': 'The device is stopping all services',
+  'stop.unhealthy': 'Its health check failed too often in a row',
+  'stop.shed': 'The device is short of something and this service is among the least critical',
+  'stop.killed': 'It did not end within its grace and was killed',
   'exit.code': 'Its process exited',
   'exit.signal': 'Its process was killed by a signal',
   'exit.oom': 'The kernel killed a process in it for want of memory',
+  'exit.lost': 'It ended and its monitor with it, so its exit code is lost',
   // services: why it waits
   'wait.backoff': 'It exited and waits before the next start',
   'wait.completed': 'It ended with success and its policy does not start it again',
   'wait.given-up': 'It failed too often in a row; a new release or a restart by hand starts it again',
+  'wait.dependency': 'A service that it depends on is not ready',
+  'wait.shed': 'The device is short of something; it starts again when that has passed',
+  'wait.secret': 'A secret that it needs is not on this device',
+  'wait.device': 'A device that it needs is not there',
+  'wait.reboot': 'It failed too often in a row and asks for a reboot of the device',
   // services: why it could not be started
   'fail.image': 'Its image could not be mounted',
   'fail.runtime': 'The container runtime refused it',
   'fail.budget': 'The kernel did not hold its budget',
+  'fail.network': 'Its network could not be set up',
+  'fail.volume': 'One of its volumes could not be mounted',
+  'fail.isolation': 'The kernel cannot isolate it as the release asks',
   'repair.budget': 'Its budget in the kernel had drifted and was set again',
+  'repair.network': 'Rules or interfaces of its network had drifted and were set again',
+  // services: what happens to it while it runs
+  'health.healthy': 'Its health check succeeds',
+  'health.unhealthy': 'Its health check fails',
+  'shed.throttled': 'It runs on less than its budget to relieve the device',
+  'shed.restored': 'It runs on its whole budget again',
+  'logs.dropped': 'It logged faster than its log budget and lines were dropped',
+  // the device
+  'device.rebooting': 'The device reboots because a service asked for it',
+  'device.reboot-refused': 'A service asked for a reboot, which this device does not allow now',
+  'device.shed': 'The device is short of memory, io, power or cooling and sheds load',
+  'device.relieved': 'The device has recovered and load comes back',
+  'agent.disk-full': 'The disk of the agent is full; services run on, what happens is kept in memory',
+  'agent.disk-freed': 'The disk of the agent can be written again',
+  'agent.ledger-rebuilt': 'The ledger was unreadable and was rebuilt from what is on disk',
   // updates
   'update.offered': 'The server assigned this release',
   'update.committed': 'Every service stayed up for the soak time',
@@ -61,4 +90,17 @@ export interface Reason {
   message: string;
   /** Unix time in milliseconds. */
   at: number;
+  /** What led to it, nearest first, at most CAUSES_KEPT; absent when nothing did. */
+  causes?: Cause[] | undefined;
+}
+
+export type Cause = Omit<Reason, 'causes'>;
+
+export const CAUSES_KEPT = 4;
+
+/** The reason with another one, and that one's own causes, as what led to it. */
+export function becauseOf(reason: Reason, cause: Reason | undefined): Reason {
+  if (cause === undefined) return reason;
+  const { causes = [], ...nearest } = cause;
+  return { ...reason, causes: [nearest, ...causes].slice(0, CAUSES_KEPT) };
 }

@@ -1,5 +1,6 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import { BYTES_PATTERN, DURATION_PATTERN } from './quantities.ts';
+import { SERVICE_NAME, sourceServiceSchema } from './source-service.ts';
 import { validator } from './validate.ts';
 
 /**
@@ -11,103 +12,6 @@ const duration = {
   type: 'string',
   pattern: DURATION_PATTERN,
   description: 'a duration such as 10s',
-} as const;
-const strings = { type: 'array', items: { type: 'string' }, maxItems: 256 } as const;
-const serviceName = { pattern: '^[a-z][a-z0-9-]{0,31}$' } as const;
-
-const resources = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['memory', 'cpu', 'pids'],
-  properties: {
-    memory: { type: 'object', additionalProperties: false, required: ['max'], properties: { max: bytes } },
-    cpu: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['max'],
-      properties: { max: { type: 'number', minimum: 0.01, maximum: 256 } },
-    },
-    pids: { type: 'integer', minimum: 1, maximum: 32768 },
-  },
-} as const;
-
-const restart = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    policy: { enum: ['always', 'on-failure', 'never'] },
-    backoff: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['initial', 'max'],
-      properties: { initial: duration, max: duration },
-    },
-    maxAttempts: { type: 'integer', minimum: 1, maximum: 1000 },
-    resetAfter: duration,
-  },
-} as const;
-
-const service = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['image', 'resources'],
-  properties: {
-    /** `oci:<folder>[:<ref>]` or `docker-archive:<file>[:<tag>]`, relative to release.yaml. */
-    image: { type: 'string', minLength: 1 },
-    entrypoint: strings,
-    command: strings,
-    environment: { type: 'object', additionalProperties: { type: 'string' }, maxProperties: 256 },
-    /** `uid`, `uid:gid`, or names that the image's own /etc/passwd and /etc/group know. */
-    user: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)?$',
-      description: 'uid[:gid] or name[:group]',
-    },
-    workingDir: { type: 'string', pattern: '^/', description: 'an absolute path' },
-    restart,
-    stop: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        signal: { enum: ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] },
-        grace: duration,
-      },
-    },
-    resources,
-    network: { enum: ['none', 'host'] },
-    security: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        readOnlyRoot: { type: 'boolean' },
-        capabilities: {
-          type: 'array',
-          items: {
-            type: 'string',
-            pattern: '^CAP_[A-Z_]+$',
-            description: 'a capability such as CAP_NET_RAW',
-          },
-          uniqueItems: true,
-          maxItems: 41,
-        },
-        allowRoot: { type: 'boolean' },
-      },
-    },
-    mounts: {
-      type: 'array',
-      maxItems: 32,
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['volume', 'path'],
-        properties: {
-          volume: { type: 'string' },
-          path: { type: 'string', pattern: '^/', description: 'an absolute path' },
-          readOnly: { type: 'boolean' },
-        },
-      },
-    },
-  },
 } as const;
 
 export const releaseSourceSchema = {
@@ -129,21 +33,33 @@ export const releaseSourceSchema = {
     boards: { type: 'array', items: { type: 'string' }, minItems: 1, uniqueItems: true, maxItems: 64 },
     services: {
       type: 'object',
-      propertyNames: serviceName,
-      additionalProperties: service,
+      propertyNames: SERVICE_NAME,
+      additionalProperties: sourceServiceSchema,
       minProperties: 1,
       maxProperties: 64,
     },
-    /** Sized tmpfs folders that services share. */
+    /** Segments: services on different ones do not reach each other. */
+    networks: {
+      type: 'object',
+      propertyNames: SERVICE_NAME,
+      maxProperties: 32,
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        /** `internal`: no way out of the device. */
+        properties: { internal: { type: 'boolean' } },
+      },
+    },
+    /** Sized folders that services share: in memory, or on the disk, where they outlive the release. */
     volumes: {
       type: 'object',
-      propertyNames: serviceName,
+      propertyNames: SERVICE_NAME,
       maxProperties: 64,
       additionalProperties: {
         type: 'object',
         additionalProperties: false,
         required: ['size'],
-        properties: { size: bytes },
+        properties: { size: bytes, backing: { enum: ['memory', 'disk'] } },
       },
     },
     policy: {

@@ -1,4 +1,4 @@
-import type { ServiceState } from '../../protocol/messages.ts';
+import type { ServiceState } from '../../protocol/status.ts';
 import type { Io } from './io.ts';
 
 export interface Paint {
@@ -20,6 +20,8 @@ export const STATE_PAINT: Record<ServiceState, keyof Paint> = {
   running: 'good',
   completed: 'good',
   stopped: 'dim',
+  waiting: 'warn',
+  shed: 'warn',
   starting: 'warn',
   stopping: 'warn',
   backing_off: 'warn',

@@ -1,5 +1,5 @@
 /** Bodies of the local API's answers. Additive only: the CLI prints them as its --json contract. */
-import type { ServiceState, ServiceStatus } from '../../protocol/messages.ts';
+import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 
 export interface VersionAnswer {

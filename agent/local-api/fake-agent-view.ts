@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../protocol/messages.ts';
+import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 

@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../protocol/messages.ts';
+import type { ServiceStatus } from '../../protocol/status.ts';
 import type { AgentStatus } from './ports.ts';
 
 /** 2026-11-21 10:00:00 UTC: "now" on the simulated device. */

@@ -1,4 +1,5 @@
-import type { DeviceHealth, Report, ServiceStatus, UpdateStatus } from '../../protocol/messages.ts';
+import type { Report, UpdateStatus } from '../../protocol/messages.ts';
+import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';

@@ -17,18 +17,30 @@ export function toServiceSpecs(manifest: Manifest, platform: Platform): SpecsOut
       return { ok: false, code: 'refused.platform', message };
     }
     const { layers, args, environment, workingDir, uid, gid } = image;
-    const { resources, restart, stop, network, security } = service;
+    const { images: _images, mounts: _mounts, segments: _segments, ...policies } = service;
     const mounts = service.mounts.map((mount) => ({ ...mount, ...volumeOf(manifest, name, mount.volume) }));
     const verities = layers.map(({ verity }) => verity);
     const user = { uid, gid };
-    const policies = { resources, restart, stop, network, security };
-    const rest = { name, layers: verities, args, environment, workingDir, ...user, ...policies, mounts };
+    const segments = segmentsOf(manifest, name);
+    const program = { name, layers: verities, args, environment, workingDir, ...user };
+    const rest = { ...program, ...policies, mounts, ...(segments && { segments }) };
     services.push({ ...rest, digest: sha256Hex(canonicalJson(rest)) });
   }
   return { ok: true, services };
 }
 
-function volumeOf(manifest: Manifest, service: string, volume: string): { gid: number; sizeBytes: number } {
+function segmentsOf(manifest: Manifest, service: string): ServiceSpec['segments'] {
+  const joined = manifest.services[service]?.segments;
+  if (joined === undefined) return undefined;
+  return Object.entries(joined).map(([name, { aliases }]) => {
+    const declared = manifest.networks?.[name];
+    if (declared === undefined)
+      throw new Error(`Cannot run service "${service}": network "${name}" is not declared in the manifest`);
+    return { name, aliases, isInternal: declared.internal ?? false };
+  });
+}
+
+function volumeOf(manifest: Manifest, service: string, volume: string): Manifest['volumes'][string] {
   const declared = manifest.volumes[volume];
   if (declared === undefined) {
     throw new Error(`Cannot run service "${service}": volume "${volume}" is not declared in the manifest`);

@@ -1,4 +1,6 @@
 /** Where the supervisor meets the machine. Adapters are named for the technology; only a main.ts constructs them. */
+import type { ManifestService } from '../../protocol/manifest.ts';
+import type { Degradation, Pressure } from '../../protocol/status.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
 /** A container as the machine shows it, whoever started it. */
@@ -17,6 +19,19 @@ export type ObservedContainer =
   /** Neither running nor cleanly ended: a start or removal that was cut half-way. */
   | { service: string; specDigest: string | undefined; state: 'broken'; detail: string };
 
+/** Where a container is put: what the other parts have made ready for it. */
+export interface Place {
+  rootfs: string;
+  /** Network namespace to enter; undefined = an empty one of its own, or the host's, as the spec says. */
+  netns?: string | undefined;
+}
+
+export interface Executed {
+  exitCode: number;
+  /** Both streams, at most 4 KiB. */
+  output: string;
+}
+
 /** OCI runtime under conmon. Every method is idempotent: after a crash the caller observes and asks again. */
 export interface ContainerRuntime {
   /** Containers of this agent's root, from disk and the kernel; spawns nothing. */
@@ -25,7 +40,9 @@ export interface ContainerRuntime {
    * Creates the container, lets `verify` look at it while its process still waits, then starts it.
    * When `verify` throws nothing of the service has run and the container is removed again. Resolves with the pid.
    */
-  start(spec: ServiceSpec, rootfs: string, verify: () => Promise<void>): Promise<{ pid: number }>;
+  start(spec: ServiceSpec, place: Place, verify: () => Promise<void>): Promise<{ pid: number }>;
+  /** Runs a program in the container and resolves with how it ended; output is cut. Killed when the signal fires. */
+  exec(service: string, args: readonly string[], signal: AbortSignal): Promise<Executed>;
   /** Signals the container's first process; a container that has ended is not an error. */
   kill(service: string, signal: string): Promise<void>;
   /** Kills whatever is left of the container and removes its runtime state, not its logs. */
@@ -34,11 +51,19 @@ export interface ContainerRuntime {
   watch(onChange: () => void): () => void;
 }
 
-export interface Budget {
-  memoryMaxBytes: number;
-  cpuMax: number;
-  pidsMax: number;
-}
+/** What a cgroup holds a service to. Absent = not asked for; swap 0 unless said. The words of the manifest. */
+export type Budget = Pick<
+  ManifestService['resources'],
+  | 'memoryMaxBytes'
+  | 'memoryHighBytes'
+  | 'memoryMinBytes'
+  | 'swapMaxBytes'
+  | 'cpuMax'
+  | 'cpuWeight'
+  | 'cpuset'
+  | 'pidsMax'
+  | 'io'
+>;
 
 export interface CgroupUsage {
   memoryBytes: number;
@@ -47,6 +72,14 @@ export interface CgroupUsage {
   pids: number;
   throttledUsec: number;
   oomKills: number;
+  /** Absent where this kernel does not count it. */
+  memoryPeakBytes?: number;
+  memoryHighEvents?: number;
+  memoryPressure?: Pressure;
+  ioPressure?: Pressure;
+  cpuPressure?: Pressure;
+  ioReadBytes?: number;
+  ioWrittenBytes?: number;
 }
 
 /** One subtree of the kernel's cgroups that is Wherry's; nothing outside it is touched. */
@@ -60,6 +93,10 @@ export interface CgroupTree {
   /** What the kernel holds now; undefined when there is no such cgroup. */
   read(service: string): Promise<Budget | undefined>;
   usage(service: string): Promise<CgroupUsage | undefined>;
+  /** What of the budget this kernel cannot hold, by its name in the budget (`memoryHighBytes`, `io.weight`), and why. */
+  degraded(budget: Budget): Degradation[];
+  /** Puts the monitor of a service (conmon) where it cannot use more than a fixed small part of the board. */
+  holdMonitor(service: string, pid: number): Promise<void>;
   /** Kills everything in the service's cgroup and removes it; absent is not an error. */
   remove(service: string): Promise<void>;
   /** Removes the whole subtree; fails when anything still runs in it. */
@@ -76,6 +113,43 @@ export interface RootfsStore {
   volume(name: string, sizeBytes: number, gid: number): Promise<string>;
   /** Unmounts everything that is Wherry's under this root. */
   destroy(): Promise<void>;
+}
+
+/** Segments: bridges, addresses, names, rules and rates. Everything it makes carries the instance's name. */
+export interface Networks {
+  /** Brings bridges, name service and rules to exactly what these services need; those that run are not cut. */
+  prepare(services: readonly ServiceSpec[]): Promise<void>;
+  /** A network namespace for a service on segments, wired and rate-limited; undefined for one on none. Idempotent. */
+  attach(spec: ServiceSpec): Promise<string | undefined>;
+  /** Idempotent. */
+  detach(service: string): Promise<void>;
+  /** IPv4 addresses by segment, and bytes since it was attached; undefined for one that is not. */
+  observe(service: string): NetworkUse | undefined;
+  /** Sets again what somebody else took away (`nft flush ruleset`); resolves with what that was, by name. */
+  repair(): Promise<string[]>;
+  /** Removes everything of this instance. */
+  destroy(): Promise<void>;
+}
+
+export interface NetworkUse {
+  addresses: Record<string, string>;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+/** Looks at a service as its health check says. */
+export interface HealthProbe {
+  /** Resolves with undefined when it is well, else with what is not, in a few words. Never rejects. */
+  probe(spec: ServiceSpec, signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** The device as load shedding sees it; absent = the board does not tell. */
+export interface DeviceStrain {
+  /** PSI "some" of the last ten seconds, percent. */
+  memoryPressure?: number;
+  ioPressure?: number;
+  temperatureCelsius?: number;
+  isUnderVoltage?: boolean;
 }
 
 /** What the supervisor remembers of a service across its own crash: attempts, restarts, reasons. Durable at return. */

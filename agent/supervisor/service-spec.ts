@@ -17,7 +17,26 @@ export interface ServiceSpec {
   stop: ManifestService['stop'];
   network: ManifestService['network'];
   security: ManifestService['security'];
-  mounts: { volume: string; path: string; readOnly: boolean; gid: number; sizeBytes: number }[];
+  mounts: {
+    volume: string;
+    path: string;
+    readOnly: boolean;
+    gid: number;
+    sizeBytes: number;
+    backing?: 'disk' | undefined;
+  }[];
+  // What follows is absent where the release does not ask for it, so that the digest of an older release stands.
+  kind?: ManifestService['kind'];
+  runtime?: ManifestService['runtime'];
+  init?: ManifestService['init'];
+  criticality?: ManifestService['criticality'];
+  dependsOn?: ManifestService['dependsOn'];
+  health?: ManifestService['health'];
+  /** The segments it is on. */
+  segments?: { name: string; aliases: string[]; isInternal: boolean }[] | undefined;
+  ports?: ManifestService['ports'];
+  devices?: ManifestService['devices'];
+  secrets?: ManifestService['secrets'];
 }
 
 /** What the supervisor holds the device to. `services` empty = run nothing. */

@@ -1,4 +1,5 @@
-import type { DeviceEvent, ServiceStatus } from '../../protocol/messages.ts';
+import type { DeviceEvent } from '../../protocol/messages.ts';
+import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { WorkloadHealth, Workloads } from '../update/ports.ts';
 import { newRecord } from './core/record.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
-import type { ServiceStatus } from '../../protocol/messages.ts';
+import type { ServiceStatus } from '../../protocol/status.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';

@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../../protocol/messages.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { Call, Command } from '../command.ts';
 import { servicesTable } from '../core/services-table.ts';
 import { plain } from '../core/status.ts';

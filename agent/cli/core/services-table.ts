@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../../protocol/messages.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import { formatBytes } from '../../../protocol/quantities.ts';
 import { formatDuration } from './duration.ts';
 import { type Column, hang, layOutTable, printable } from './layout.ts';

@@ -1,4 +1,5 @@
-import type { ServiceStatus, UpdateStatus } from '../../../protocol/messages.ts';
+import type { UpdateStatus } from '../../../protocol/messages.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import { formatBytes } from '../../../protocol/quantities.ts';
 import type { AgentStatus } from '../../local-api/ports.ts';
 import { formatDuration } from './duration.ts';

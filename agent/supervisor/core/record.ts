@@ -1,4 +1,4 @@
-import type { ServiceState } from '../../../protocol/messages.ts';
+import type { ServiceState } from '../../../protocol/status.ts';
 import type { Reason } from '../../../protocol/reasons.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';

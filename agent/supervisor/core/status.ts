@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../../protocol/messages.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { WorkloadHealth } from '../../update/ports.ts';
 import type { ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';

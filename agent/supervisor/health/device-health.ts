@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeviceHealth } from '../../../protocol/messages.ts';
+import type { DeviceHealth } from '../../../protocol/status.ts';
 
 export interface HealthRoots {
   /** A folder on the filesystem that holds the agent's state. */

@@ -1,4 +1,5 @@
-import type { DeviceEvent, DeviceHealth, Report, ServiceStatus } from '../../../../protocol/messages.ts';
+import type { DeviceEvent, Report } from '../../../../protocol/messages.ts';
+import type { DeviceHealth, ServiceStatus } from '../../../../protocol/status.ts';
 import type { ReasonCode } from '../../../../protocol/reasons.ts';
 import type { DeviceDetail, DeviceMetrics, DeviceSummary, Release } from '../../../rest/api.ts';
 import { digest, uuid } from './ids.ts';
