@@ -1,12 +1,5 @@
-export type {
-  DeviceEvent,
-  DeviceHealth,
-  Report,
-  ServiceState,
-  ServiceStatus,
-  UpdatePhase,
-  UpdateStatus,
-} from '../../../../protocol/messages.ts';
+export type { DeviceEvent, Report, UpdatePhase, UpdateStatus } from '../../../../protocol/messages.ts';
+export type { DeviceHealth, ServiceState, ServiceStatus } from '../../../../protocol/status.ts';
 export type {
   Attempt,
   DeviceDetail,

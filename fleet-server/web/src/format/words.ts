@@ -22,11 +22,13 @@ export const PHASE_WORDS: Record<UpdatePhase, Word> = {
 
 export const SERVICE_WORDS: Record<ServiceState, Word> = {
   stopped: { label: 'Stopped', tone: 'quiet' },
+  waiting: { label: 'Waiting', tone: 'busy' },
   starting: { label: 'Starting', tone: 'busy' },
   running: { label: 'Running', tone: 'ok' },
   stopping: { label: 'Stopping', tone: 'busy' },
   backing_off: { label: 'Backing off', tone: 'warn' },
   crash_looping: { label: 'Crash looping', tone: 'bad' },
+  shed: { label: 'Shed', tone: 'warn' },
   completed: { label: 'Completed', tone: 'quiet' },
   failed: { label: 'Failed', tone: 'bad' },
 };
