@@ -5,8 +5,12 @@ import type { Bench } from './bench.ts';
 
 const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Bench }> }> = {
   'service-start': {
-    about: 'start of one container against crun, runc, podman and docker',
+    about: 'start of one container, and of ten, against crun, runc, podman and docker',
     load: () => import('./service-start.ts'),
+  },
+  isolation: {
+    about: 'latency of a service while its neighbour attacks, alone, under the agent and under docker',
+    load: () => import('./isolation.ts'),
   },
   'agent-footprint': {
     about: 'memory and idle CPU of the agent with three services and the link up',

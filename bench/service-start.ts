@@ -16,6 +16,8 @@ import { systemClock } from '../agent/system-clock.ts';
 import { serviceSpec } from '../test/support/service-specs.ts';
 import { tinyImage } from '../test/support/tiny-image.ts';
 import { type Bench, median, round } from './bench.ts';
+import { type DockerEngine, importImage, openDocker } from './docker-engine.ts';
+import { agentReleaseUp, dockerReleaseUp } from './release-up.ts';
 
 const ROUNDS = 20;
 const INSTANCE = 'bench';
@@ -111,20 +113,14 @@ function podman(rootfs: string): Contender {
   };
 }
 
-function docker(folder: string): Contender {
+function docker(engine: DockerEngine, folder: string, dir: string): Contender {
   const name = `wherry-${INSTANCE}-docker`;
-  execFileSync('sh', ['-c', `tar -C '${folder}' -c . | docker import - ${name}`], { stdio: 'ignore' });
+  importImage(engine, folder, name, dir);
   return {
     rounds: 5,
     start: () =>
-      void execFileSync(
-        'docker',
-        ['run', '--detach', '--name', name, ...ENGINE_FLAGS, name, '/bin/sleep', '600'],
-        {
-          stdio: 'ignore',
-        },
-      ),
-    stop: () => void execFileSync('docker', ['rm', '--force', name], { stdio: 'ignore' }),
+      void engine.docker('run', '--detach', '--name', name, ...ENGINE_FLAGS, name, '/bin/sleep', '600'),
+    stop: () => void engine.docker('rm', '--force', name),
   };
 }
 
@@ -156,13 +152,14 @@ export const bench: Bench = async () => {
   const spec = serviceSpec('start', { layers: [verity], args: ['/bin/sleep', '600'] });
   const cgroups = openCgroups(INSTANCE);
   await cgroups.prepare(spec.resources);
+  const engine = await openDocker(dir);
   const agent = agentPath(dir, blobDir, spec, cgroups);
   const contenders: Record<string, Contender> = {
     agent,
     crun: bareRuntime('crun', dir, folder, spec),
     runc: bareRuntime('runc', dir, folder, spec),
     ...(works('podman') && { podman: podman(folder) }),
-    ...(works('docker') && { docker: docker(folder) }),
+    ...(engine && { docker: docker(engine, folder, dir) }),
   };
   const medians: Record<string, number> = {};
   const rows: Record<string, Record<string, string | number>> = {};
@@ -176,7 +173,9 @@ export const bench: Bench = async () => {
         starts: samples.length,
       };
     }
+    if (engine) medians['docker_up'] = await dockerReleaseUp(engine, dir);
   } finally {
+    await engine?.stop();
     await agent.stop();
     await cgroups.destroy();
     rmSync(dir, { recursive: true, force: true });
@@ -185,5 +184,8 @@ export const bench: Bench = async () => {
   for (const peer of ['crun', 'runc', 'podman', 'docker']) {
     if (medians[peer]) metrics[`ratio_vs_${peer}`] = round((medians['agent'] ?? 0) / medians[peer]);
   }
+  const up = await agentReleaseUp();
+  metrics['release_up_ms'] = round(up);
+  if (medians['docker_up']) metrics['ratio_release_up_vs_docker'] = round(up / medians['docker_up']);
   return { rows, metrics };
 };
