@@ -6,18 +6,13 @@ import type { Board } from '../protocol/board.ts';
 import { canonicalJson, sha256Hex } from '../protocol/canonical.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { checkManifest, type Manifest, type ManifestService, type Platform } from '../protocol/manifest.ts';
-import { parseDurationMs } from '../protocol/quantities.ts';
 import type { ReleaseSource } from '../protocol/release-source.ts';
 import { loadBoards } from './boards.ts';
 import type { Accounts } from './core/accounts.ts';
-import { crossCheck, DEFAULTS } from './core/cross-check.ts';
-import {
-  type ConvertedImage,
-  resolveImage,
-  resolveService,
-  resolveVolumes,
-  type SourceService,
-} from './core/resolve.ts';
+import { crossCheck } from './core/cross-check.ts';
+import { type ConvertedImage, resolveImage, type SourceService } from './core/resolve.ts';
+import { resolveNetworks, resolveVolumes } from './core/resolve-resources.ts';
+import { DEFAULTS, durationOf, resolveService } from './core/resolve-service.ts';
 import { ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
 import { type ConvertedLayer, LayerCache, placeBlob } from './layer/convert.ts';
@@ -90,6 +85,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
   const services: [string, ManifestService][] = [];
   for (const [name, service] of Object.entries(source.services))
     services.push([name, await buildService(name, service, platforms, context)]);
+  const networks = resolveNetworks(source.networks);
   const manifest = {
     v: 1,
     name: source.name,
@@ -98,7 +94,8 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     boards: [...source.boards].sort(),
     services: Object.fromEntries(services),
     volumes: resolveVolumes(source.volumes),
-    policy: { soakMs: parseDurationMs(source.policy?.soak ?? '') ?? DEFAULTS.soakMs },
+    ...(networks !== undefined && { networks }),
+    policy: { soakMs: durationOf(source.policy?.soak, DEFAULTS.soakMs) },
   };
   const checked = checkManifest(manifest);
   if (!checked.ok)

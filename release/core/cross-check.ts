@@ -4,16 +4,6 @@ import { parseBytes, parseDurationMs } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
 import { CAPABILITIES } from './capabilities.ts';
 
-export const DEFAULTS = {
-  backoffInitialMs: 1_000,
-  backoffMaxMs: 60_000,
-  maxAttempts: 10,
-  resetAfterMs: 60_000,
-  stopSignal: 'SIGTERM',
-  stopGraceMs: 10_000,
-  soakMs: 30_000,
-} as const;
-
 const MIN_MEMORY_BYTES = 1024 * 1024;
 const MIN_VOLUME_BYTES = 4096;
 const MIN_BACKOFF_MS = 100;

@@ -1,8 +1,6 @@
-import type { ManifestImage, ManifestLayer, ManifestService } from '../../protocol/manifest.ts';
-import { parseBytes, parseDurationMs } from '../../protocol/quantities.ts';
+import type { ManifestImage, ManifestLayer } from '../../protocol/manifest.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
 import { type Accounts, findUser, isRootText, NONROOT } from './accounts.ts';
-import { DEFAULTS } from './cross-check.ts';
 
 /** What an image brings along: OCI image-spec config.md, `config`, with its layers already converted. */
 export interface ConvertedImage {
@@ -66,60 +64,6 @@ function resolveUser(service: SourceService, image: ConvertedImage): Resolved<{ 
   return { ok: true, value: { uid: found.uid, gid: found.gid }, notes: [] };
 }
 
-/** Everything of a service but its images, with no default left open. `imageStopSignal` is the image's wish. */
-export function resolveService(
-  service: SourceService,
-  images: ManifestService['images'],
-  imageStopSignal: string | undefined,
-): ManifestService {
-  const { restart, stop, resources, security } = service;
-  return {
-    images,
-    resources: {
-      memoryMaxBytes: parseBytes(resources.memory.max) ?? 0,
-      cpuMax: resources.cpu.max,
-      pidsMax: resources.pids,
-    },
-    restart: {
-      policy: restart?.policy ?? 'always',
-      backoffInitialMs: durationOf(restart?.backoff?.initial, DEFAULTS.backoffInitialMs),
-      backoffMaxMs: durationOf(restart?.backoff?.max, DEFAULTS.backoffMaxMs),
-      maxAttempts: restart?.maxAttempts ?? DEFAULTS.maxAttempts,
-      resetAfterMs: durationOf(restart?.resetAfter, DEFAULTS.resetAfterMs),
-    },
-    stop: {
-      signal: stop?.signal ?? imageStopSignal ?? DEFAULTS.stopSignal,
-      graceMs: durationOf(stop?.grace, DEFAULTS.stopGraceMs),
-    },
-    network: service.network ?? 'none',
-    security: {
-      readOnlyRoot: security?.readOnlyRoot ?? true,
-      capabilities: [...(security?.capabilities ?? [])].sort(),
-    },
-    mounts: (service.mounts ?? []).map(({ volume, path, readOnly }) => ({
-      volume,
-      path,
-      readOnly: readOnly ?? false,
-    })),
-  };
-}
-
-/** Volumes get gids of their own, the same in each build: 64000 and up by sorted name, clear of Debian's ranges. */
-const FIRST_VOLUME_GID = 64_000;
-
-export function resolveVolumes(
-  volumes: ReleaseSource['volumes'],
-): Record<string, { sizeBytes: number; gid: number }> {
-  return Object.fromEntries(
-    Object.entries(volumes ?? {})
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, { size }], index) => [
-        name,
-        { sizeBytes: parseBytes(size) ?? 0, gid: FIRST_VOLUME_GID + index },
-      ]),
-  );
-}
-
 /** "A=b=c" → A: "b=c"; the last of two wins; text without "=" is no variable. */
 const parseEnvironment = (lines: string[]): Record<string, string> =>
   Object.fromEntries(
@@ -129,5 +73,3 @@ const parseEnvironment = (lines: string[]): Record<string, string> =>
   );
 
 const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`);
-const durationOf = (text: string | undefined, fallback: number): number =>
-  text === undefined ? fallback : (parseDurationMs(text) ?? fallback);
