@@ -143,6 +143,12 @@ export interface HealthProbe {
   probe(spec: ServiceSpec, signal: AbortSignal): Promise<string | undefined>;
 }
 
+/** The device itself. */
+export interface Host {
+  /** Asks for an orderly reboot; resolves with 'accepted', or with why the device does not reboot now. */
+  reboot(reason: string): Promise<string>;
+}
+
 /** The device as load shedding sees it; absent = the board does not tell. */
 export interface DeviceStrain {
   /** PSI "some" of the last ten seconds, percent. */

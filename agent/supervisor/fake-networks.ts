@@ -1,0 +1,43 @@
+import type { Networks, NetworkUse } from './ports.ts';
+import type { ServiceSpec } from './service-spec.ts';
+
+/** Segments that are entries in a map. */
+export class FakeNetworks implements Networks {
+  readonly attached = new Map<string, string>();
+  /** Names of the services of the last `prepare`. */
+  prepared: string[] = [];
+  /** What the next `repair` finds missing. */
+  missing: string[] = [];
+  /** What the next calls fail with. */
+  fault: Error | undefined;
+
+  async prepare(services: readonly ServiceSpec[]): Promise<void> {
+    if (this.fault) throw this.fault;
+    this.prepared = services.map(({ name }) => name);
+  }
+
+  async attach(spec: ServiceSpec): Promise<string | undefined> {
+    if (this.fault) throw this.fault;
+    if (spec.network !== 'segments') return undefined;
+    const netns = `/run/netns/${spec.name}`;
+    this.attached.set(spec.name, netns);
+    return netns;
+  }
+
+  async detach(service: string): Promise<void> {
+    this.attached.delete(service);
+  }
+
+  observe(service: string): NetworkUse | undefined {
+    if (!this.attached.has(service)) return undefined;
+    return { addresses: { main: '10.0.0.2' }, receivedBytes: 0, sentBytes: 0 };
+  }
+
+  async repair(): Promise<string[]> {
+    return this.missing.splice(0);
+  }
+
+  async destroy(): Promise<void> {
+    this.attached.clear();
+  }
+}
