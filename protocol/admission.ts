@@ -2,60 +2,111 @@ import type { Board } from './board.ts';
 import type { Manifest } from './manifest.ts';
 import { formatBytes, parseBytes } from './quantities.ts';
 
+/** Memory that the supervisor uses for each service beside the service: its monitor. */
+export const MONITOR_BYTES = 2 * 1024 * 1024;
+
 /** Who wants what of a board, and what it has. Bytes and cores. */
 export interface Admission {
   fits: boolean;
-  rows: { who: string; memoryBytes: number; cpu: number }[];
+  rows: { who: string; memoryBytes: number; cpu: number; diskBytes: number }[];
   memory: { wantedBytes: number; availableBytes: number };
+  /** Memory that services keep under pressure, against what the reserves leave. */
+  memoryMin: { wantedBytes: number; availableBytes: number };
   cpu: { wanted: number; available: number };
+  /** What services may fill of the disk. A board does not say what it has: the device checks its free space itself. */
+  disk: { wantedBytes: number };
 }
 
+type Row = Admission['rows'][number];
+
 /**
- * Σ budgets + volumes + agent + system reserve ≤ the board. Checked when a release is built, when it is uploaded
- * and on the device. Services switch stop-then-start, so an update's peak is the larger release, not the sum.
+ * Σ budgets + monitors + volumes in memory + agent + system reserve ≤ the board. Checked when a release is built,
+ * when it is uploaded and on the device. An update's peak is the larger of its two releases, not their sum: services
+ * switch stop-then-start, a volume that both declare is one, and the parent cgroup holds whichever is more.
  */
 export function admit(manifest: Manifest, board: Board): Admission {
+  const system = parseBytes(board.reserve.system) ?? 0;
+  const agent = parseBytes(board.reserve.agent) ?? 0;
   const rows = [
-    { who: 'system reserve', memoryBytes: parseBytes(board.reserve.system) ?? 0, cpu: 0 },
-    { who: 'agent', memoryBytes: parseBytes(board.reserve.agent) ?? 0, cpu: 0 },
-    ...Object.entries(manifest.services).map(([name, { resources }]) => ({
-      who: `service ${name}`,
-      memoryBytes: resources.memoryMaxBytes,
-      cpu: resources.cpuMax,
-    })),
-    ...Object.entries(manifest.volumes).map(([name, { sizeBytes }]) => ({
-      who: `volume ${name}`,
-      memoryBytes: sizeBytes,
-      cpu: 0,
-    })),
+    row('system reserve', { memoryBytes: system }),
+    row('agent', { memoryBytes: agent }),
+    ...Object.entries(manifest.services).map(([name, { resources }]) =>
+      row(`service ${name}`, {
+        memoryBytes: resources.memoryMaxBytes,
+        cpu: resources.cpuMax,
+        diskBytes: diskOf(resources),
+      }),
+    ),
+    row('monitors', { memoryBytes: Object.keys(manifest.services).length * MONITOR_BYTES }),
+    ...Object.entries(manifest.volumes).map(([name, { sizeBytes, backing }]) =>
+      row(`volume ${name}`, backing === 'disk' ? { diskBytes: sizeBytes } : { memoryBytes: sizeBytes }),
+    ),
   ];
-  const memory = {
-    wantedBytes: sum(rows.map((row) => row.memoryBytes)),
-    availableBytes: parseBytes(board.memory) ?? 0,
+  const availableBytes = parseBytes(board.memory) ?? 0;
+  const memory = { wantedBytes: sum(rows.map((each) => each.memoryBytes)), availableBytes };
+  const memoryMin = {
+    wantedBytes: sum(Object.values(manifest.services).map(({ resources }) => resources.memoryMinBytes ?? 0)),
+    availableBytes: Math.max(0, availableBytes - system - agent),
   };
   // Hundredths of a core as integers: 0.1 + 0.2 must not be more than 0.3.
-  const cpu = { wanted: Math.round(sum(rows.map((row) => row.cpu)) * 100) / 100, available: board.cpus };
+  const cpu = { wanted: Math.round(sum(rows.map((each) => each.cpu)) * 100) / 100, available: board.cpus };
+  const fits =
+    memory.wantedBytes <= memory.availableBytes &&
+    memoryMin.wantedBytes <= memoryMin.availableBytes &&
+    cpu.wanted <= cpu.available;
   return {
-    fits: memory.wantedBytes <= memory.availableBytes && cpu.wanted <= cpu.available,
+    fits,
     rows,
     memory,
+    memoryMin,
     cpu,
+    disk: { wantedBytes: sum(rows.map((each) => each.diskBytes)) },
   };
 }
 
 /** The refusal, or the all-clear, as a table of fixed columns for people. */
-export function admissionTable(admission: Admission): string {
+export function admissionTable({ rows, memory, memoryMin, cpu, disk }: Admission): string {
+  const hasDisk = disk.wantedBytes > 0;
   const cells = [
-    ['', 'memory', 'cpu'],
-    ...admission.rows.map((row) => [row.who, formatBytes(row.memoryBytes), row.cpu ? String(row.cpu) : '-']),
-    ['wanted', formatBytes(admission.memory.wantedBytes), String(admission.cpu.wanted)],
-    ['board has', formatBytes(admission.memory.availableBytes), String(admission.cpu.available)],
-  ];
-  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+    ['', 'memory', 'cpu', 'disk'],
+    ...rows.map((each) => [
+      each.who,
+      formatBytes(each.memoryBytes),
+      each.cpu ? String(each.cpu) : '-',
+      each.diskBytes ? formatBytes(each.diskBytes) : '-',
+    ]),
+    ['wanted', formatBytes(memory.wantedBytes), String(cpu.wanted), formatBytes(disk.wantedBytes)],
+    ['board has', formatBytes(memory.availableBytes), String(cpu.available), 'not checked'],
+  ].map((line) => (hasDisk ? line : line.slice(0, 3)));
+  const table = alignedTable(cells);
+  if (memoryMin.wantedBytes <= memoryMin.availableBytes) return table;
+  const [wanted, has] = [formatBytes(memoryMin.wantedBytes), formatBytes(memoryMin.availableBytes)];
+  return `${table}\nkept under pressure (memory.min): ${wanted} wanted, ${has} after the reserves`;
+}
+
+const row = (who: string, wants: Partial<Row>): Row => ({
+  who,
+  memoryBytes: 0,
+  cpu: 0,
+  diskBytes: 0,
+  ...wants,
+});
+
+/** A writable layer that is not on the disk is in memory, inside the service's own budget. */
+const diskOf = ({ disk, logs }: Manifest['services'][string]['resources']): number =>
+  (disk?.backing === 'disk' ? (disk.writableBytes ?? 0) : 0) + (logs?.sizeBytes ?? 0);
+
+function alignedTable(cells: string[][]): string {
+  const widths = (cells[0] ?? []).map((_, column) =>
+    Math.max(...cells.map((line) => line[column]?.length ?? 0)),
+  );
   return cells
-    .map(
-      ([who = '', memory = '', cpu = '']) =>
-        `${who.padEnd(widths[0] ?? 0)}  ${memory.padStart(widths[1] ?? 0)}  ${cpu.padStart(widths[2] ?? 0)}`,
+    .map((line) =>
+      line
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+        )
+        .join('  '),
     )
     .join('\n');
 }
