@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceHealth } from '../../../protocol/status.ts';
+import { parsePressure } from '../cgroup/pressure.ts';
+import { namesIn, readText } from './small-file.ts';
 
 export interface HealthRoots {
   /** A folder on the filesystem that holds the agent's state. */
@@ -9,11 +11,13 @@ export interface HealthRoots {
   sys?: string;
 }
 
-/** How the device is, from files only. */
+/** How the device is at this moment, from files only; what needs a memory of its own is in DeviceFacts. */
 export function deviceHealth({ stateDir, proc = '/proc', sys = '/sys' }: HealthRoots): DeviceHealth {
   const memory = readFileSync(join(proc, 'meminfo'), 'utf8');
   const disk = statfsSync(stateDir);
   const temperatureCelsius = hottest(join(sys, 'class/thermal'));
+  const pressure = (of: string) => parsePressure(readText(join(proc, 'pressure', of)) ?? '');
+  const [memoryPressure, ioPressure, cpuPressure] = [pressure('memory'), pressure('io'), pressure('cpu')];
   return {
     uptimeMs: Math.round(Number(firstWord(join(proc, 'uptime'))) * 1000),
     load1: Number(firstWord(join(proc, 'loadavg'))),
@@ -23,6 +27,9 @@ export function deviceHealth({ stateDir, proc = '/proc', sys = '/sys' }: HealthR
     diskFreeBytes: disk.bavail * disk.bsize,
     agentRssBytes: kibibytes(readFileSync(join(proc, 'self/status'), 'utf8'), 'VmRSS'),
     ...(temperatureCelsius !== undefined && { temperatureCelsius }),
+    ...(memoryPressure && { memoryPressure }),
+    ...(ioPressure && { ioPressure }),
+    ...(cpuPressure && { cpuPressure }),
   };
 }
 
@@ -36,20 +43,9 @@ function kibibytes(text: string, name: string): number {
 
 /** Hottest thermal zone; a zone may refuse to be read while its sensor is off. */
 function hottest(folder: string): number | undefined {
-  const temperatures = zones(folder).flatMap((zone) => {
-    try {
-      return [Number(readFileSync(join(folder, zone, 'temp'), 'utf8')) / 1000];
-    } catch {
-      return [];
-    }
-  });
+  const temperatures = namesIn(folder)
+    .filter((name) => name.startsWith('thermal_zone'))
+    .flatMap((zone) => readText(join(folder, zone, 'temp')) ?? [])
+    .map((text) => Number(text) / 1000);
   return temperatures.length === 0 ? undefined : Math.max(...temperatures);
-}
-
-function zones(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => name.startsWith('thermal_zone'));
-  } catch {
-    return [];
-  }
 }
