@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import type { ServiceSpec } from '../service-spec.ts';
+import type { Placement } from './placement.ts';
+
+interface Mount {
+  destination: string;
+  type: string;
+  source: string;
+  options: string[];
+}
+
+const TMP_BYTES = 16 * 1024 * 1024;
+const SHM_BYTES = 1024 * 1024;
+
+/** `mounts` of config.json, in the order in which they are made. */
+export const mountsOf = (spec: ServiceSpec, place: Placement): Mount[] => [
+  ...systemMounts(spec, place),
+  ...volumeMounts(spec, place),
+  ...(place.devices ?? []).map(({ source, target, isWritable }) =>
+    bind(source, target, ['nosuid', 'noexec', isWritable ? 'rw' : 'ro']),
+  ),
+  ...secretMounts(spec, place),
+  ...(place.mounts ?? []).map(({ source, target, options }) => bind(source, target, options)),
+];
+
+/** Folders that must exist in the root filesystem before anything can be mounted over them. */
+export const mountPoints = (spec: ServiceSpec): string[] => [
+  '/proc',
+  '/sys',
+  '/dev',
+  ...(hasOwnTmp(spec) ? ['/tmp'] : []),
+  ...(spec.secrets?.length ? ['/run'] : []),
+  ...spec.mounts.map(({ path }) => path),
+];
+
+const hasOwnTmp = ({ security, resources }: ServiceSpec): boolean =>
+  security.readOnlyRoot || resources.disk?.tmpBytes !== undefined;
+
+function systemMounts(spec: ServiceSpec, place: Placement): Mount[] {
+  const { tmpBytes = TMP_BYTES, shmBytes = SHM_BYTES } = spec.resources.disk ?? {};
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=64k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+    },
+    tmpfs('/dev/shm', ['noexec', 'mode=1777', `size=${shmBytes}`]),
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    sysMount(spec, place),
+    ...(hasOwnTmp(spec) ? [tmpfs('/tmp', ['mode=1777', `size=${tmpBytes}`])] : []),
+  ];
+}
+
+/**
+ * The kernel lets a fresh sysfs be mounted only by the owner of the network namespace. Where that is another, one
+ * without the mounts of the machine below it (its cgroups above all) is bound, or the machine's.
+ */
+function sysMount({ network }: ServiceSpec, { netns, sysfs }: Placement): Mount {
+  const options = ['nosuid', 'noexec', 'nodev', 'ro'];
+  if (network !== 'host' && netns === undefined)
+    return { destination: '/sys', type: 'sysfs', source: 'sysfs', options };
+  if (sysfs !== undefined) return bind(sysfs, '/sys', options);
+  return { destination: '/sys', type: 'none', source: '/sys', options: ['rbind', ...options] };
+}
+
+const volumeMounts = (spec: ServiceSpec, { volumePath }: Placement): Mount[] =>
+  spec.mounts.map(({ volume, path, readOnly }) =>
+    bind(volumePath(volume), path, ['nosuid', 'nodev', 'noexec', readOnly ? 'ro' : 'rw']),
+  );
+
+/** File by file, over a tmpfs where the runtime can make the file's name: the root filesystem may lack the folder. */
+const secretMounts = ({ secrets }: ServiceSpec, { secretsDir }: Placement): Mount[] =>
+  secretsDir === undefined || secrets === undefined
+    ? []
+    : [
+        ...(secrets.some(({ path }) => path.startsWith('/run/secrets/'))
+          ? [tmpfs('/run', ['noexec', 'mode=755', 'size=1m'])]
+          : []),
+        ...secrets.map(({ name, path }) =>
+          bind(join(secretsDir, name), path, ['nosuid', 'nodev', 'noexec', 'ro']),
+        ),
+      ];
+
+const bind = (source: string, destination: string, options: readonly string[]): Mount => ({
+  destination,
+  type: 'bind',
+  source,
+  options: ['bind', ...options],
+});
+
+const tmpfs = (destination: string, options: string[]): Mount => ({
+  destination,
+  type: 'tmpfs',
+  source: 'tmpfs',
+  options: ['nosuid', 'nodev', ...options],
+});

@@ -1,0 +1,36 @@
+/** Ids 0 to size-1 of a container are hostBase and up on the machine. */
+export interface IdRange {
+  hostBase: number;
+  size: number;
+}
+
+/** A device node made ready on the machine, to be bound into the container. */
+export interface PlacedDevice {
+  source: string;
+  target: string;
+  isWritable: boolean;
+  kind: 'c' | 'b';
+  major: number;
+  minor: number;
+}
+
+/** Where the parts of a container are on this machine. What is optional is absent where the service has none. */
+export interface Placement {
+  rootfs: string;
+  cgroupsPath: string;
+  volumePath: (volume: string) => string;
+  /** Without it the kernel cannot bound memory and swap together, and runtimes refuse the setting. */
+  hasSwapAccounting: boolean;
+  /** Network namespace to enter. */
+  netns?: string | undefined;
+  /** Its user namespace; absent = the machine's ids. */
+  ids?: IdRange | undefined;
+  /** A sysfs with nothing mounted below it, to be shared where a fresh one cannot be had. */
+  sysfs?: string | undefined;
+  devices?: readonly PlacedDevice[] | undefined;
+  /** Folder with a file for each secret of the service, named like the secret. */
+  secretsDir?: string | undefined;
+  /** What CDI devices bring beside their nodes: `NAME=value`, and bind mounts. */
+  environment?: readonly string[] | undefined;
+  mounts?: readonly { source: string; target: string; options: readonly string[] }[] | undefined;
+}
