@@ -23,17 +23,39 @@ export function writeValue(folder: string, file: string, value: string | number)
   }
 }
 
-/** A line "<key> <number>" of a file of such lines; 0 when there is none. */
-export function readKey(folder: string, file: string, key: string): number {
-  const line = readValue(folder, file)
-    ?.split('\n')
-    .find((candidate) => candidate.startsWith(`${key} `));
-  return line === undefined ? 0 : Number(line.slice(key.length + 1));
+/** Writes unless the kernel holds it already: a write to a cpuset stops every CPU for a moment. */
+export function setValue(folder: string, file: string, value: string | number): void {
+  if (readValue(folder, file) !== String(value)) writeValue(folder, file, value);
+}
+
+/** Lines "<key> <number>" by their key; empty when the file is not there. */
+export function readKeys(folder: string, file: string): Record<string, number> {
+  const lines = (readValue(folder, file) ?? '').split('\n').map((line) => line.split(' '));
+  return Object.fromEntries(lines.map(([key = '', value]) => [key, Number(value)]));
+}
+
+/** What follows "<key> " on its line; undefined when there is no such line. */
+export function readLine(folder: string, file: string, key: string): string | undefined {
+  const lines = (readValue(folder, file) ?? '').split('\n');
+  return lines.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1);
 }
 
 export function makeFolder(folder: string): void {
   mkdirSync(folder, { recursive: true });
 }
+
+/** Moves a process into a cgroup; one that has ended is not an error. */
+export function addProcess(folder: string, pid: number): void {
+  try {
+    writeValue(folder, 'cgroup.procs', pid);
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Whether anything can be swapped out on this machine; the first line of /proc/swaps is its heading. */
+export const machineSwaps = (): boolean =>
+  (readValue('/proc', 'swaps') ?? '').split('\n').filter((line) => line !== '').length > 1;
 
 /** Removes a cgroup and those below it, deepest first. Fails with EBUSY while a process is in one. */
 export function removeTree(folder: string): void {

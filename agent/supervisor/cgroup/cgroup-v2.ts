@@ -1,37 +1,59 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Degradation } from '../../../protocol/status.ts';
+import { MONITOR } from '../core/budget.ts';
 import type { Budget, CgroupTree, CgroupUsage } from '../ports.ts';
+import type { BlockDevice } from './block-device.ts';
 import {
+  addProcess,
   killAndRemove,
+  machineSwaps,
   makeFolder,
   pidsIn,
-  readKey,
+  readKeys,
+  readLine,
   readValue,
   removeTree,
+  setValue,
   writeValue,
 } from './cgroup-files.ts';
+import { degradedParts, WHY } from './degraded.ts';
+import { readPressures } from './pressure-files.ts';
+import { readV2, type V2Disk, writeV2, writeV2Sums } from './v2-budget.ts';
 
-const PERIOD_USEC = 100_000;
-const CONTROLLERS = '+cpu +memory +pids';
+const NEEDED = ['cpu', 'memory', 'pids'];
+const WANTED = ['io', 'cpuset'];
+/** The most a monitor may have, its log's page cache included. */
+const MONITOR_MAX_BYTES = 16 * 1024 * 1024;
 
 /** cgroup v2: one hierarchy, the kernel's own file names. */
 export class CgroupV2 implements CgroupTree {
   readonly #root: string;
   readonly #base: string;
+  readonly #offered: readonly string[];
+  readonly #disk: V2Disk | undefined;
 
-  /** `root`: where cgroup2 is mounted. `instance` names the subtree: `/wherry-<instance>`. */
-  constructor(root: string, instance: string) {
+  /**
+   * `root`: where cgroup2 is mounted. `instance` names the subtree: `/wherry-<instance>`. `disk`: what io budgets are
+   * for.
+   */
+  constructor(root: string, instance: string, disk?: BlockDevice) {
     this.#root = root;
     this.#base = `/wherry-${instance}`;
+    this.#offered = (readValue(root, 'cgroup.controllers') ?? '').split(' ');
+    if (disk && this.#offered.includes('io')) this.#disk = { ...disk, weightFile: weightFile(root, disk) };
   }
 
   async prepare(total: Budget): Promise<void> {
     makeFolder(this.#services());
+    const base = join(this.#root, this.#base);
+    const controllers = [...NEEDED, ...WANTED.filter((name) => this.#offered.includes(name))];
     // Each level hands the controllers down to the next.
-    for (const folder of [this.#root, join(this.#root, this.#base), this.#services()]) {
-      writeValue(folder, 'cgroup.subtree_control', CONTROLLERS);
-    }
-    write(this.#services(), total);
+    for (const folder of [this.#root, base, this.#services()])
+      writeValue(folder, 'cgroup.subtree_control', controllers.map((name) => `+${name}`).join(' '));
+    writeV2Sums(this.#services(), total);
+    // Memory is kept for a service only as far as each level above keeps it.
+    setValue(base, 'memory.min', total.memoryMinBytes ?? 0);
   }
 
   pathOf(service: string): string {
@@ -39,40 +61,57 @@ export class CgroupV2 implements CgroupTree {
   }
 
   async apply(service: string, budget: Budget): Promise<void> {
-    write(this.#folder(service), budget);
+    writeV2(this.#folder(service), budget, this.#disk);
   }
 
   async read(service: string): Promise<Budget | undefined> {
-    const folder = this.#folder(service);
-    const memory = readValue(folder, 'memory.max');
-    const cpu = readValue(folder, 'cpu.max');
-    const pids = readValue(folder, 'pids.max');
-    if (memory === undefined || cpu === undefined || pids === undefined) return undefined;
-    const [quota, period] = cpu.split(' ');
-    return {
-      memoryMaxBytes: limit(memory),
-      cpuMax: limit(quota ?? 'max') / Number(period ?? PERIOD_USEC),
-      pidsMax: limit(pids),
-    };
+    return readV2(this.#folder(service), this.#disk);
+  }
+
+  degraded(budget: Budget): Degradation[] {
+    const services = this.#services();
+    const canSwap = existsSync(services) && !existsSync(join(services, 'memory.swap.max')) && machineSwaps();
+    const noDisk = this.#offered.includes('io') ? WHY.disk : WHY.io;
+    return degradedParts(budget, {
+      swap: canSwap ? WHY.swap : undefined,
+      cpuset: this.#offered.includes('cpuset') ? undefined : WHY.cpuset,
+      io: this.#disk === undefined ? noDisk : undefined,
+      ioWeight: this.#disk?.weightFile === undefined ? WHY.weight : undefined,
+    });
   }
 
   async usage(service: string): Promise<CgroupUsage | undefined> {
     const folder = this.#folder(service);
     const memory = readValue(folder, 'memory.current');
     if (memory === undefined) return undefined;
+    const cpu = readKeys(folder, 'cpu.stat');
+    const events = readKeys(folder, 'memory.events');
+    const peak = readValue(folder, 'memory.peak');
     return {
       memoryBytes: Number(memory),
-      cpuUsec: readKey(folder, 'cpu.stat', 'usage_usec'),
+      cpuUsec: cpu['usage_usec'] ?? 0,
       pids: Number(readValue(folder, 'pids.current') ?? 0),
-      throttledUsec: readKey(folder, 'cpu.stat', 'throttled_usec'),
-      oomKills: readKey(folder, 'memory.events', 'oom_kill'),
+      throttledUsec: cpu['throttled_usec'] ?? 0,
+      oomKills: events['oom_kill'] ?? 0,
+      memoryHighEvents: events['high'] ?? 0,
+      ...(peak !== undefined && { memoryPeakBytes: Number(peak) }),
+      ...(this.#disk && ioOf(folder, this.#disk)),
+      ...readPressures(folder),
     };
   }
 
+  async holdMonitor(service: string, pid: number): Promise<void> {
+    const folder = `${this.#folder(service)}.monitor`;
+    makeFolder(folder);
+    writeV2Sums(folder, { ...MONITOR, memoryMaxBytes: MONITOR_MAX_BYTES });
+    addProcess(folder, pid);
+  }
+
   async remove(service: string): Promise<void> {
-    const folder = this.#folder(service);
-    if (existsSync(join(folder, 'cgroup.kill'))) writeValue(folder, 'cgroup.kill', 1);
-    await killAndRemove(folder);
+    for (const folder of [this.#folder(service), `${this.#folder(service)}.monitor`]) {
+      if (existsSync(join(folder, 'cgroup.kill'))) writeValue(folder, 'cgroup.kill', 1);
+      await killAndRemove(folder);
+    }
   }
 
   async destroy(): Promise<void> {
@@ -92,12 +131,14 @@ export class CgroupV2 implements CgroupTree {
   }
 }
 
-const limit = (text: string): number => (text === 'max' ? Infinity : Number(text));
+/** Weights have an effect under bfq, or with io.cost switched on for the disk. */
+function weightFile(root: string, { id, scheduler }: BlockDevice): V2Disk['weightFile'] {
+  if (scheduler === 'bfq') return 'io.bfq.weight';
+  return readLine(root, 'io.cost.qos', id)?.includes('enable=1') ? 'io.weight' : undefined;
+}
 
-function write(folder: string, budget: Budget): void {
-  writeValue(folder, 'memory.max', budget.memoryMaxBytes);
-  // Swap on flash wears it out and makes a budget soft; kernels without swap lack the file.
-  if (existsSync(join(folder, 'memory.swap.max'))) writeValue(folder, 'memory.swap.max', 0);
-  writeValue(folder, 'cpu.max', `${Math.round(budget.cpuMax * PERIOD_USEC)} ${PERIOD_USEC}`);
-  writeValue(folder, 'pids.max', budget.pidsMax);
+function ioOf(folder: string, { id }: BlockDevice): Pick<CgroupUsage, 'ioReadBytes' | 'ioWrittenBytes'> {
+  const line = readLine(folder, 'io.stat', id) ?? '';
+  const bytes = (key: string): number => Number(new RegExp(`${key}=([0-9]+)`).exec(line)?.[1] ?? 0);
+  return { ioReadBytes: bytes('rbytes'), ioWrittenBytes: bytes('wbytes') };
 }

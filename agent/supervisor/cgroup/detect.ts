@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupTree } from '../ports.ts';
+import { blockDeviceOf } from './block-device.ts';
 import { CgroupV1, type V1Mounts } from './cgroup-v1.ts';
 import { CgroupV2 } from './cgroup-v2.ts';
 
@@ -47,11 +48,15 @@ const controllersOf = (root: string): string[] => {
 const detected = (): CgroupLayout =>
   cgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), controllersOf);
 
-/** The cgroups of this machine. Throws with what to do when budgets could not be held. */
-export function openCgroups(instance: string): CgroupTree {
+/**
+ * The cgroups of this machine. Throws with what to do when budgets could not be held. `stateDir`: the folder of the
+ * agent's state, whose disk io budgets are for; without it they are reported as degraded.
+ */
+export function openCgroups(instance: string, stateDir?: string): CgroupTree {
   const layout = detected();
-  if (layout.version === 1) return new CgroupV1(layout.mounts, instance);
-  if (layout.version === 2) return new CgroupV2(layout.root, instance);
+  const disk = stateDir === undefined ? undefined : blockDeviceOf(stateDir);
+  if (layout.version === 1) return new CgroupV1(layout.mounts, instance, disk);
+  if (layout.version === 2) return new CgroupV2(layout.root, instance, disk);
   throw new Error(missingText(layout.missing));
 }
 

@@ -68,9 +68,9 @@ describe('a budget', () => {
   });
 });
 
-describe('the sum', () => {
-  const spec = (name: string, resources: Budget) => ({ name, resources }) as ServiceSpec;
+const spec = (name: string, resources: Budget) => ({ name, resources }) as ServiceSpec;
 
+describe('the sum', () => {
   test('holds what is wanted, what is still there, and a monitor for each', () => {
     const total = totalBudget(
       [spec('a', { ...budget, memoryMinBytes: MIB }), spec('b', budget)],

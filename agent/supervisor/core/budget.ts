@@ -145,12 +145,13 @@ export function totalBudget(desired: readonly ServiceSpec[], present: ReadonlyMa
     cpuMax: MONITOR.cpuMax,
     pidsMax: MONITOR.pidsMax,
   });
-  const add = (a: number, b: number): number => a + b;
   return [...all.values()].reduce(
     (total, budget) => combine(total, combine(budget, share, add), add),
     sums({ memoryMaxBytes: 0, cpuMax: 0, pidsMax: 0 }),
   );
 }
+
+const add = (a: number, b: number): number => a + b;
 
 type Sums = ReturnType<typeof sums>;
 
