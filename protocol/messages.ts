@@ -102,7 +102,8 @@ export const eventSchema = {
     /** Unique per device: the receiver drops a second copy. */
     id: { type: 'string', pattern: '^[0-9a-f-]{36}$' },
     at: integer,
-    kind: { enum: ['update', 'service'] },
+    /** `device`: of the device itself, or of its agent. */
+    kind: { enum: ['update', 'service', 'device'] },
     code: reasonCode,
     message: text,
     generation: integer,
