@@ -1,34 +1,39 @@
 import { join } from 'node:path';
+import type { DeviceHealth } from '../protocol/status.ts';
 import type { AgentConfig } from './config.ts';
 import type { Connected } from './connected.ts';
 import type { Identity } from './enrolment/identity.ts';
+import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { AgentStatus, AgentView } from './local-api/ports.ts';
-import { deviceHealth } from './supervisor/health/device-health.ts';
 import { readLog } from './supervisor/logs/read-log.ts';
 import type { Supervisor } from './supervisor/supervisor.ts';
+import { inForce } from './update/core/record.ts';
 import { AGENT_VERSION } from './version.ts';
 
 /** The agent's side of the fleet; empty until the device is enrolled. */
 export interface Online {
   connected: (Connected & { identity: Identity }) | undefined;
-  /** Why enrolment failed last. */
+  /** Why enrolment failed last, or why the identity cannot be read. */
   fault: string | undefined;
 }
 
 export interface ViewParts {
   config: AgentConfig;
   supervisor: Supervisor;
+  ledger: PatientLedger;
+  health(): DeviceHealth;
   online: Online;
   /** Unix ms. */
   startedAt: number;
 }
 
 /** What the local API shows, all from memory. */
-export function agentView({ config, supervisor, online, startedAt }: ViewParts): AgentView {
+export function agentView(parts: ViewParts): AgentView {
+  const { config, supervisor } = parts;
   const knows = (service: string): boolean => supervisor.statuses().some(({ name }) => name === service);
   return {
     version: () => AGENT_VERSION,
-    status: () => statusOf(config, supervisor, online, startedAt),
+    status: () => statusOf(parts),
     why: (service) => supervisor.why(service),
     restart: (service, who) => supervisor.restart(service, who),
     logs: (service, query) =>
@@ -36,14 +41,11 @@ export function agentView({ config, supervisor, online, startedAt }: ViewParts):
   };
 }
 
-function statusOf(
-  { board, stateDir }: AgentConfig,
-  supervisor: Supervisor,
-  { connected, fault }: Online,
-  startedAt: number,
-): AgentStatus {
+function statusOf({ config, supervisor, ledger, health, online, startedAt }: ViewParts): AgentStatus {
+  const { board } = config;
+  const { connected, fault } = online;
   const identity = connected?.identity;
-  const current = connected?.engine.current;
+  const current = connected ? connected.engine.current : inForce(ledger.load())?.release;
   return {
     agent: { version: AGENT_VERSION, startedAt, pid: process.pid },
     device: {
@@ -61,6 +63,6 @@ function statusOf(
     update: connected?.engine.status() ?? { phase: 'idle', since: startedAt },
     ...(current && { current }),
     services: supervisor.statuses(),
-    health: deviceHealth({ stateDir }),
+    health: health(),
   };
 }

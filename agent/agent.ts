@@ -2,28 +2,28 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { DeviceHealth } from '../protocol/status.ts';
 import { agentView, type Online } from './agent-view.ts';
 import type { AgentConfig } from './config.ts';
 import { connect } from './connected.ts';
 import { enrol } from './enrolment/enrol.ts';
 import { type Identity, loadIdentity } from './enrolment/identity.ts';
-import { openLedger } from './ledger/open-ledger.ts';
-import type { SqliteLedger } from './ledger/sqlite-ledger.ts';
+import { PatientLedger } from './ledger/patient-ledger.ts';
 import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
-import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
+import { openSupervised, releaseInForce, type Supervised } from './supervised.ts';
 import { deviceHealth } from './supervisor/health/device-health.ts';
-import { ErofsRootfs } from './supervisor/images/erofs-rootfs.ts';
-import { ConmonRuntime } from './supervisor/runtime/conmon.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
-import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 
-const LOG_MAX_BYTES = 4 * 1024 * 1024;
 const ENROL_RETRY = { minMs: 2_000, maxMs: 300_000 };
 
 export interface RunningAgent {
+  /** One line for people: what runs and how the link is. */
+  summary(): string;
+  /** When the supervisor last looked at the machine, Unix ms. */
+  lastLookAt(): number;
   /** Leaves the services running, or takes them down and everything of theirs, as the configuration says. */
   stop(): Promise<void>;
 }
@@ -33,45 +33,48 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const { stateDir, runDir } = config;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await mkdir(runDir, { recursive: true, mode: 0o711 });
-  const { ledger, quarantined } = openLedger(join(stateDir, 'ledger.db'));
-  if (quarantined) log.error(`The ledger was unreadable and lies in ${quarantined}; a new one was begun`);
-  await mkdir(join(stateDir, 'trust'), { recursive: true, mode: 0o700 });
-  const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const online: Online = { connected: undefined, fault: undefined };
-  const supervisor = openSupervisor(config, blobs, ledger, log, online);
+  const onChange = (): void => online.connected?.changed();
+  const ledger = new PatientLedger({
+    path: join(stateDir, 'ledger.db'),
+    slotsDir: join(stateDir, 'release'),
+    clock: systemClock,
+    log,
+    onChange,
+  });
+  const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
+  const supervised = openSupervised({ config, blobs, ledger, log, onChange });
+  const { supervisor } = supervised;
+  const health = (): DeviceHealth => healthOf(config, ledger);
   const stopping = new AbortController();
 
   const goOnline = (identity: Identity): void => {
-    const observed = () => ({ services: supervisor.statuses(), device: deviceHealth({ stateDir }) });
-    const connected = connect({
-      config,
-      identity,
-      ledger,
-      blobs,
-      workloads: supervisor,
-      bootId: bootId(),
-      observed,
-      log,
-    });
+    const observed = () => ({ services: supervisor.statuses(), device: health() });
+    const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
+    const connected = connect(parts);
     online.connected = { ...connected, identity };
     // The release in force must be known before the supervisor's first look, or it would stop what runs.
     connected.engine.start();
     connected.start();
   };
-  const identity = await loadIdentity(join(stateDir, 'identity'));
+  const identity = await findIdentity(config, online, log);
   if (identity) goOnline(identity);
-  else supervisor.apply({ release: undefined, services: [] });
+  else supervisor.apply(releaseInForce(config, ledger));
   supervisor.start();
   const api = await serveLocalApi({
-    view: agentView({ config, supervisor, online, startedAt: systemClock.now() }),
+    view: agentView({ config, supervisor, ledger, health, online, startedAt: systemClock.now() }),
     socketPath: config.socket,
     onError: (error) => log.error({ error }, 'The local API failed'),
   });
-  const enrolling = identity
-    ? undefined
-    : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && goOnline(found));
+  // One that cannot be read is for a person to look at: enrolling anew would destroy the key.
+  const enrolling =
+    identity || online.fault !== undefined
+      ? undefined
+      : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && goOnline(found));
 
   return {
+    summary: () => summaryOf(supervised, online),
+    lastLookAt: supervised.lastLookAt,
     stop: async () => {
       stopping.abort();
       await enrolling;
@@ -85,35 +88,30 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   };
 }
 
-function openSupervisor(
-  config: AgentConfig,
-  blobs: FolderBlobStore,
-  ledger: SqliteLedger,
-  log: Logger,
+function healthOf({ stateDir }: AgentConfig, ledger: PatientLedger): DeviceHealth {
+  const faults = ledger.faults();
+  return { ...deviceHealth({ stateDir }), ...(faults.length > 0 && { faults }) };
+}
+
+function summaryOf({ supervisor }: Supervised, online: Online): string {
+  const statuses = supervisor.statuses();
+  const running = statuses.filter(({ state }) => state === 'running').length;
+  return `${running} of ${statuses.length} services running, link ${online.connected?.link().state ?? 'not-enrolled'}`;
+}
+
+/** Undefined when there is none, or none that can be read: `online.fault` then says why. */
+async function findIdentity(
+  { stateDir }: AgentConfig,
   online: Online,
-): Supervisor {
-  const { stateDir, runDir, instance, runtime } = config;
-  const cgroups = openCgroups(instance);
-  const rootfs = new ErofsRootfs({ runDir, blobPath: (verity) => blobs.pathOf(verity) });
-  return new Supervisor({
-    runtime: new ConmonRuntime({
-      runtime,
-      instance,
-      runDir,
-      logsDir: join(stateDir, 'logs'),
-      logMaxBytes: LOG_MAX_BYTES,
-      cgroupsPath: (service) => cgroups.pathOf(service),
-      volumePath: (volume) => rootfs.volumePath(volume),
-      hasSwapAccounting: hasSwapAccounting(),
-    }),
-    cgroups,
-    rootfs,
-    memory: ledger.services,
-    clock: systemClock,
-    log,
-    onChange: () => online.connected?.changed(),
-    onEvent: (event) => ledger.outbox.add(event),
-  });
+  log: Logger,
+): Promise<Identity | undefined> {
+  try {
+    return await loadIdentity(join(stateDir, 'identity'));
+  } catch (error) {
+    online.fault = error instanceof Error ? error.message : String(error);
+    log.error({ error }, online.fault);
+    return undefined;
+  }
 }
 
 /** Tries until the server takes the device in, with growing pauses; undefined when stopped before. */

@@ -1,8 +1,9 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../protocol/messages.ts';
 import type { AgentConfig } from './config.ts';
 import type { Identity } from './enrolment/identity.ts';
-import type { SqliteLedger } from './ledger/sqlite-ledger.ts';
+import type { PatientLedger } from './ledger/patient-ledger.ts';
 import { BulkSession } from './link/bulk-session.ts';
 import { tlsDial } from './link/dial.ts';
 import { MqttLink } from './link/mqtt-link.ts';
@@ -20,7 +21,7 @@ import { AGENT_VERSION, BUILT_AT } from './version.ts';
 export interface ConnectedParts {
   config: AgentConfig;
   identity: Identity;
-  ledger: SqliteLedger;
+  ledger: PatientLedger;
   blobs: BlobStore;
   workloads: Workloads;
   bootId: string;
@@ -102,6 +103,7 @@ export function connect(parts: ConnectedParts): Connected {
 
 function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () => void): UpdateEngine {
   const { config, identity, ledger, blobs, workloads, log } = parts;
+  mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
   const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
   return new UpdateEngine({
     identity,

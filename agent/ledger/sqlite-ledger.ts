@@ -23,7 +23,7 @@ export class SqliteLedger implements UpdateLedger {
     return row ? { ...EMPTY_RECORD, ...(JSON.parse(row.record) as UpdateRecord) } : EMPTY_RECORD;
   }
 
-  record(next: UpdateRecord, events: Parameters<UpdateLedger['record']>[1]): void {
+  record(next: UpdateRecord, events: Parameters<UpdateLedger['record']>[1]): boolean {
     this.#database.transaction(() => {
       this.#database
         .prepare('INSERT OR REPLACE INTO update_record (id, record) VALUES (1, ?)')
@@ -31,6 +31,7 @@ export class SqliteLedger implements UpdateLedger {
       for (const event of events) this.outbox.insert(event);
     })();
     if (events.length > 0) this.outbox.announce();
+    return true;
   }
 
   close(): void {

@@ -1,12 +1,14 @@
 import { openAssignment } from '../../protocol/assignment.ts';
 import type { Board } from '../../protocol/board.ts';
-import { checkManifest, type Manifest, type Platform } from '../../protocol/manifest.ts';
+import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
 import { layersOf } from './core/fetch-plan.ts';
+import { HeldInputs } from './core/held-inputs.ts';
 import { advance, type UpdateEffect, type UpdateEvent, type UpdateInput } from './core/machine.ts';
 import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
+import { desiredServices, parseManifest } from './desired-services.ts';
 import { FetchJob } from './fetch-job.ts';
 import type { Progress } from './fetch-release.ts';
 import type { BlobStore, ChunkSource, Log, ReleaseTrust, UpdateLedger, Workloads } from './ports.ts';
@@ -33,9 +35,11 @@ export interface UpdateTimes {
   healthPollMs: number;
   retryMinMs: number;
   retryMaxMs: number;
+  /** Between attempts at a step that the disk did not take. */
+  heldMs: number;
 }
 
-const TIMES: UpdateTimes = { healthPollMs: 500, retryMinMs: 1_000, retryMaxMs: 300_000 };
+const TIMES: UpdateTimes = { healthPollMs: 500, retryMinMs: 1_000, retryMaxMs: 300_000, heldMs: 5_000 };
 const PROGRESS_MS = 250;
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
@@ -49,6 +53,8 @@ export class UpdateEngine {
   #progress: (Progress & { manifest: string }) | undefined;
   #cancelPoll: (() => void) | undefined;
   #cancelNotice: (() => void) | undefined;
+  readonly #held = new HeldInputs();
+  #cancelHeld: (() => void) | undefined;
   #isStopped = false;
 
   constructor(options: UpdateEngineOptions) {
@@ -115,6 +121,7 @@ export class UpdateEngine {
     this.#isStopped = true;
     this.#cancelPoll?.();
     this.#cancelNotice?.();
+    this.#cancelHeld?.();
     await this.#fetchJob.stop();
   }
 
@@ -129,16 +136,25 @@ export class UpdateEngine {
     const issuedAt = input.type === 'assigned' ? input.assignment.issuedAt : 0;
     const now = Math.max(this.#now(), issuedAt);
     const next = advance(this.#record, input, { device: identity.device, board: board.name, at, now });
-    if (next.isDurable)
-      ledger.record(
-        next.record,
-        next.events.map((event) => deviceEvent(event, at)),
-      );
+    const news = next.events.map((event) => deviceEvent(event, at));
+    if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
     const isNews = next.isDurable || next.record.reason !== this.#record.reason;
     this.#record = next.record;
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
     for (const effect of next.effects) this.#perform(effect);
     if (isNews) onChange();
+  }
+
+  /** The disk does not take the step: nothing of it happens, and it is tried again. What runs goes on running. */
+  #hold(input: UpdateInput): void {
+    const { clock, workloads } = this.#options;
+    if (input.type === 'started') workloads.apply(this.#desired());
+    // The next look at the services tells the same again.
+    if (input.type !== 'health') this.#held.add(input);
+    this.#cancelHeld ??= clock.after(this.#times.heldMs, () => {
+      this.#cancelHeld = undefined;
+      for (const held of this.#held.take()) this.#step(held);
+    });
   }
 
   #perform(effect: UpdateEffect): void {
@@ -175,11 +191,7 @@ export class UpdateEngine {
 
   #desired(): DesiredServices {
     const { toServices, identity } = this.#options;
-    const wanted = inForce(this.#record);
-    const manifest = parseManifest(wanted?.manifest);
-    if (!wanted || !manifest) return { release: undefined, services: [] };
-    const { name, version, generation } = wanted.release;
-    return { release: { name, version, generation }, services: toServices(manifest, identity.platform) };
+    return desiredServices(this.#record, (manifest) => toServices(manifest, identity.platform));
   }
 
   #poll(): void {
@@ -219,12 +231,6 @@ export class UpdateEngine {
     const freedBytes = await this.#options.blobs.collect(keep);
     if (freedBytes > 0) this.#options.log.info({ freedBytes }, 'Blobs that no release needs were deleted');
   }
-}
-
-function parseManifest(text: string | undefined): Manifest | undefined {
-  if (text === undefined) return undefined;
-  const checked = checkManifest(JSON.parse(text));
-  return checked.ok ? checked.value : undefined;
 }
 
 function deviceEvent({ code, message, release, phase }: UpdateEvent, at: number) {

@@ -67,8 +67,11 @@ export interface Outbox {
 /** The update's durable state. */
 export interface UpdateLedger {
   load(): UpdateRecord;
-  /** Replaces the record and queues the events for the server, in one transaction. Durable at return. */
-  record(next: UpdateRecord, events: Omit<DeviceEvent, 'v' | 'id'>[]): void;
+  /**
+   * Replaces the record and queues the events for the server, in one transaction. Durable at return; false when the
+   * disk did not take it and nothing has changed.
+   */
+  record(next: UpdateRecord, events: Omit<DeviceEvent, 'v' | 'id'>[]): boolean;
 }
 
 export type TargetVerdict =

@@ -1,0 +1,63 @@
+import type { DeviceEvent } from '../../protocol/messages.ts';
+import type { SqliteLedger } from './sqlite-ledger.ts';
+
+type NewEvent = Omit<DeviceEvent, 'v' | 'id'>;
+
+/** Events that wait in memory at most; beyond it the oldest go. */
+const EVENTS = 256;
+
+/** What waits to be written: the newest record of each service, events in order, acknowledgements. */
+export class Unsaved {
+  readonly #services = new Map<string, string | undefined>();
+  /** As far as known here, whether on disk or not: a database begun anew gets them all. */
+  readonly #known = new Map<string, string>();
+  readonly #events: NewEvent[] = [];
+  readonly acknowledged = new Set<string>();
+  /** The fault that is waited out stands among the events. */
+  isToldOfFault = false;
+
+  /** Undefined forgets it. */
+  service(name: string, record: string | undefined): void {
+    this.#services.set(name, record);
+    if (record === undefined) this.#known.delete(name);
+    else this.#known.set(name, record);
+  }
+
+  event(event: NewEvent): void {
+    this.#events.push(event);
+    if (this.#events.length > EVENTS) this.#events.shift();
+  }
+
+  acknowledge(ids: readonly string[]): void {
+    for (const id of ids) this.acknowledged.add(id);
+  }
+
+  /** Everything known waits again. */
+  all(): void {
+    for (const [name, record] of this.#known) this.#services.set(name, record);
+  }
+
+  overlay(stored: Record<string, string>): Record<string, string> {
+    for (const [name, record] of Object.entries(stored)) this.#known.set(name, record);
+    for (const [name, record] of this.#services) if (record !== undefined) this.#known.set(name, record);
+    return Object.fromEntries(this.#known);
+  }
+
+  /** Each is off the list as soon as it is on disk: a failure half-way repeats nothing. */
+  writeTo(ledger: SqliteLedger): void {
+    for (const [name, record] of this.#services) {
+      if (record === undefined) ledger.services.forget(name);
+      else ledger.services.save(name, record);
+      this.#services.delete(name);
+    }
+    if (this.acknowledged.size > 0) {
+      ledger.outbox.acknowledge([...this.acknowledged]);
+      this.acknowledged.clear();
+    }
+    for (let event = this.#events[0]; event !== undefined; event = this.#events[0]) {
+      ledger.outbox.add(event);
+      this.#events.shift();
+    }
+    this.isToldOfFault = false;
+  }
+}

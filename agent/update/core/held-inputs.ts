@@ -1,0 +1,16 @@
+import type { UpdateInput } from './machine.ts';
+
+/** Inputs whose step could not be made durable, in order; of offers only the newest counts. */
+export class HeldInputs {
+  #inputs: UpdateInput[] = [];
+
+  add(input: UpdateInput): void {
+    this.#inputs = [...this.#inputs.filter(({ type }) => type !== input.type), input];
+  }
+
+  take(): UpdateInput[] {
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    return inputs;
+  }
+}
