@@ -244,9 +244,9 @@ describe('cgroup v2 files', () => {
   });
 });
 
-describe('what cannot be held is named', () => {
-  const names = (tree: CgroupTree): string[] => tree.degraded(FULL).map(({ what }) => what);
+const names = (tree: CgroupTree): string[] => tree.degraded(FULL).map(({ what }) => what);
 
+describe('what cannot be held is named', () => {
   test('on cgroup v1', () => {
     const mounts = { memory: '/nowhere/m', cpu: '/nowhere/c', pids: '/nowhere/p' };
     const rates = ['io.weight', 'io.readBps', 'io.writeBps', 'io.readIops', 'io.writeIops'];
