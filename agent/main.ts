@@ -3,10 +3,15 @@ import { parseArgs } from 'node:util';
 import { pino, stdSerializers } from 'pino';
 import { startAgent } from './agent.ts';
 import { loadConfig } from './config.ts';
+import { ServiceManager, takeManager } from './service-manager/notify.ts';
+import { systemClock } from './system-clock.ts';
 
 const EXIT_FAILED = 1;
+/** The supervisor looks at its services every 10 s, and a step of its may take long on a busy board. */
+const LOOK_MS = 60_000;
 
 async function main(): Promise<void> {
+  const managedBy = takeManager(process.env, process.pid);
   const { values } = parseArgs({
     options: { config: { type: 'string', default: '/etc/wherry/agent.json' } },
   });
@@ -17,11 +22,21 @@ async function main(): Promise<void> {
   );
   const agent = await startAgent(config, log);
   log.info({ pid: process.pid }, 'The agent is up');
+  const manager =
+    managedBy &&
+    new ServiceManager({
+      managedBy,
+      clock: systemClock,
+      log,
+      summary: agent.summary,
+      isAlive: () => systemClock.now() - agent.lastLookAt() < LOOK_MS,
+    });
   let isStopping = false;
   const stop = (why: string): void => {
     if (isStopping) return;
     isStopping = true;
     log.info(`Stopping: ${why}`);
+    void manager?.stopping();
     agent.stop().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -33,6 +48,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
   // A parent that opened an IPC channel and is gone cannot send a signal any more.
   process.on('disconnect', () => stop('the parent process is gone'));
+  await manager?.ready();
 }
 
 main().catch((error: unknown) => {

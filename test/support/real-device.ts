@@ -92,6 +92,13 @@ export class RealDevice {
     this.#child = undefined;
   }
 
+  /** As a service manager ends it; what runs on is the configuration's word. One that has ended is not an error. */
+  async stop(): Promise<void> {
+    this.#child?.kill('SIGTERM');
+    await this.#ended;
+    this.#child = undefined;
+  }
+
   /** Ends the agent and its services, of an agent that was killed too. Throws when anything of them is left. */
   async remove(): Promise<void> {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) await this.start();
