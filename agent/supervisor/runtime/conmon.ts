@@ -3,27 +3,40 @@ import { mkdirSync, watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ContainerRuntime, ObservedContainer } from '../ports.ts';
+import type { ContainerRuntime, Executed, ObservedContainer, Place } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { createError, readSyncPipe } from './conmon-sync.ts';
 import { ContainerFiles } from './container-files.ts';
+import { withInit } from './init-program.ts';
 import { ociSpec } from './oci-spec.ts';
+import type { Placement } from './placement.ts';
 import { bootId, identify, signalProcess } from './process-identity.ts';
+import { killProcessesNaming } from './processes-naming.ts';
+import { runInContainer } from './run-in-container.ts';
 import { runProgram } from './run-program.ts';
-import { findProgram, runtimeProgram } from './runtime-program.ts';
+import { DEBIAN_RUNTIMES, openRuntime, type RuntimeConfig, type RuntimeProgram } from './runtime-program.ts';
 
 export interface ConmonOptions {
-  runtime: 'crun' | 'runc';
+  /** Name of the runtime for services that name none. */
+  runtime: string;
+  /** What services may name; crun and runc unless said. */
+  runtimes?: Record<string, RuntimeConfig>;
   /** Tells this agent's containers from those of other agents on the machine. */
   instance: string;
   /** Volatile state: bundles, exit files, the runtime's own state. */
   runDir: string;
-  /** Log files; they outlive the containers. */
+  /** conmon's log files; they outlive the containers. Each is replaced by an empty one at `logMaxBytes`. */
   logsDir: string;
   logMaxBytes: number;
   cgroupsPath: (service: string) => string;
   volumePath: (volume: string) => string;
   hasSwapAccounting: boolean;
+  /** What else the container gets: ids, devices, secrets. */
+  placementOf?: (spec: ServiceSpec) => Promise<Partial<Placement>>;
+  /** Told before anything of the service runs. */
+  beforeStart?: (spec: ServiceSpec) => void;
+  /** Bounds what conmon itself may use. */
+  holdMonitor?: (service: string, pid: number) => Promise<void>;
 }
 
 const REMOVE_MS = 10_000;
@@ -34,32 +47,35 @@ const REMOVE_MS = 10_000;
  */
 export class ConmonRuntime implements ContainerRuntime {
   readonly #options: ConmonOptions;
+  readonly #runtimes: Record<string, RuntimeConfig>;
   readonly #files: ContainerFiles;
-  readonly #program: string;
-  readonly #plainProgram: string;
   readonly #bootId = bootId();
+  #executions = 0;
 
   constructor(options: ConmonOptions) {
     this.#options = options;
+    this.#runtimes = options.runtimes ?? DEBIAN_RUNTIMES;
     this.#files = new ContainerFiles(options.runDir, this.#bootId, (service) => this.#id(service));
     mkdirSync(options.logsDir, { recursive: true });
-    this.#program = runtimeProgram(options.runtime, options.runDir);
-    this.#plainProgram = findProgram(options.runtime);
+    // A device without its default runtime is told so at once, not at the first start.
+    openRuntime(this.#runtimes, options.runtime, options.runDir);
   }
 
   async observe(): Promise<ObservedContainer[]> {
     return this.#files.services().map((service) => this.#files.observe(service));
   }
 
-  async start(spec: ServiceSpec, rootfs: string, verify: () => Promise<void>): Promise<{ pid: number }> {
+  async start(spec: ServiceSpec, place: Place, verify: () => Promise<void>): Promise<{ pid: number }> {
     const service = spec.name;
     const seen = this.#files.services().includes(service) ? this.#files.observe(service) : undefined;
     if (seen?.state === 'running' && seen.specDigest === spec.digest) return { pid: seen.pid };
     if (seen !== undefined) await this.remove(service);
+    const runtime = this.#open(spec.runtime);
     try {
-      const pid = await this.#create(spec, rootfs);
+      const pid = await this.#create(spec, place, runtime);
       await verify();
-      await runProgram(this.#plainProgram, [...this.#runtimeArgs(), 'start', this.#id(service)]);
+      const { plainProgram, args } = runtime;
+      await runProgram(plainProgram, [...args, ...this.#rootArgs(), 'start', this.#id(service)]);
       const identity = identify(pid, this.#bootId) ?? { pid, startTicks: 0, bootId: this.#bootId };
       this.#files.writeStart(service, { ...identity, specDigest: spec.digest, startedAt: Date.now() });
       return { pid };
@@ -69,6 +85,28 @@ export class ConmonRuntime implements ContainerRuntime {
     }
   }
 
+  async exec(service: string, args: readonly string[], signal: AbortSignal): Promise<Executed> {
+    const seen = this.#files.services().includes(service) ? this.#files.observe(service) : undefined;
+    if (seen?.state !== 'running') {
+      throw new Error(
+        `Cannot run ${args[0] ?? 'nothing'} in service "${service}": it does not run; start it`,
+      );
+    }
+    const runtime = this.#runtimeOf(service);
+    this.#executions += 1;
+    return runInContainer(
+      {
+        runtime: [runtime.program, ...runtime.args, ...this.#rootArgs()],
+        id: this.#id(service),
+        pid: seen.pid,
+        process: this.#files.readConfig(service).process,
+        args,
+        file: join(this.#files.bundle(service), `exec-${process.pid}-${this.#executions}.json`),
+      },
+      signal,
+    );
+  }
+
   async kill(service: string, signal: string): Promise<void> {
     const start = this.#files.readStart(service);
     if (start !== undefined) signalProcess(start, this.#bootId, signal as NodeJS.Signals);
@@ -76,18 +114,13 @@ export class ConmonRuntime implements ContainerRuntime {
 
   async remove(service: string): Promise<void> {
     if (!this.#files.services().includes(service)) return;
+    const id = this.#id(service);
+    // A start that was cut off may still be at work: conmon, the runtime it called, or both.
+    if (this.#files.readStart(service) === undefined) await killProcessesNaming(id);
     const conmon = this.#files.conmonPid(service);
-    await runProgram(this.#program, [...this.#runtimeArgs(), 'delete', '--force', this.#id(service)]);
-    // conmon ends by itself when the container has; one whose container never came to be is ended here.
-    if (conmon !== undefined) {
-      const deadline = Date.now() + REMOVE_MS;
-      for (let waits = 0; this.#files.conmonPid(service) === conmon && isThere(conmon); waits++) {
-        if (waits === 50) process.kill(conmon, 'SIGKILL');
-        if (Date.now() > deadline)
-          throw new Error(`Cannot remove service "${service}": conmon ${conmon} does not end`);
-        await pause(2);
-      }
-    }
+    const { program, args } = this.#runtimeOf(service);
+    await runProgram(program, [...args, ...this.#rootArgs(), 'delete', '--force', id]);
+    if (conmon !== undefined) await this.#awaitEnd(service, conmon);
     this.#files.remove(service);
   }
 
@@ -96,49 +129,80 @@ export class ConmonRuntime implements ContainerRuntime {
     return () => watcher.close();
   }
 
+  /** Bytes that the service's conmon has written since it began, mostly log; undefined without one. */
+  monitorWritten(service: string): { pid: number; bytes: number } | undefined {
+    return this.#files.monitorWritten(service);
+  }
+
   #id(service: string): string {
     return `wherry-${this.#options.instance}-${service}`;
   }
 
-  #runtimeArgs(): string[] {
+  #open(name = this.#options.runtime): RuntimeProgram {
+    return openRuntime(this.#runtimes, name, this.#options.runDir);
+  }
+
+  /** The runtime that made the container, whatever the configuration says by now. */
+  #runtimeOf(service: string): RuntimeProgram {
+    return this.#files.readRuntime(service) ?? this.#open();
+  }
+
+  #rootArgs(): string[] {
     return [`--root=${join(this.#options.runDir, 'oci')}`];
   }
 
-  async #create(spec: ServiceSpec, rootfs: string): Promise<number> {
-    const { cgroupsPath, volumePath, hasSwapAccounting } = this.#options;
+  /** conmon ends by itself when the container has; one whose container never came to be is ended here. */
+  async #awaitEnd(service: string, conmon: number): Promise<void> {
+    const deadline = Date.now() + REMOVE_MS;
+    for (let waits = 0; this.#files.conmonPid(service) === conmon && isThere(conmon); waits++) {
+      if (waits === 50) process.kill(conmon, 'SIGKILL');
+      if (Date.now() > deadline)
+        throw new Error(`Cannot remove service "${service}": conmon ${conmon} does not end`);
+      await pause(2);
+    }
+  }
+
+  async #create(spec: ServiceSpec, place: Place, runtime: RuntimeProgram): Promise<number> {
+    const { cgroupsPath, volumePath, hasSwapAccounting, placementOf, beforeStart, holdMonitor } =
+      this.#options;
     const bundle = this.#files.bundle(spec.name);
     await mkdir(bundle, { recursive: true, mode: 0o700 });
-    const config = ociSpec(spec, {
-      rootfs,
+    this.#files.writeRuntime(spec.name, runtime);
+    const placement: Placement = {
+      ...place,
       cgroupsPath: cgroupsPath(spec.name),
       volumePath,
       hasSwapAccounting,
-    });
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(config));
-    const args = this.#conmonArgs(spec.name, bundle);
-    const conmon = spawn('conmon', args, {
+      ...(await placementOf?.(spec)),
+    };
+    const config = ociSpec(spec, placement);
+    await writeFile(
+      join(bundle, 'config.json'),
+      JSON.stringify(spec.init === true ? withInit(config) : config),
+    );
+    beforeStart?.(spec);
+    const conmon = spawn('conmon', this.#conmonArgs(spec.name, bundle, runtime), {
       detached: true,
       cwd: this.#options.runDir,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'], _OCI_SYNCPIPE: '3' },
     });
     const answer = await readSyncPipe(conmon);
-    if (answer.pid > 0) return answer.pid;
-    throw createError(spec.name, answer.message);
+    if (answer.pid <= 0) throw createError(spec.name, answer.message);
+    const monitor = this.#files.conmonPid(spec.name);
+    if (monitor !== undefined) await holdMonitor?.(spec.name, monitor);
+    return answer.pid;
   }
 
-  #logPath(service: string): string {
-    return join(this.#options.logsDir, `${service}.log`);
-  }
-
-  #conmonArgs(service: string, bundle: string): string[] {
+  #conmonArgs(service: string, bundle: string, { program, args }: RuntimeProgram): string[] {
     const id = this.#id(service);
+    const log = join(this.#options.logsDir, `${service}.log`);
     return [
       ['--api-version', '1'],
       ['-c', id, '-u', id, '-n', id],
-      ['-r', this.#program, ...this.#runtimeArgs().map((arg) => `--runtime-arg=${arg}`)],
+      ['-r', program, ...[...args, ...this.#rootArgs()].map((arg) => `--runtime-arg=${arg}`)],
       ['-b', bundle, '-p', join(bundle, 'pid'), '--conmon-pidfile', join(bundle, 'conmon.pid')],
-      ['-l', `k8s-file:${this.#logPath(service)}`, '--log-size-max', String(this.#options.logMaxBytes)],
+      ['-l', `k8s-file:${log}`, '--log-size-max', String(this.#options.logMaxBytes)],
       ['--exit-dir', this.#files.exits, '--socket-dir-path', this.#files.sockets, '--log-level', 'warning'],
       ['--no-sync-log'],
     ].flat();

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import type { ObservedContainer } from '../ports.ts';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
+import type { RuntimeProgram } from './runtime-program.ts';
 
 export interface StartRecord extends ProcessIdentity {
   specDigest: string;
@@ -37,17 +38,27 @@ export class ContainerFiles {
 
   /** Written when the process was let go: a container without it was cut off half-way. */
   writeStart(service: string, start: StartRecord): void {
-    const path = join(this.bundle(service), 'started.json');
-    writeFileSync(`${path}.new`, JSON.stringify(start));
-    renameSync(`${path}.new`, path);
+    this.#write(service, 'started.json', start);
   }
 
   readStart(service: string): StartRecord | undefined {
-    try {
-      return JSON.parse(readFileSync(join(this.bundle(service), 'started.json'), 'utf8')) as StartRecord;
-    } catch {
-      return undefined;
-    }
+    return this.#read(service, 'started.json') as StartRecord | undefined;
+  }
+
+  /** Written before the runtime is called for the first time, so that whatever it leaves can be removed by it. */
+  writeRuntime(service: string, runtime: RuntimeProgram): void {
+    this.#write(service, 'runtime.json', runtime);
+  }
+
+  readRuntime(service: string): RuntimeProgram | undefined {
+    return this.#read(service, 'runtime.json') as RuntimeProgram | undefined;
+  }
+
+  /** What of the container's config.json an execution in it needs. */
+  readConfig(service: string): { process: { env?: string[] } } {
+    return JSON.parse(readFileSync(join(this.bundle(service), 'config.json'), 'utf8')) as {
+      process: { env?: string[] };
+    };
   }
 
   readPid(service: string, file: 'pid' | 'conmon.pid'): number | undefined {
@@ -71,12 +82,18 @@ export class ContainerFiles {
       return { service, specDigest: undefined, state: 'broken', detail: 'Its start was cut off half-way' };
     }
     const { specDigest, startedAt, pid } = start;
-    if (isAlive(start, this.#bootId)) return { service, specDigest, state: 'running', pid, startedAt };
+    // conmon writes the exit file a moment after the process has gone; until then nothing is known.
+    if (this.conmonPid(service) !== undefined) {
+      const state = isAlive(start, this.#bootId) ? undefined : this.#readExit(service);
+      if (state !== undefined) return { service, specDigest, state: 'exited', startedAt, ...state };
+      return { service, specDigest, state: 'running', pid, startedAt };
+    }
     const exit = this.#readExit(service);
     if (exit !== undefined) return { service, specDigest, state: 'exited', startedAt, ...exit };
-    // conmon writes the exit file a moment after the process has gone; until then nothing is known.
-    if (this.#hasConmon(service)) return { service, specDigest, state: 'running', pid, startedAt };
-    const detail = `Process ${pid} has ended and its monitor with it, so its exit code is lost`;
+    const what = isAlive(start, this.#bootId)
+      ? 'runs on, but its monitor has ended'
+      : 'and its monitor have ended';
+    const detail = `Process ${pid} ${what}, so its exit code is lost`;
     return { service, specDigest, state: 'broken', detail };
   }
 
@@ -92,8 +109,30 @@ export class ContainerFiles {
     }
   }
 
-  #hasConmon(service: string): boolean {
-    return this.conmonPid(service) !== undefined;
+  /** Bytes that conmon has written since it began. */
+  monitorWritten(service: string): { pid: number; bytes: number } | undefined {
+    const pid = this.conmonPid(service);
+    if (pid === undefined) return undefined;
+    try {
+      const io = readFileSync(`/proc/${pid}/io`, 'utf8');
+      return { pid, bytes: Number(/^wchar: (\d+)$/m.exec(io)?.[1] ?? 0) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  #write(service: string, file: string, content: object): void {
+    const path = join(this.bundle(service), file);
+    writeFileSync(`${path}.new`, JSON.stringify(content));
+    renameSync(`${path}.new`, path);
+  }
+
+  #read(service: string, file: string): unknown {
+    try {
+      return JSON.parse(readFileSync(join(this.bundle(service), file), 'utf8'));
+    } catch {
+      return undefined;
+    }
   }
 
   #readExit(service: string): { exitCode: number; signal: number | undefined; exitedAt: number } | undefined {

@@ -1,4 +1,4 @@
-import type { ContainerRuntime, ObservedContainer } from '../ports.ts';
+import type { ContainerRuntime, Executed, ObservedContainer, Place } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 
 export interface FakeExit {
@@ -14,6 +14,12 @@ export class FakeMachine {
   readonly #watchers = new Set<() => void>();
   readonly #behaviour: (spec: ServiceSpec) => FakeExit | undefined;
   readonly #now: () => number;
+  /** How a program ends that is run in a service. */
+  onExec: (service: string, args: readonly string[], signal: AbortSignal) => Promise<Executed> =
+    async () => ({
+      exitCode: 0,
+      output: '',
+    });
   #pid = 1000;
 
   /** `behaviour` says how a service ends right after its start; undefined = it runs on. */
@@ -85,12 +91,21 @@ export class FakeRuntime implements ContainerRuntime {
     return [...this.#machine.containers.values()];
   }
 
-  async start(spec: ServiceSpec, _rootfs: string, verify: () => Promise<void>): Promise<{ pid: number }> {
+  async start(spec: ServiceSpec, _place: Place, verify: () => Promise<void>): Promise<{ pid: number }> {
     const seen = this.#machine.containers.get(spec.name);
     if (seen?.state === 'running' && seen.specDigest === spec.digest) return { pid: seen.pid };
     this.#machine.containers.delete(spec.name);
     await verify();
     return this.#machine.run(spec);
+  }
+
+  async exec(service: string, args: readonly string[], signal: AbortSignal): Promise<Executed> {
+    if (this.#machine.containers.get(service)?.state !== 'running') {
+      throw new Error(
+        `Cannot run ${args[0] ?? 'nothing'} in service "${service}": it does not run; start it`,
+      );
+    }
+    return this.#machine.onExec(service, args, signal);
   }
 
   async kill(service: string, signal: string): Promise<void> {
