@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type IsolatedService, looseningsOf } from './loosenings.ts';
+import { type IsolatedService, looseningsOf, needsHostIds } from './loosenings.ts';
 
 const tight: IsolatedService = {
   uid: 1000,
@@ -43,4 +43,12 @@ test('each loosening is named', () => {
     'may read the device /dev/video0',
     'has what the CDI device vendor.com/gpu=0 brings',
   ]);
+});
+
+test('a right that a user namespace would make void brings the ids of the host, and that is told', () => {
+  const security = { readOnlyRoot: true, capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_CHOWN'] };
+  expect(looseningsOf({ ...tight, security })).toContain(
+    "has the host's user ids, because the kernel honours CAP_NET_BIND_SERVICE only there",
+  );
+  expect(needsHostIds({ network: 'none', security })).toEqual([]);
 });

@@ -17,6 +17,10 @@ export function looseningsOf(service: IsolatedService): string[] {
     .map(withPrefix)
     .sort()
     .map((name) => `holds the capability ${name}`);
+  const rights = needsHostIds(service);
+  if (security.userNamespace !== 'host' && rights.length > 0) {
+    found.push(`has the host's user ids, because the kernel honours ${rights.join(', ')} only there`);
+  }
   if (security.userNamespace === 'host') found.push("has the host's user ids (userNamespace: host)");
   if (runsAsRoot(service)) found.push('runs as root inside its container (allowRoot)');
   if (!security.readOnlyRoot) found.push('may write into its root filesystem (readOnlyRoot: false)');
@@ -35,6 +39,36 @@ export function looseningsOf(service: IsolatedService): string[] {
   }
   return found;
 }
+
+/** capabilities(7): the kernel asks for these in the user namespace that owns what they act on. */
+const OWN_RIGHTS = new Set(
+  [
+    'CHOWN',
+    'DAC_OVERRIDE',
+    'FOWNER',
+    'FSETID',
+    'IPC_OWNER',
+    'KILL',
+    'SETFCAP',
+    'SETGID',
+    'SETPCAP',
+    'SETUID',
+  ].concat(['SYS_CHROOT', 'SYS_PTRACE']),
+);
+const NETWORK_RIGHTS = new Set(['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_BROADCAST', 'NET_RAW']);
+
+/** The capabilities that would do nothing in a user namespace of the service's own; such a service gets none. */
+export const needsHostIds = ({
+  security,
+  network,
+}: Pick<IsolatedService, 'security' | 'network'>): string[] =>
+  security.capabilities
+    .map(withPrefix)
+    .sort()
+    .filter((name) => {
+      const short = name.slice('CAP_'.length);
+      return !OWN_RIGHTS.has(short) && !(network === 'none' && NETWORK_RIGHTS.has(short));
+    });
 
 const withPrefix = (name: string): string => (name.startsWith('CAP_') ? name : `CAP_${name}`);
 

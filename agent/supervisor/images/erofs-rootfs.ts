@@ -1,15 +1,33 @@
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { RootfsStore } from '../ports.ts';
-import { mountPoints } from '../runtime/oci-spec.ts';
+import { mountPoints } from '../runtime/oci-mounts.ts';
+import type { IdRange } from '../runtime/placement.ts';
 import { runProgram } from '../runtime/run-program.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import { type Bind, type IdMapper } from './id-mapper.ts';
 import { readMounts } from './mount-table.ts';
+import { formatExt4, removeLostFound, Volumes } from './volumes.ts';
 
 export interface ErofsOptions {
   runDir: string;
   /** File of an EROFS blob, by its fs-verity digest. */
   blobPath: (verity: string) => string;
+  /** Holds what is on disk: volumes, and writable layers while they last. Without it both are refused. */
+  stateDir?: string | undefined;
+  /** Ids of a service; undefined = the machine's. Without `ids` all services have those. */
+  ids?: { rangeOf(spec: ServiceSpec): Promise<IdRange | undefined>; mapper: IdMapper } | undefined;
 }
 
 /** What a service may write into its root filesystem; gone with the container. */
@@ -23,38 +41,37 @@ const NAME_DIGITS = 24;
  */
 export class ErofsRootfs implements RootfsStore {
   readonly #runDir: string;
-  readonly #blobPath: (verity: string) => string;
+  readonly #options: ErofsOptions;
+  readonly #volumes: Volumes;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ runDir, blobPath }: ErofsOptions) {
+  constructor(options: ErofsOptions) {
+    const { runDir, stateDir } = options;
     for (const folder of ['layers', 'roots', 'volumes'])
       mkdirSync(join(runDir, folder), { recursive: true, mode: 0o711 });
     this.#runDir = realpathSync(runDir);
-    this.#blobPath = blobPath;
+    this.#options = options;
+    const imageDir = stateDir === undefined ? undefined : join(stateDir, 'volumes');
+    this.#volumes = new Volumes(join(this.#runDir, 'volumes'), imageDir);
   }
 
   mount(spec: ServiceSpec): Promise<string> {
     return this.#inTurn(async () => {
       await this.#unmountRoot(spec.name);
+      const home = this.homeOf(spec.name);
+      mkdirSync(home, { recursive: true, mode: 0o711 });
+      // Before the mounts: it says which layers are in use.
+      writeFileSync(join(home, 'layers.txt'), spec.layers.map(layerName).join('\n'));
       const mounted = this.#mountedLayers();
       await Promise.all(
         [...new Set(spec.layers)]
           .filter((verity) => !mounted.has(layerName(verity)))
           .map((verity) => this.#mountLayer(verity)),
       );
-      const home = join(this.#runDir, 'roots', spec.name);
-      mkdirSync(home, { recursive: true, mode: 0o711 });
-      const root = join(home, 'root');
-      const [only] = spec.layers;
-      if (only !== undefined && spec.layers.length === 1 && spec.security.readOnlyRoot) {
-        const layer = this.#layerPath(only);
-        if (mountPoints(spec).every((path) => isFolderIn(layer, path))) {
-          symlinkSync(layer, root);
-          return layer;
-        }
-      }
-      await this.#mountOverlay(spec, home, root);
-      return root;
+      for (const { volume, sizeBytes, gid, backing } of spec.mounts)
+        await this.#volumes.mount({ name: volume, sizeBytes, gid, backing });
+      const range = await this.#options.ids?.rangeOf(spec);
+      return this.#mountRoot(spec, home, range);
     });
   }
 
@@ -67,23 +84,19 @@ export class ErofsRootfs implements RootfsStore {
     });
   }
 
-  /** Where the volume is mounted, or will be. */
-  volumePath(name: string): string {
-    return join(this.#runDir, 'volumes', name);
+  /** The folder of a service's own mounts; what is mounted below goes with its root. */
+  homeOf(service: string): string {
+    return join(this.#runDir, 'roots', service);
+  }
+
+  /** Where a service finds the volume, in its own ids; the volume itself when no service is named or it has none. */
+  volumePath(name: string, service?: string): string {
+    const own = service === undefined ? undefined : join(this.homeOf(service), 'volumes', name);
+    return own !== undefined && existsSync(own) ? own : this.#volumes.pathOf(name);
   }
 
   volume(name: string, sizeBytes: number, gid: number): Promise<string> {
-    return this.#inTurn(async () => {
-      const path = this.volumePath(name);
-      const present = readMounts(this.#runDir).find(({ point }) => point === path);
-      const size = Math.ceil(sizeBytes / 4096) * 4096;
-      if (present?.options.includes(`size=${size / 1024}k`)) return path;
-      mkdirSync(path, { recursive: true });
-      const options = `nosuid,nodev,noexec,mode=2770,size=${size},gid=${gid}`;
-      const how = present === undefined ? options : `remount,${options}`;
-      await runProgram('mount', ['-t', 'tmpfs', '-o', how, `wherry-${name}`, path]);
-      return path;
-    });
+    return this.#inTurn(() => this.#volumes.mount({ name, sizeBytes, gid }));
   }
 
   destroy(): Promise<void> {
@@ -113,47 +126,94 @@ export class ErofsRootfs implements RootfsStore {
   }
 
   #usedLayers(): Set<string> {
-    const used = new Set<string>();
-    for (const { type, options } of readMounts(join(this.#runDir, 'roots'))) {
-      const lower = type === 'overlay' ? options.find((option) => option.startsWith('lowerdir=')) : undefined;
-      for (const name of lower?.slice('lowerdir='.length).split(':') ?? []) used.add(name);
-    }
-    for (const service of readdirSync(join(this.#runDir, 'roots'))) {
-      const target = linkTarget(join(this.#runDir, 'roots', service, 'root'));
-      if (target !== undefined) used.add(basename(target));
-    }
-    return used;
+    const homes = readdirSync(join(this.#runDir, 'roots')).map((service) => this.homeOf(service));
+    return new Set(homes.flatMap((home) => readIfThere(join(home, 'layers.txt')).split('\n')));
   }
 
   async #mountLayer(verity: string): Promise<void> {
     const path = this.#layerPath(verity);
     mkdirSync(path, { recursive: true });
-    await runProgram('mount', ['-t', 'erofs', '-o', 'ro,nodev,nosuid', this.#blobPath(verity), path]);
+    await runProgram('mount', ['-t', 'erofs', '-o', 'ro,nodev,nosuid', this.#options.blobPath(verity), path]);
   }
 
-  async #mountOverlay(spec: ServiceSpec, home: string, root: string): Promise<void> {
+  /** The layer itself where it will do, else an overlay; in the ids of the service where it has its own. */
+  async #mountRoot(spec: ServiceSpec, home: string, range: IdRange | undefined): Promise<string> {
+    const root = join(home, 'root');
+    const [only] = spec.layers;
+    const single =
+      only !== undefined && spec.layers.length === 1 && spec.security.readOnlyRoot
+        ? this.#layerPath(only)
+        : undefined;
+    const isWhole = single !== undefined && mountPoints(spec).every((path) => isFolderIn(single, path));
+    if (range !== undefined) {
+      const shifted = isWhole ? [root] : spec.layers.map((_layer, index) => join(home, 'l', String(index)));
+      const layers = spec.layers.map((verity, index) => ({
+        source: this.#layerPath(verity),
+        target: shifted[index] ?? root,
+      }));
+      await this.#shift(range, [...layers, ...this.#ownVolumes(spec)]);
+    } else if (isWhole) symlinkSync(single, root);
+    if (isWhole) return range === undefined ? single : root;
+    await this.#mountOverlay(spec, home, root, range);
+    return root;
+  }
+
+  #ownVolumes(spec: ServiceSpec): Bind[] {
+    const names = [...new Set(spec.mounts.map(({ volume }) => volume))];
+    return names.map((name) => ({
+      source: this.#volumes.pathOf(name),
+      target: join(this.homeOf(spec.name), 'volumes', name),
+    }));
+  }
+
+  async #shift(range: IdRange, binds: Bind[]): Promise<void> {
+    for (const { target } of binds) mkdirSync(target, { recursive: true, mode: 0o711 });
+    await this.#options.ids?.mapper.bind(range, binds);
+  }
+
+  async #mountOverlay(spec: ServiceSpec, home: string, root: string, range?: IdRange): Promise<void> {
     // Lowest layer of all: the folders that the container's mounts need and an image may lack.
     const skeleton = join(home, 'skeleton');
-    for (const path of mountPoints(spec)) mkdirSync(join(skeleton, path), { recursive: true });
+    makeFolders(skeleton, mountPoints(spec), range?.hostBase ?? 0);
     mkdirSync(root);
-    const lower = [...spec.layers.map(layerName).reverse(), `../roots/${spec.name}/skeleton`].join(':');
-    let options = `nodev,nosuid,lowerdir=${lower}`;
+    // Relative names, so that many layers fit into one page of mount options.
+    const names = spec.layers.map((verity, index) =>
+      range === undefined ? `../../layers/${layerName(verity)}` : `l/${index}`,
+    );
+    let options = `nodev,nosuid,lowerdir=${[...names.reverse(), 'skeleton'].join(':')}`;
     if (!spec.security.readOnlyRoot) {
       const rw = join(home, 'rw');
       mkdirSync(rw);
-      await runProgram('mount', [
-        '-t',
-        'tmpfs',
-        '-o',
-        `nosuid,nodev,mode=755,size=${WRITABLE_BYTES}`,
-        'wherry-rw',
-        rw,
-      ]);
-      for (const folder of ['upper', 'work']) mkdirSync(join(rw, folder));
-      options += `,upperdir=../roots/${spec.name}/rw/upper,workdir=../roots/${spec.name}/rw/work`;
+      await this.#mountWritable(spec, rw);
+      makeFolders(rw, ['upper', 'work'], range?.hostBase ?? 0);
+      options += ',upperdir=rw/upper,workdir=rw/work';
     }
-    // Relative names, so that many layers fit into one page.
-    await runProgram('mount', ['-t', 'overlay', '-o', options, 'wherry', root], join(this.#runDir, 'layers'));
+    await runProgram('mount', ['-t', 'overlay', '-o', options, 'wherry', root], home);
+  }
+
+  async #mountWritable(spec: ServiceSpec, rw: string): Promise<void> {
+    const { writableBytes = WRITABLE_BYTES, backing } = spec.resources.disk ?? {};
+    if (backing === undefined) {
+      const options = `nosuid,nodev,mode=755,size=${writableBytes}`;
+      await runProgram('mount', ['-t', 'tmpfs', '-o', options, 'wherry-rw', rw]);
+      return;
+    }
+    const { stateDir } = this.#options;
+    if (stateDir === undefined)
+      throw new Error(
+        `Cannot start service "${spec.name}": this agent has no folder for writable layers on disk`,
+      );
+    const image = join(stateDir, 'writable', `${spec.name}.img`);
+    mkdirSync(dirname(image), { recursive: true, mode: 0o700 });
+    try {
+      await runProgram('fallocate', ['--length', String(Math.ceil(writableBytes / 4096) * 4096), image]);
+      await formatExt4(image, ['-O', '^has_journal']);
+      await runProgram('mount', ['-t', 'ext4', '-o', 'loop,nosuid,nodev', image, rw]);
+      removeLostFound(rw);
+    } finally {
+      // The loop device holds the file; it goes with the last mount, however that ends.
+      rmSync(image, { force: true });
+    }
   }
 
   async #unmountRoot(service: string): Promise<void> {
@@ -170,11 +230,24 @@ export class ErofsRootfs implements RootfsStore {
 
 const layerName = (verity: string): string => verity.slice(0, NAME_DIGITS);
 
-function linkTarget(path: string): string | undefined {
+function readIfThere(path: string): string {
   try {
-    return readlinkSync(path);
+    return readFileSync(path, 'utf8');
   } catch {
-    return undefined;
+    return '';
+  }
+}
+
+/** Every folder on the way belongs to the given user. */
+function makeFolders(base: string, paths: readonly string[], owner: number): void {
+  mkdirSync(base, { recursive: true });
+  for (const path of paths) {
+    let at = base;
+    for (const part of path.split('/').filter((name) => name !== '')) {
+      at = join(at, part);
+      mkdirSync(at, { recursive: true, mode: 0o755 });
+      chownSync(at, owner, owner);
+    }
   }
 }
 

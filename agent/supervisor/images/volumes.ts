@@ -1,0 +1,123 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { runProgram } from '../runtime/run-program.ts';
+import { readMounts } from './mount-table.ts';
+
+export interface VolumeWish {
+  name: string;
+  sizeBytes: number;
+  gid: number;
+  backing?: 'disk' | undefined;
+}
+
+const OPTIONS = 'nosuid,nodev,noexec';
+
+/**
+ * Sized shared volumes, one folder each. In memory: a tmpfs. On disk: an ext4 image of exactly that size, its blocks
+ * reserved, that grows with the release and is never shrunk nor deleted.
+ */
+export class Volumes {
+  readonly #folder: string;
+  readonly #imageDir: string | undefined;
+
+  /** `imageDir` holds the images of volumes on disk; without it there are none. */
+  constructor(folder: string, imageDir: string | undefined) {
+    this.#folder = folder;
+    this.#imageDir = imageDir;
+  }
+
+  /** Where the volume is mounted, or will be. */
+  pathOf(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  /** Mounted at return with at least this size. Throws with code fail.volume for a disk volume that cannot be had. */
+  async mount(wish: VolumeWish): Promise<string> {
+    const path = this.pathOf(wish.name);
+    const present = readMounts(this.#folder).find(({ point }) => point === path);
+    mkdirSync(path, { recursive: true });
+    if (wish.backing === 'disk') await this.#mountDisk(wish, path, present !== undefined);
+    else if (present?.type !== 'ext4') await mountMemory(wish, path, present?.options);
+    return path;
+  }
+
+  async #mountDisk({ name, sizeBytes, gid }: VolumeWish, path: string, isMounted: boolean): Promise<void> {
+    if (this.#imageDir === undefined) throw volumeError(name, 'this agent has no folder for volumes on disk');
+    mkdirSync(this.#imageDir, { recursive: true, mode: 0o700 });
+    const image = join(this.#imageDir, `${name}.img`);
+    const bytes = Math.ceil(sizeBytes / 4096) * 4096;
+    if (!existsSync(image)) await makeImage(image, bytes);
+    const { size } = statSync(image);
+    if (size > bytes) {
+      const what = `it has ${size} bytes and the release asks for ${bytes}`;
+      throw volumeError(name, `${what}; a volume is never shrunk, ask for no less`);
+    }
+    if (size < bytes) await runProgram('fallocate', ['--length', String(bytes), image]);
+    if (!isMounted) {
+      await checkImage(image);
+      await runProgram('mount', ['-t', 'ext4', '-o', `loop,${OPTIONS}`, image, path]);
+    }
+    // Also where an earlier growth was cut off between the file and its filesystem; the right size is no work.
+    await growMounted(image);
+    chownSync(path, 0, gid);
+    chmodSync(path, 0o2770);
+  }
+}
+
+async function mountMemory(wish: VolumeWish, path: string, present?: string[]): Promise<void> {
+  const size = Math.ceil(wish.sizeBytes / 4096) * 4096;
+  if (present?.includes(`size=${size / 1024}k`)) return;
+  const options = `${OPTIONS},mode=2770,size=${size},gid=${wish.gid}`;
+  const how = present === undefined ? options : `remount,${options}`;
+  await runProgram('mount', ['-t', 'tmpfs', '-o', how, `wherry-${wish.name}`, path]);
+}
+
+/** A whole image or none: it gets its name last. */
+async function makeImage(image: string, bytes: number): Promise<void> {
+  const fresh = `${image}.new`;
+  rmSync(fresh, { force: true });
+  await runProgram('fallocate', ['--length', String(bytes), fresh]);
+  await formatExt4(fresh, []);
+  await runProgram('sync', [fresh]);
+  renameSync(fresh, image);
+}
+
+/** Blocks stay reserved: without `nodiscard` mke2fs would give them back. */
+export const formatExt4 = (file: string, more: readonly string[]): Promise<string> =>
+  runProgram('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'nodiscard', ...more, file]);
+
+/** e2fsck(8): 1 = repaired. */
+async function checkImage(image: string): Promise<void> {
+  try {
+    await runProgram('e2fsck', ['-p', image]);
+  } catch (error) {
+    const cause = error instanceof Error ? (error.cause as { code?: unknown }) : undefined;
+    if (cause?.code !== 1) throw Object.assign(error as Error, { code: 'fail.volume' });
+  }
+}
+
+async function growMounted(image: string): Promise<void> {
+  const device = (await runProgram('losetup', ['-j', image, '--noheadings', '-O', 'NAME']))
+    .trim()
+    .split('\n')[0];
+  if (!device) throw new Error(`Cannot grow ${image}: it has no loop device`);
+  await runProgram('losetup', ['--set-capacity', device]);
+  await runProgram('resize2fs', [device]);
+}
+
+/** mke2fs makes it for e2fsck, which makes it again when it needs one. */
+export function removeLostFound(folder: string): void {
+  if (existsSync(join(folder, 'lost+found'))) rmdirSync(join(folder, 'lost+found'));
+}
+
+const volumeError = (name: string, what: string): Error =>
+  Object.assign(new Error(`Cannot mount volume "${name}": ${what}`), { code: 'fail.volume' });
