@@ -1,9 +1,17 @@
 import { lstatSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { RestartAnswer, ServicesAnswer, VersionAnswer, WhyAnswer } from '../local-api/answers.ts';
+import type {
+  PostMortemsAnswer,
+  RestartAnswer,
+  ServicesAnswer,
+  VersionAnswer,
+  WhyAnswer,
+} from '../local-api/answers.ts';
+import type { Inspection } from '../local-api/inspection.ts';
 import type { AgentStatus, LogLine } from '../local-api/ports.ts';
 import type { Problem } from '../local-api/problems.ts';
+import type { Capsule } from '../supervisor/postmortem/capsule.ts';
 import { CliError } from './errors.ts';
 import { ndjsonLines } from './ndjson.ts';
 import { agentIsLost, answerIsForeign, connectionError, problemError } from './refusals.ts';
@@ -17,6 +25,9 @@ export interface AgentClient {
   status(): Promise<AgentStatus>;
   services(): Promise<ServicesAnswer>;
   why(service: string): Promise<WhyAnswer>;
+  inspect(service: string): Promise<Inspection>;
+  postmortems(): Promise<PostMortemsAnswer>;
+  postmortem(id: string): Promise<Capsule>;
   restart(service: string, by: string): Promise<RestartAnswer>;
   /** Oldest first. Ends quietly when the signal is aborted. */
   logs(service: string, query: { tail: number; follow: boolean }): AsyncGenerator<LogLine>;
@@ -30,6 +41,9 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     status: () => json('GET', '/v1/status'),
     services: () => json('GET', '/v1/services'),
     why: (service) => json('GET', at(service, 'why')),
+    inspect: (service) => json('GET', at(service)),
+    postmortems: () => json('GET', '/v1/postmortems'),
+    postmortem: (id) => json('GET', `/v1/postmortems/${encodeURIComponent(id)}`),
     restart: (service, by) => json('POST', at(service, 'restart'), { by }),
     async *logs(service, { tail, follow }) {
       const path = `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`;
@@ -45,7 +59,8 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
   };
 }
 
-const at = (service: string, verb: string): string => `/v1/services/${encodeURIComponent(service)}/${verb}`;
+const at = (service: string, verb?: string): string =>
+  `/v1/services/${encodeURIComponent(service)}${verb ? `/${verb}` : ''}`;
 
 /** Resolves with the head of the answer; its body is still to be read. */
 function call(

@@ -12,6 +12,7 @@ export interface CommandOption {
 
 /** What help, parsing and the documentation's test read; a command's file says it all. */
 export interface Command {
+  /** A word, or a noun and its verb. */
   name: string;
   /** One line for the list of commands. */
   summary: string;

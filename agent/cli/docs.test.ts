@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
-import { fakeStatus, NOW } from '../local-api/fake-status.ts';
+import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
+import { NOW } from '../local-api/fake-status.ts';
 import { PROBLEMS } from '../local-api/problems.ts';
 import { ROUTES } from '../local-api/routes.ts';
 import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
@@ -75,20 +76,11 @@ let api: LocalApi;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'wherry-docs-'));
-  const reason = { code: 'retry.source' as const, message: 'Later', at: NOW };
-  const status = fakeStatus();
-  const view = new FakeAgentView({
-    ...status,
-    link: { ...status.link, detail: 'why' },
-    update: {
-      phase: 'fetching',
-      since: NOW,
-      release: status.current,
-      progress: { doneBytes: 0, totalBytes: 1, reusedBytes: 0 },
-      reason,
-    },
-  });
-  view.reasons = { web: [reason] };
+  const status = fullStatus();
+  const view = new FakeAgentView(status);
+  view.reasons = { web: [status.services[0]?.reason ?? []].flat() };
+  view.inspections = { web: fakeInspection };
+  view.kept = [fakeCapsule];
   view.write('web', { at: NOW, stream: 'stdout', text: 'x' });
   api = await serveLocalApi({ view, socketPath: join(folder, 'agent.sock'), onError: () => {} });
 });
@@ -102,13 +94,21 @@ afterAll(async () => {
 function fields(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => fields(item, `${path}[]`));
   if (typeof value !== 'object' || value === null) return [path];
-  return Object.entries(value).flatMap(([key, inner]) => fields(inner, path ? `${path}.${key}` : key));
+  return Object.entries(value).flatMap(([key, inner]) =>
+    fields(inner, path ? `${path}.${path.endsWith('addresses') ? '<segment>' : key}` : key),
+  );
 }
 
 test.each(COMMANDS)('the JSON of wherry $name', async (command) => {
   const terminal = new FakeTerminal();
-  const operands = command.operands.map(() => 'web');
-  await terminal.run(command.name, ...operands, '--json', '--socket', join(folder, 'agent.sock'));
+  const operands = command.operands.map((name) => (name === 'id' ? fakeCapsule.id : 'web'));
+  await terminal.run(
+    ...command.name.split(' '),
+    ...operands,
+    '--json',
+    '--socket',
+    join(folder, 'agent.sock'),
+  );
   const printed = fields(JSON.parse(terminal.stdout)).map((path) =>
     command.name === 'status' ? path.replace(/^services\[\].*/, 'services[]') : path,
   );

@@ -1,6 +1,6 @@
-import { checkOperands, findCommand, parseArguments, unknownCommand } from './arguments.ts';
+import { checkOperands, findCommand, parseArguments, unknownCommand, usage } from './arguments.ts';
 import { agentClient } from './client.ts';
-import type { Call } from './command.ts';
+import type { Call, Command } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { CliError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
@@ -35,11 +35,9 @@ async function dispatch(argv: string[], io: Io): Promise<number> {
     const { runReleaseCommand } = await import('../../release/cli.ts');
     return runReleaseCommand(argv.slice(at), io);
   }
-  const command = COMMANDS.find(({ name }) => name === word);
-  if (word !== undefined && !command) {
-    throw unknownCommand(word, [...COMMANDS.map(({ name }) => name), ...Object.keys(RELEASE_NOUNS)]);
-  }
-  const { operands, options } = parseArguments(argv.toSpliced(at, 1), command);
+  const command = commandOf(word, argv[at + 1]);
+  const words = command?.name.split(' ').length ?? 0;
+  const { operands, options } = parseArguments(argv.toSpliced(at, words), command);
   if (options['help']) return printHelp(command ? commandHelp(command) : generalHelp(COMMANDS), io);
   if (!command) {
     await write(io.stderr, joinLines(generalHelp(COMMANDS)));
@@ -47,6 +45,19 @@ async function dispatch(argv: string[], io: Io): Promise<number> {
   }
   checkOperands(command, operands);
   return command.run(callFor(io, operands, options));
+}
+
+/** Undefined when no command is given. Throws CliError "usage". */
+function commandOf(word: string | undefined, verb: string | undefined): Command | undefined {
+  if (word === undefined) return undefined;
+  const command = COMMANDS.find(({ name }) => name === word || name === `${word} ${verb}`);
+  if (command) return command;
+  const verbs = COMMANDS.flatMap(({ name }) => (name.startsWith(`${word} `) ? [name.split(' ')[1]] : []));
+  if (verbs.length) {
+    throw usage(`Cannot run "${word}": wanted ${word} ${verbs.join(` or ${word} `)}`, undefined);
+  }
+  const words = new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''));
+  throw unknownCommand(word, [...words, ...Object.keys(RELEASE_NOUNS)]);
 }
 
 async function printHelp(lines: string[], io: Io): Promise<number> {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { fakeService, fakeStatus, NOW } from '../local-api/fake-status.ts';
 import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
 import { clientVersion } from './client-version.ts';
@@ -179,6 +180,108 @@ test('what a service writes cannot drive the terminal', async () => {
   expect(await transcript([['logs', 'web']], plain80)).toContain('Z abcd e\n');
 });
 
+test('inspect', async () => {
+  view.inspections = {
+    web: fakeInspection,
+    sensor: {
+      ...fakeInspection,
+      service: 'sensor',
+      state: 'waiting',
+      health: undefined,
+      logs: undefined,
+      runtime: undefined,
+      network: { mode: 'none', segments: [], ports: [] },
+      user: { uid: 0, gid: 0 },
+      degraded: [],
+      loosenings: [],
+      dependsOn: [],
+      devices: [],
+      secrets: [],
+      mounts: [],
+      budgets: fakeInspection.budgets.map(({ what, asked }) => ({ what, asked })),
+    },
+  };
+  const commands = [
+    ['inspect', 'web'],
+    ['inspect', 'sensor'],
+    ['inspect', 'wbe'],
+    ['inspect', 'web', '--json'],
+  ];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('inspect'));
+  const narrow = await transcript([['inspect', 'web']], plain80);
+  expect(narrow.split('\n').filter((text) => [...text].length > 80)).toEqual([]);
+});
+
+test('post-mortems', async () => {
+  const none = await transcript([['postmortem', 'list']]);
+  view.kept = [
+    fakeCapsule,
+    {
+      v: 1,
+      id: '019aa5f2c7ff-gone',
+      at: NOW - 3_600_000,
+      kind: 'crash',
+      service: 'gone',
+      reasons: [],
+      log: [],
+    },
+  ];
+  const text = await transcript([
+    ['postmortem', 'list'],
+    ['postmortem', 'list', '--json'],
+    ['postmortem', 'show', fakeCapsule.id],
+    ['postmortem', 'show', '019aa5f2c7ff-gone'],
+    ['postmortem', 'show', 'x'],
+    ['postmortem', 'show', fakeCapsule.id, '--json'],
+    ['postmortem', 'show'],
+    ['postmortem', 'lst'],
+    ['postmortem'],
+  ]);
+  await expect(`${none}\n${text}`).toMatchFileSnapshot(golden('postmortem'));
+});
+
+test('a device short of everything: marks, shed load, faults and causes', async () => {
+  const full = fullStatus();
+  const cause = { code: 'stop.shed' as const, message: 'The device is short of memory', at: NOW - 60_000 };
+  const root = {
+    code: 'device.shed' as const,
+    message: 'Memory pressure is 42 % for 10 s',
+    at: NOW - 61_000,
+  };
+  const waits = {
+    code: 'wait.shed' as const,
+    message: 'It starts again when the device has recovered',
+    at: NOW - 60_000,
+    causes: [cause, root],
+  };
+  view.agentStatus = {
+    ...full,
+    services: [
+      ...full.services,
+      fakeService('sensor', { health: { state: 'healthy', since: NOW } }),
+      fakeService('analyser', {
+        state: 'shed',
+        since: NOW - 60_000,
+        reason: waits,
+        pid: undefined,
+        usage: undefined,
+      }),
+      fakeService('upload', {
+        state: 'waiting',
+        since: NOW - 5_000,
+        pid: undefined,
+        usage: undefined,
+        reason: { code: 'wait.dependency', message: 'It waits for web to be healthy', at: NOW - 5_000 },
+      }),
+    ],
+  };
+  view.reasons = { analyser: [waits] };
+  const commands = [['status'], ['ps'], ['why', 'analyser']];
+  await expect(await transcript(commands)).toMatchFileSnapshot(golden('short-of-everything'));
+  const narrow = await transcript(commands, plain80);
+  expect(narrow.split('\n').filter((text) => [...text].length > 80)).toEqual([]);
+});
+
 test('restart', async () => {
   const commands = [
     ['restart', 'web'],
@@ -226,8 +329,18 @@ test('bad usage', async () => {
 });
 
 test('help', async () => {
-  const nouns = ['status', 'ps', 'logs', 'why', 'restart', 'version'];
-  const text = await transcript([['--help'], ...nouns.map((noun) => [noun, '--help'])]);
+  const nouns = [
+    'status',
+    'ps',
+    'logs',
+    'why',
+    'inspect',
+    'postmortem list',
+    'postmortem show',
+    'restart',
+    'version',
+  ];
+  const text = await transcript([['--help'], ...nouns.map((noun) => [...noun.split(' '), '--help'])]);
   expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
   await expect(text).toMatchFileSnapshot(golden('help'));
 });

@@ -1,6 +1,8 @@
 /** Bodies of the local API's answers. Additive only: the CLI prints them as its --json contract. */
-import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
+
 import type { Reason } from '../../protocol/reasons.ts';
+import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
+import type { CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 
 export interface VersionAnswer {
   version: string;
@@ -25,4 +27,9 @@ export interface WhyAnswer {
 export interface RestartAnswer {
   service: string;
   result: 'accepted';
+}
+
+export interface PostMortemsAnswer {
+  /** Newest first. */
+  postmortems: CapsuleSummary[];
 }

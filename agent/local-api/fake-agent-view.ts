@@ -1,11 +1,15 @@
-import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
+import type { ServiceStatus } from '../../protocol/status.ts';
+import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import type { Inspection } from './inspection.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 
 /** An agent that is data: tests set the fields and read `restarts` back. */
 export class FakeAgentView implements AgentView {
   agentStatus: AgentStatus;
   reasons: Record<string, Reason[]> = {};
+  inspections: Record<string, Inspection> = {};
+  kept: Capsule[] = [];
   readonly restarts: { service: string; who: string }[] = [];
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
@@ -32,6 +36,25 @@ export class FakeAgentView implements AgentView {
 
   why(service: string): Reason[] | undefined {
     return this.reasons[service] ?? (this.#find(service) ? [] : undefined);
+  }
+
+  inspect(service: string): Promise<Inspection | undefined> {
+    return Promise.resolve(this.inspections[service]);
+  }
+
+  capsules(): CapsuleSummary[] {
+    return this.kept.map(({ id, at, kind, service, release, reasons }) => ({
+      id,
+      at,
+      kind,
+      service,
+      ...(release !== undefined && { release }),
+      message: reasons[0]?.message ?? '',
+    }));
+  }
+
+  capsule(id: string): Capsule | undefined {
+    return this.kept.find((capsule) => capsule.id === id);
   }
 
   restart(service: string, who: string): 'accepted' | 'unknown-service' {

@@ -1,6 +1,8 @@
 import type { Report, UpdateStatus } from '../../protocol/messages.ts';
-import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
+import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
+import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import type { Inspection } from './inspection.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
 
@@ -39,6 +41,11 @@ export interface AgentView {
   status(): AgentStatus;
   /** Why the service is in its state, newest first; undefined when the agent knows no such service. */
   why(service: string): Reason[] | undefined;
+  /** The service as it is meant and as the kernel holds it; undefined when the agent knows no such service. */
+  inspect(service: string): Promise<Inspection | undefined>;
+  /** Post-mortems, newest first. */
+  capsules(): CapsuleSummary[];
+  capsule(id: string): Capsule | undefined;
   /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
   restart(service: string, who: string): 'accepted' | 'unknown-service';
   /** Oldest first; undefined when the agent knows no such service. */

@@ -1,4 +1,10 @@
-import type { RestartAnswer, ServicesAnswer, VersionAnswer, WhyAnswer } from './answers.ts';
+import type {
+  PostMortemsAnswer,
+  RestartAnswer,
+  ServicesAnswer,
+  VersionAnswer,
+  WhyAnswer,
+} from './answers.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
@@ -16,27 +22,31 @@ interface Call {
   view: AgentView;
   request: LocalRequest;
   query: URLSearchParams;
+  /** What stands for `:name`. */
   service: string;
 }
 
 interface Route {
   method: 'GET' | 'POST';
-  /** `:name` stands for a service's name. */
+  /** `:name` stands for a service's name, or a post-mortem's. */
   path: string;
-  answer: (call: Call) => Answer;
+  answer: (call: Call) => Answer | Promise<Answer>;
 }
 
 export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/version', answer: version },
   { method: 'GET', path: '/v1/status', answer: ({ view }) => json(view.status()) },
   { method: 'GET', path: '/v1/services', answer: services },
+  { method: 'GET', path: '/v1/services/:name', answer: inspect },
   { method: 'GET', path: '/v1/services/:name/why', answer: why },
   { method: 'POST', path: '/v1/services/:name/restart', answer: restart },
   { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+  { method: 'GET', path: '/v1/postmortems', answer: postmortems },
+  { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
 ];
 
 /** Answers one request from the view. Throws only when the view throws. */
-export function answerRequest(view: AgentView, request: LocalRequest): Answer {
+export function answerRequest(view: AgentView, request: LocalRequest): Answer | Promise<Answer> {
   const [path = '', search = ''] = request.url.split('?', 2);
   const matches = ROUTES.flatMap((route) => {
     const service = serviceIn(route.path, path);
@@ -78,6 +88,24 @@ function version({ view }: Call): Answer {
 
 function services({ view }: Call): Answer {
   return json({ services: view.status().services } satisfies ServicesAnswer);
+}
+
+async function inspect({ view, service }: Call): Promise<Answer> {
+  const inspection = await view.inspect(service);
+  return inspection ? json(inspection) : unknownService(view, service);
+}
+
+function postmortems({ view }: Call): Answer {
+  return json({ postmortems: view.capsules() } satisfies PostMortemsAnswer);
+}
+
+function postmortem({ view, service: id }: Call): Answer {
+  const capsule = view.capsule(id);
+  if (capsule) return json(capsule);
+  return problem(
+    'unknown-postmortem',
+    `Cannot find post-mortem "${id}": the agent keeps the last ones only, and not this one`,
+  );
 }
 
 function why({ view, service }: Call): Answer {

@@ -65,7 +65,7 @@ async function handle(
             'body-too-large',
             `Cannot take the body: wanted at most ${LOCAL_API_LIMITS.bodyBytes} bytes`,
           )
-        : answerRequest(view, {
+        : await answerRequest(view, {
             method: request.method ?? '',
             url: request.url ?? '',
             body,

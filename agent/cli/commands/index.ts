@@ -1,5 +1,7 @@
 import type { Command } from '../command.ts';
+import { inspect } from './inspect.ts';
 import { logs } from './logs.ts';
+import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
 import { restart } from './restart.ts';
 import { status } from './status.ts';
@@ -7,4 +9,14 @@ import { version } from './version.ts';
 import { why } from './why.ts';
 
 /** Device commands in the order of the help. */
-export const COMMANDS: Command[] = [status, ps, logs, why, restart, version];
+export const COMMANDS: Command[] = [
+  status,
+  ps,
+  logs,
+  why,
+  inspect,
+  postmortemList,
+  postmortemShow,
+  restart,
+  version,
+];

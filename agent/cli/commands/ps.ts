@@ -10,8 +10,8 @@ export const ps: Command = {
   summary: 'services with their state and use against budget',
   description:
     'Lists the services of the release in force: state and for how long, restarts, and use against budget ' +
-    '(memory, CPU in cores, processes), then the newest reason. Where the reason does not fit beside the ' +
-    'table it stands below its service.',
+    '(memory, CPU in cores, processes), then health, "throttled" and "degraded" where they apply, and the ' +
+    'newest reason. Where these do not fit beside the table they stand below their service.',
   operands: [],
   options: {},
   examples: [

@@ -7,7 +7,8 @@ export const status: Command = {
   name: 'status',
   summary: 'what this device does, since when, and what it waits for',
   description:
-    'Shows device, agent, link, release, update, services, waits and resources in ten lines. ' +
+    'Shows device, agent, link, release, update, services, waits and resources in ten lines, then what the ' +
+    'board tells of pressure, power, storage and boot, load that is shed, and faults of the agent. ' +
     'Ends with 0 whenever the agent answers, also when services are down.',
   operands: [],
   options: {},

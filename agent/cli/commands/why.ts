@@ -1,17 +1,16 @@
 import type { WhyAnswer } from '../../local-api/answers.ts';
 import type { Call, Command } from '../command.ts';
 import { formatDuration } from '../core/duration.ts';
-import { hang, printable } from '../core/layout.ts';
+import { reasonLines } from '../core/reason-lines.ts';
 import { plain } from '../core/status.ts';
 import { EXIT } from '../exit-codes.ts';
-import { clockTime } from '../timestamp.ts';
 
 export const why: Command = {
   name: 'why',
   summary: 'the chain of reasons that led a service to its state',
   description:
-    'Prints why a service is in its state, newest reason first, each with its time in UTC and its reason code. ' +
-    'The codes are stable and listed in docs/protocol.md.',
+    'Prints why a service is in its state, newest reason first, each with its time in UTC and its reason code; ' +
+    'what led to a reason stands below it, deeper. The codes are stable and listed in docs/protocol.md.',
   operands: ['service'],
   options: {},
   examples: [{ command: 'wherry why sensor', what: 'why does it run, wait or restart?' }],
@@ -26,9 +25,8 @@ async function run({ io, paint, client, operands, isJson, print, printJson }: Ca
   }
   const now = io.now();
   const columns = io.isTTY ? io.columns : Number.POSITIVE_INFINITY;
-  const reasons = answer.reasons.flatMap(({ at, message, code }, index) => {
-    const heading = `${clockTime(at)}, ${formatDuration(now - at)} ago`;
-    const text = hang('  ', `${printable(message)} [${code}]`, columns);
+  const reasons = answer.reasons.flatMap((reason, index) => {
+    const { heading, text } = reasonLines(reason, now, columns);
     return [paint.dim(index === 0 ? heading : `before that, ${heading}`), ...text];
   });
   await print([paint.bold(opening(answer, now)), ...reasons]);

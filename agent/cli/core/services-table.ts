@@ -1,8 +1,8 @@
-import type { ServiceStatus } from '../../../protocol/status.ts';
 import { formatBytes } from '../../../protocol/quantities.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import { formatDuration } from './duration.ts';
 import { type Column, hang, layOutTable, printable } from './layout.ts';
-import { plain } from './status.ts';
+import { marksOf, plain } from './status.ts';
 
 const COLUMNS: Column[] = [
   { title: 'NAME', align: 'left' },
@@ -24,7 +24,7 @@ export interface ServicesTable {
 /** Use against budget with the newest reason; what does not fit `width` moves below its service, never out of sight. */
 export function servicesTable(services: ServiceStatus[], now: number, width: number): ServicesTable {
   const rows = services.map((service) => cells(service, now));
-  const reasons = services.map(({ reason }) => printable(reason.message));
+  const reasons = services.map(remark);
   const beside = layOutTable(
     [...COLUMNS, { title: 'REASON', align: 'left' }],
     rows.map((row, index) => [...row, reasons[index] ?? '']),
@@ -48,6 +48,12 @@ const fits = (lines: string[], width: number): boolean => lines.every((line) => 
 
 function table([heading = [], ...services]: string[][], row = 0): ServicesTable {
   return { heading, services, row };
+}
+
+/** "[unhealthy, degraded] The release wants it …" */
+function remark(service: ServiceStatus): string {
+  const marks = marksOf(service);
+  return `${marks.length ? `[${marks.join(', ')}] ` : ''}${printable(service.reason.message)}`;
 }
 
 /** Use/budget, "-" for the use of what does not run. CPU is in cores. */

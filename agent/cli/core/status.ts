@@ -1,10 +1,11 @@
 import type { UpdateStatus } from '../../../protocol/messages.ts';
-import type { ServiceStatus } from '../../../protocol/status.ts';
 import { formatBytes } from '../../../protocol/quantities.ts';
+import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { AgentStatus } from '../../local-api/ports.ts';
+import { describeExtras } from './device-lines.ts';
 import { formatDuration } from './duration.ts';
 
-/** The ten lines of `wherry status`: a heading and its text each. */
+/** The ten lines of `wherry status`, and more where there is more to tell: a heading and its text each. */
 export function describeStatus(status: AgentStatus, now: number): [heading: string, text: string][] {
   const { agent, current, update, health } = status;
   const temperature = health.temperatureCelsius;
@@ -26,11 +27,21 @@ export function describeStatus(status: AgentStatus, now: number): [heading: stri
       `up ${formatDuration(health.uptimeMs)}, load ${health.load1.toFixed(2)}` +
         (temperature === undefined ? '' : `, ${temperature.toFixed(1)} °C`),
     ],
+    ...describeExtras(health),
   ];
 }
 
 /** State names as people read them: "backing_off" → "backing off". */
 export const plain = (state: string): string => state.replaceAll('_', ' ');
+
+/** What else is to be said of a service beside its state. */
+export function marksOf({ health, isThrottled, degraded }: ServiceStatus): string[] {
+  return [
+    ...(health ? [health.state === 'starting' ? 'not yet healthy' : health.state] : []),
+    ...(isThrottled ? ['throttled'] : []),
+    ...(degraded?.length ? ['degraded'] : []),
+  ];
+}
 
 const isUp = (state: ServiceStatus['state']): boolean => state === 'running' || state === 'completed';
 
@@ -76,8 +87,12 @@ function describeServices(services: ServiceStatus[]): string {
   const others = services
     .filter((service) => !isUp(service.state))
     .map(({ name, state }) => `${name} ${plain(state)}`);
+  const marked = services.flatMap((service) => {
+    const marks = marksOf(service).filter((mark) => mark !== 'healthy');
+    return isUp(service.state) && marks.length ? [`${service.name} ${marks.join(', ')}`] : [];
+  });
   const up = `${services.length - others.length} of ${services.length} up`;
-  return [up, ...others].join('; ');
+  return [up, ...others, ...marked].join('; ');
 }
 
 /** Everything that holds the device back from where it should be, in the order of what to look at first. */
