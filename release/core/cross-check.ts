@@ -1,27 +1,37 @@
 import type { Board } from '../../protocol/board.ts';
 import { nearest } from '../../protocol/nearest.ts';
-import { parseBytes, parseDurationMs } from '../../protocol/quantities.ts';
+import { parseDurationMs } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
-import { CAPABILITIES } from './capabilities.ts';
+import { dependencyFaults } from './check-dependencies.ts';
+import { healthFaults } from './check-health.ts';
+import { deviceFaults, placeFaults, securityFaults } from './check-isolation.ts';
+import { networkFaults } from './check-network.ts';
+import { resourceFaults, volumeFaults } from './check-resources.ts';
+import type { SourceService } from './resolve.ts';
 
-const MIN_MEMORY_BYTES = 1024 * 1024;
-const MIN_VOLUME_BYTES = 4096;
 const MIN_BACKOFF_MS = 100;
-
-type Service = ReleaseSource['services'][string];
 
 /** What the schema cannot say: one line for each contradiction within release.yaml or with the known boards. */
 export function crossCheck(source: ReleaseSource, boards: ReadonlyMap<string, Board>): string[] {
+  const { services, volumes = {}, networks = {} } = source;
+  const known = source.boards.flatMap((name) => boards.get(name) ?? []);
   return [
     ...source.boards.flatMap((name) => boardFaults(name, boards)),
-    ...Object.entries(source.volumes ?? {}).flatMap(([name, { size }]) =>
-      (parseBytes(size) ?? 0) < MIN_VOLUME_BYTES
-        ? [`volumes.${name}.size is ${size}; wanted 4KiB or more`]
-        : [],
-    ),
-    ...Object.entries(source.services).flatMap(([name, service]) =>
-      serviceFaults(`services.${name}`, service, Object.keys(source.volumes ?? {})),
-    ),
+    ...volumeFaults(volumes),
+    ...Object.entries(services).flatMap(([name, service]) => {
+      const at = `services.${name}`;
+      return [
+        ...resourceFaults(at, service, known),
+        ...restartFaults(at, service.restart),
+        ...healthFaults(at, service),
+        ...placeFaults(at, service, Object.keys(volumes)),
+        ...deviceFaults(at, service),
+        ...securityFaults(at, service),
+        ...kindFaults(at, service),
+      ];
+    }),
+    ...dependencyFaults(services),
+    ...networkFaults(services, networks),
   ];
 }
 
@@ -33,21 +43,7 @@ function boardFaults(name: string, boards: ReadonlyMap<string, Board>): string[]
   ];
 }
 
-function serviceFaults(at: string, service: Service, volumes: string[]): string[] {
-  return [
-    ...memoryFaults(at, service.resources.memory.max),
-    ...restartFaults(at, service.restart),
-    ...mountFaults(at, service.mounts ?? [], volumes),
-    ...capabilityFaults(at, service.security?.capabilities ?? []),
-  ];
-}
-
-const memoryFaults = (at: string, max: string): string[] =>
-  (parseBytes(max) ?? 0) < MIN_MEMORY_BYTES
-    ? [`${at}.resources.memory.max is ${max}; wanted 1MiB or more`]
-    : [];
-
-function restartFaults(at: string, restart: Service['restart']): string[] {
+function restartFaults(at: string, restart: SourceService['restart']): string[] {
   const backoff = restart?.backoff;
   if (!backoff) return [];
   const [initial, max] = [parseDurationMs(backoff.initial) ?? 0, parseDurationMs(backoff.max) ?? 0];
@@ -58,29 +54,5 @@ function restartFaults(at: string, restart: Service['restart']): string[] {
   return [];
 }
 
-function mountFaults(at: string, mounts: NonNullable<Service['mounts']>, volumes: string[]): string[] {
-  return mounts.flatMap(({ volume, path }, index) => {
-    const here = `${at}.mounts.${index}`;
-    if (!volumes.includes(volume)) {
-      const near = nearest(volume, volumes);
-      return [
-        `${here}.volume is "${volume}", which volumes does not declare${near ? `; did you mean "${near}"?` : ''}`,
-      ];
-    }
-    if (path === '/' || path.split('/').some((part) => part === '..' || part === '.'))
-      return [`${here}.path is "${path}"; wanted a folder below / without "." or ".."`];
-    if (mounts.findIndex((mount) => mount.path === path) < index)
-      return [`${here}.path is "${path}", where another volume is mounted already`];
-    return [];
-  });
-}
-
-function capabilityFaults(at: string, names: readonly string[]): string[] {
-  return names.flatMap((name) => {
-    if (CAPABILITIES.has(name)) return [];
-    const near = nearest(name, [...CAPABILITIES]);
-    return [
-      `${at}.security.capabilities: "${name}" is not a known capability${near ? `; did you mean "${near}"?` : ''}`,
-    ];
-  });
-}
+const kindFaults = (at: string, { wasm }: SourceService): string[] =>
+  wasm === undefined ? [] : [`${at}.wasm: this version does not build WebAssembly services; remove it`];
