@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../protocol/quantities.ts';
 import { columns, days, type Invocation, need, print, progress } from './cli-io.ts';
 import { type InspectedService, type Inspection, inspectRelease, type SignatureReport } from './inspect.ts';
+import { askedLines } from './inspect-lines.ts';
 import { pushRelease } from './push.ts';
 import { signRelease } from './sign.ts';
 
@@ -86,13 +87,14 @@ function inspectionLines(inspection: Inspection): string[] {
     ]),
     '',
     ...columns([
-      ['SERVICE', 'IMAGE', 'LAYERS', 'SIZE', 'USER', 'MEMORY', 'CPU', 'PIDS', 'LOOSENED'],
+      ['SERVICE', 'IMAGE', 'LAYERS', 'SIZE', 'USER', 'MEMORY', 'CPU', 'PIDS'],
       ...inspection.services.flatMap(serviceRows),
     ]),
+    ...inspection.services.flatMap(askedLines),
   ];
 }
 
-const serviceRows = ({ name, images, resources, loosenings }: InspectedService): string[][] =>
+const serviceRows = ({ name, images, resources }: InspectedService): string[][] =>
   Object.entries(images).map(([platform, image]) => [
     name,
     `${platform} ${image.manifestDigest.slice(0, 12)}`,
@@ -102,7 +104,6 @@ const serviceRows = ({ name, images, resources, loosenings }: InspectedService):
     formatBytes(resources.memoryMaxBytes),
     String(resources.cpuMax),
     String(resources.pidsMax),
-    loosenings.join(', ') || '-',
   ]);
 
 function signatureText({

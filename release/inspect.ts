@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { verityOf } from '../protocol/fsverity.ts';
+import { looseningsOf } from '../protocol/loosenings.ts';
 import { type Manifest, type ManifestService, type Platform, targetPath } from '../protocol/manifest.ts';
 import { parseRole, type SignedRole, signersOf, verifyRole } from '../protocol/tuf.ts';
 import { blobsOf } from './build.ts';
@@ -18,7 +19,23 @@ export interface SignatureReport {
   signedBy: string[];
 }
 
-export interface InspectedService {
+/** Of the manifest as it is; what a service does not ask for is absent. */
+type Asked = Pick<
+  ManifestService,
+  | 'kind'
+  | 'runtime'
+  | 'criticality'
+  | 'dependsOn'
+  | 'health'
+  | 'segments'
+  | 'ports'
+  | 'devices'
+  | 'secrets'
+  | 'restart'
+  | 'network'
+>;
+
+export interface InspectedService extends Asked {
   name: string;
   images: Partial<
     Record<
@@ -39,6 +56,7 @@ export interface Inspection {
   boards: string[];
   services: InspectedService[];
   volumes: Manifest['volumes'];
+  networks?: Manifest['networks'];
   /** EROFS bytes by platform, shared layers once. */
   sizeBytes: Partial<Record<Platform, number>>;
   signature: SignatureReport;
@@ -62,6 +80,7 @@ export async function inspectRelease(options: {
     boards: manifest.boards,
     services: Object.entries(manifest.services).map(inspectService),
     volumes: manifest.volumes,
+    ...(manifest.networks !== undefined && { networks: manifest.networks }),
     sizeBytes: sizesOf(manifest),
     signature: await inspectSignature(options.dir, file, options.trustedRoot),
     blobFaults: await findBlobFaults(options.dir, manifest),
@@ -85,21 +104,20 @@ function inspectService([name, service]: [string, ManifestService]): InspectedSe
         ]
       : [],
   );
+  const {
+    images: _images,
+    security: _security,
+    stop: _stop,
+    mounts: _mounts,
+    init: _init,
+    ...asked
+  } = service;
   return {
     name,
+    ...asked,
     images: Object.fromEntries(images),
-    resources: service.resources,
     loosenings: looseningsOf(service),
   };
-}
-
-function looseningsOf({ security, network, images }: ManifestService): string[] {
-  return [
-    ...security.capabilities,
-    ...(network === 'host' ? ['host network'] : []),
-    ...(security.readOnlyRoot ? [] : ['writable root']),
-    ...(Object.values(images).some((image) => image?.uid === 0) ? ['root user'] : []),
-  ];
 }
 
 function sizesOf(manifest: Manifest): Partial<Record<Platform, number>> {

@@ -161,6 +161,29 @@ test('budgets beyond the board are refused with a table, and root without leave'
   });
 });
 
+test('inspect shows what a service asks for beyond image and budget', async () => {
+  const extra = `    network: host
+    criticality: high
+    health: { tcp: { port: 80 }, whenUnhealthy: report }
+    secrets: [{ name: token }]
+    security: { capabilities: [CAP_NET_RAW] }
+`;
+  expect((await build({ extra }, 'asking')).err).toBe('');
+  const { out } = await wherry('release', 'inspect', join(dir, 'asking'));
+  for (const words of [
+    'holds the capability CAP_NET_RAW',
+    'shares the network of the host',
+    'tcp port 80; every 10 s within 3 s, 3 failures then reports it',
+    'token at /run/secrets/token',
+  ])
+    expect(out).toContain(words);
+  const json = JSON.parse((await wherry('release', 'inspect', join(dir, 'asking'), '--json')).out);
+  expect(json.services[0]).toMatchObject({
+    criticality: 'high',
+    health: { check: { kind: 'tcp', port: 80 } },
+  });
+});
+
 test('a signed release inspects as good, and as bad once a byte changed', async () => {
   const keysDir = join(dir, 'keys');
   await initKeys({ keysDir, onlineKeys: { snapshot: publicKey(), timestamp: publicKey() } });
