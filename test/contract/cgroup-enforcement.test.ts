@@ -81,6 +81,7 @@ describe(`the kernel holds (cgroup version ${layout.version})`, () => {
     expect(output).toContain('137');
     expect((await tree.usage('one'))?.oomKills).toBe(1);
     expect((await tree.usage('one'))?.memoryPeakBytes).toBeGreaterThan(15 * MIB);
+    expect((await tree.usage('one'))?.memoryPeakBytes).toBeLessThanOrEqual(BUDGET.memoryMaxBytes);
     expect((await tree.usage('two'))?.oomKills).toBe(0);
     expect(neighbour.exitCode ?? neighbour.signalCode).toBeNull();
     if (!existsSync('/dev/kmsg')) return;
