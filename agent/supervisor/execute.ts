@@ -1,14 +1,17 @@
-import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
+import { REASONS, type Reason, type ReasonCode } from '../../protocol/reasons.ts';
 import { budgetText, holdsBudget } from './core/budget.ts';
+import { noteRebootRefused } from './core/exhaustion.ts';
 import type { Step } from './core/plan.ts';
-import { noteFailure, type ServiceRecord } from './core/record.ts';
-import type { CgroupTree, Clock, ContainerRuntime, RootfsStore } from './ports.ts';
+import { noteBlocked, noteFailure, noteStarted, type ServiceRecord, withReason } from './core/record.ts';
+import type { CgroupTree, Clock, ContainerRuntime, Host, Networks, RootfsStore } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
 export interface Machine {
   runtime: ContainerRuntime;
   cgroups: CgroupTree;
   rootfs: RootfsStore;
+  networks: Networks;
+  host: Host;
   clock: Clock;
 }
 
@@ -19,6 +22,8 @@ type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
 type Executors = { [K in Step['kind']]: (machine: Machine, step: StepOf<K>) => Promise<Outcome> };
 
 const CLEANUP_AGAIN_MS = 5_000;
+/** What a start lacked is looked for again at this pace. */
+const BLOCKED_AGAIN_MS = 5_000;
 const unchanged: Outcome = (record) => record;
 
 /** A start that failed, with the reason code of the part that did. */
@@ -27,7 +32,7 @@ class StartFailure extends Error {
 
   constructor(code: ReasonCode, cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.code = code;
+    this.code = ownCode(cause) ?? code;
   }
 }
 
@@ -44,27 +49,31 @@ const executors: Executors = {
     try {
       await machine.runtime.remove(service);
       await machine.cgroups.remove(service);
+      await machine.networks.detach(service);
       await machine.rootfs.unmount(service);
       return (record) => ({ ...record, holds: false });
     } catch (error) {
       const cleanupAt = machine.clock.now() + CLEANUP_AGAIN_MS;
       const reason = failure('fail.runtime', error, machine.clock.now());
-      return (record) => ({ ...record, cleanupAt, reasons: [reason, ...record.reasons].slice(0, 16) });
+      return (record) => withReason({ ...record, cleanupAt }, reason);
     }
   },
   forget: async () => () => undefined,
-  'repair-budget': async ({ cgroups }, { service, budget }) => {
+  'set-budget': async ({ cgroups }, { service, budget }) => {
     await cgroups.apply(service, budget);
     return unchanged;
   },
-  start: async (machine, { spec }) => {
+  start: async (machine, { spec, reason }) => {
     try {
       await start(machine, spec);
-      return unchanged;
+      return (record) => noteStarted(record, reason);
     } catch (error) {
-      const code = error instanceof StartFailure ? error.code : 'fail.runtime';
-      return (record) => noteFailure(record, spec, failure(code, error, machine.clock.now()));
+      return startFailed(spec, error, 'fail.runtime', machine.clock.now());
     }
+  },
+  reboot: async ({ host, clock }, { reason }) => {
+    const answer = await host.reboot(reason.message);
+    return answer === 'accepted' ? unchanged : (record) => noteRebootRefused(record, answer, clock.now());
   },
 };
 
@@ -72,20 +81,44 @@ const executors: Executors = {
 export const execute = (machine: Machine, step: Step): Promise<Outcome> =>
   (executors[step.kind] as (machine: Machine, step: Step) => Promise<Outcome>)(machine, step);
 
-async function start({ runtime, cgroups, rootfs }: Machine, spec: ServiceSpec): Promise<void> {
-  const [root] = await Promise.all([
+/** What a start that failed changes: `wait.*` is no failure, it is tried again soon and counts for nothing. */
+export function startFailed(spec: ServiceSpec, error: unknown, otherwise: ReasonCode, now: number): Outcome {
+  const code = ownCode(error) ?? otherwise;
+  const reason = failure(code, error, now);
+  return code.startsWith('wait.')
+    ? (record) => noteBlocked(record, reason, now + BLOCKED_AGAIN_MS)
+    : (record) => noteFailure(record, spec, reason);
+}
+
+async function start(machine: Machine, spec: ServiceSpec): Promise<void> {
+  const { runtime, cgroups, rootfs, networks } = machine;
+  const volumes = spec.mounts.map(({ volume, sizeBytes, gid }) => rootfs.volume(volume, sizeBytes, gid));
+  // All end before the first failure is told: none may still be at work when what it made is removed.
+  const [root, netns, ...mounted] = await Promise.allSettled([
     rootfs.mount(spec),
-    ...spec.mounts.map(({ volume, sizeBytes, gid }) => rootfs.volume(volume, sizeBytes, gid)),
-  ]).catch((error: unknown) => {
-    throw new StartFailure('fail.image', error);
-  });
-  await runtime.start(spec, root, async () => {
+    networks.attach(spec),
+    ...volumes,
+  ]);
+  for (const volume of mounted) madeBy('fail.volume', volume);
+  const place = { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
+  await runtime.start(spec, place, async () => {
     const held = await cgroups.read(spec.name);
     if (held !== undefined && holdsBudget(spec.resources, held)) return;
     const what = held === undefined ? 'no cgroup' : budgetText(held);
     const message = `Cannot start service "${spec.name}": the kernel holds ${what} instead of ${budgetText(spec.resources)}`;
     throw new StartFailure('fail.budget', new Error(message));
   });
+}
+
+function madeBy<T>(code: ReasonCode, settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'fulfilled') return settled.value;
+  throw new StartFailure(code, settled.reason);
+}
+
+/** The reason code that the error itself carries, if it does: what is missing knows best what that means. */
+function ownCode(error: unknown): ReasonCode | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && Object.hasOwn(REASONS, code) ? (code as ReasonCode) : undefined;
 }
 
 const failure = (code: ReasonCode, error: unknown, at: number): Reason => ({

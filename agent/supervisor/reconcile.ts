@@ -2,7 +2,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import { totalBudget } from './core/budget.ts';
 import { type Plan, plan, type Step, type World } from './core/plan.ts';
 import { newReasons, parseRecord, type ServiceRecord } from './core/record.ts';
-import { execute, type Machine } from './execute.ts';
+import { execute, type Machine, startFailed } from './execute.ts';
 import type { Budget, ObservedContainer, ServiceMemory } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
@@ -11,7 +11,7 @@ export interface SupervisorLog {
   warn(details: object, message: string): void;
 }
 
-type Wish = Pick<World, 'desired' | 'isShuttingDown'>;
+type Wish = Pick<World, 'desired' | 'isShuttingDown' | 'health' | 'shedding'>;
 
 /** Steps at once: more would only queue for the same few cores. */
 const CONCURRENT_STEPS = 4;
@@ -21,10 +21,13 @@ export class Reconciler {
   readonly #machine: Machine;
   readonly #memory: ServiceMemory;
   readonly #log: SupervisorLog;
-  readonly #onNews: (service: string, reason: Reason) => void;
+  readonly #onNews: (service: string | undefined, reason: Reason) => void;
   readonly #saved = new Map<string, string>();
   #isFirstPass = true;
   #total = '';
+  /** Specifications by digest: those that run may no longer be desired. */
+  readonly #specs = new Map<string, ServiceSpec>();
+  #networks = '';
   /** What was remembered and seen at the end of the last pass. */
   records = new Map<string, ServiceRecord>();
   observed: ObservedContainer[] = [];
@@ -33,7 +36,7 @@ export class Reconciler {
     machine: Machine,
     memory: ServiceMemory,
     log: SupervisorLog,
-    onNews: (service: string, reason: Reason) => void,
+    onNews: (service: string | undefined, reason: Reason) => void,
   ) {
     this.#machine = machine;
     this.#memory = memory;
@@ -60,25 +63,32 @@ export class Reconciler {
     for (const reason of after === undefined ? [] : newReasons(before, after)) this.#tell(service, reason);
   }
 
-  /** One pass. `checksBudgets`: compare the kernel's budgets too. */
-  async pass(wish: Wish, checksBudgets: boolean): Promise<Plan> {
+  /** One pass. `checksKernel`: compare what the kernel holds of budgets and networks too. */
+  async pass(wish: Wish, checksKernel: boolean): Promise<Plan> {
     this.observed = await this.#machine.runtime.observe();
+    if (checksKernel) await this.#repairNetworks();
     const result = plan({
       ...wish,
       isFirstPass: this.#isFirstPass,
       observed: this.observed,
       records: this.records,
       oomKills: await this.#oomKills(),
-      budgets: checksBudgets ? await this.#budgets() : new Map(),
+      budgets: checksKernel ? await this.#budgets() : new Map(),
       now: this.#machine.clock.now(),
     });
     this.#isFirstPass = false;
     // Intent before act: after a crash the records say what may be half done.
     for (const [service, record] of result.records) this.#save(service, record);
     for (const { service, reason } of result.news) this.#tell(service, reason);
-    if (result.steps.some(({ kind }) => kind === 'start')) await this.#prepare(wish.desired);
+    const starts = result.steps.filter((step) => step.kind === 'start');
+    if (starts.length > 0) await this.#prepare(wish.desired);
     await this.#executeAll(result.steps.filter(({ kind }) => kind !== 'start'));
-    await this.#executeAll(result.steps.filter(({ kind }) => kind === 'start'));
+    const fault = wish.isShuttingDown ? undefined : await this.#prepareNetworks(wish.desired);
+    const held = fault === undefined ? [] : starts.filter(({ spec }) => needsNetwork(spec));
+    for (const { service, spec } of held) {
+      this.update(service, startFailed(spec, fault, 'fail.network', this.#machine.clock.now()));
+    }
+    await this.#executeAll(starts.filter((step) => !held.includes(step)));
     return result;
   }
 
@@ -88,6 +98,35 @@ export class Reconciler {
       for (let step = queue.shift(); step !== undefined; step = queue.shift()) await this.#execute(step);
     };
     await Promise.all(Array.from({ length: CONCURRENT_STEPS }, work));
+  }
+
+  /** Resolves with what went wrong. Services that are leaving keep their segments until they have ended. */
+  async #prepareNetworks(desired: readonly ServiceSpec[]): Promise<unknown> {
+    const digests = new Set(this.observed.map(({ specDigest }) => specDigest));
+    for (const digest of this.#specs.keys()) if (!digests.has(digest)) this.#specs.delete(digest);
+    for (const spec of desired) this.#specs.set(spec.digest, spec);
+    const specs = [...this.#specs.values()];
+    const text = [...this.#specs.keys()].sort().join();
+    if (text === this.#networks) return undefined;
+    try {
+      await this.#machine.networks.prepare(specs);
+      this.#networks = text;
+      return undefined;
+    } catch (error) {
+      this.#log.warn({ error: String(error) }, 'Cannot prepare the networks; trying again');
+      return error;
+    }
+  }
+
+  async #repairNetworks(): Promise<void> {
+    try {
+      const repaired = await this.#machine.networks.repair();
+      if (repaired.length === 0) return;
+      const message = `Set again: ${repaired.join(', ')}`.slice(0, 500);
+      this.#tell(undefined, { code: 'repair.network', message, at: this.#machine.clock.now() });
+    } catch (error) {
+      this.#log.warn({ error: String(error) }, 'Cannot repair the networks; trying again');
+    }
   }
 
   async #execute(step: Step): Promise<void> {
@@ -100,7 +139,7 @@ export class Reconciler {
     }
   }
 
-  #tell(service: string, reason: Reason): void {
+  #tell(service: string | undefined, reason: Reason): void {
     this.#log.info({ service, code: reason.code }, reason.message);
     this.#onNews(service, reason);
   }
@@ -147,3 +186,6 @@ export class Reconciler {
     this.#total = text;
   }
 }
+
+const needsNetwork = ({ network, ports }: ServiceSpec): boolean =>
+  network === 'segments' || ports !== undefined;

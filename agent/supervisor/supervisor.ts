@@ -1,23 +1,30 @@
 import type { DeviceEvent } from '../../protocol/messages.ts';
-import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Reason } from '../../protocol/reasons.ts';
+import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { WorkloadHealth, Workloads } from '../update/ports.ts';
-import { newRecord } from './core/record.ts';
-import { serviceStatus, workloadHealth } from './core/status.ts';
+import type { ShedThresholds } from './core/shedding.ts';
+import { workloadHealth } from './core/status.ts';
 import type { Machine } from './execute.ts';
-import type { ObservedContainer, ServiceMemory } from './ports.ts';
+import { HealthMonitor } from './health-monitor.ts';
+import { LoadShedder } from './load-shedder.ts';
+import type { DeviceStrain, HealthProbe, ObservedContainer, ServiceMemory } from './ports.ts';
 import { Reconciler, type SupervisorLog } from './reconcile.ts';
 import type { DesiredServices } from './service-spec.ts';
+import { serviceStatuses } from './statuses.ts';
 import { UsageSampler } from './usage-sampler.ts';
 
 export interface SupervisorOptions extends Machine {
   memory: ServiceMemory;
+  probe: HealthProbe;
+  strain: () => DeviceStrain;
+  /** Of board.yaml; what is left out takes the default. */
+  shedThresholds?: Partial<ShedThresholds> | undefined;
   log: SupervisorLog;
   /** The state of a service has changed. */
   onChange: () => void;
   /** Something that the server must learn of. */
   onEvent: (event: Omit<DeviceEvent, 'v' | 'id'>) => void;
-  /** Pace of usage samples, budget checks and of the look at what no file tells of; default 10 s. */
+  /** Pace of usage samples, budget and network checks and of the look at what no file tells of; default 10 s. */
   sampleMs?: number;
 }
 
@@ -25,20 +32,24 @@ const RETRY_MS = 1_000;
 /** From a service's start to its first sample. */
 const FIRST_SAMPLE_MS = 1_000;
 const STOP_MS = 60_000;
-const EVENT = /^(exit|fail|repair)\.|^stop\.operator$|^wait\.(given-up|completed)$/;
+const EVENT =
+  /^(exit|fail|repair|health|shed|device)\.|^stop\.(operator|unhealthy|shed|killed)$|^wait\.(given-up|completed|secret|device|reboot)$/;
 
 /** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
 export class Supervisor implements Workloads {
   readonly #options: SupervisorOptions;
   readonly #reconciler: Reconciler;
   readonly #sampler: UsageSampler;
+  readonly #monitor: HealthMonitor;
+  readonly #shedder: LoadShedder;
   #desired: DesiredServices | undefined;
   /** The wish that the last pass was about. */
   #seenDesired: DesiredServices | undefined;
   #isShuttingDown = false;
   #isClosed = false;
   #isDue = false;
-  #checksBudgets = false;
+  #isFirstPass = true;
+  #checksKernel = false;
   #loop: Promise<void> | undefined;
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;
@@ -48,6 +59,12 @@ export class Supervisor implements Workloads {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    const { clock, probe, strain, shedThresholds = {} } = options;
+    this.#monitor = new HealthMonitor(probe, clock, () => this.#poke());
+    this.#shedder = new LoadShedder(strain, shedThresholds, clock, (reason) => {
+      this.#report(undefined, reason);
+      this.#poke();
+    });
     this.#sampler = new UsageSampler(options.cgroups, options.clock);
     this.#reconciler = new Reconciler(options, options.memory, options.log, (service, reason) =>
       this.#report(service, reason),
@@ -58,6 +75,7 @@ export class Supervisor implements Workloads {
     this.#reconciler.load();
     this.#unwatch = this.#options.runtime.watch(() => this.#poke());
     this.#scheduleSample();
+    this.#shedder.start();
   }
 
   apply(desired: DesiredServices): void {
@@ -74,23 +92,25 @@ export class Supervisor implements Workloads {
       }));
       return { isConverged: false, unhealthy, isFailed: false };
     }
-    return workloadHealth(desired.services, this.#reconciler.observed, this.#reconciler.records);
+    return workloadHealth(
+      desired.services,
+      this.#reconciler.observed,
+      this.#reconciler.records,
+      this.#monitor.health(),
+    );
+  }
+
+  /** How far load is shed, and why; undefined when it is not. */
+  shedding(): DeviceHealth['shedding'] {
+    const { level, reason } = this.#shedder.state;
+    return level > 0 && reason ? { level, reason } : undefined;
   }
 
   /** Desired services in their order, then those that are leaving. */
   statuses(): ServiceStatus[] {
-    const { records, observed } = this.#reconciler;
-    const containers = new Map(observed.map((container) => [container.service, container]));
     const desired = this.#desired?.services ?? [];
-    const wanted = new Set(desired.map(({ name }) => name));
-    const leaving = [...records].filter(([name]) => !wanted.has(name));
-    const known = [
-      ...desired.map((spec) => [spec.name, records.get(spec.name) ?? newRecord(spec, 0)] as const),
-      ...leaving,
-    ];
-    return known.map(([name, record]) =>
-      serviceStatus(name, record, containers.get(name), this.#sampler.get(name)),
-    );
+    const health = this.#monitor.health();
+    return serviceStatuses(desired, this.#reconciler, this.#options, this.#sampler, health);
   }
 
   /** Why the service is in its state, newest first; undefined for one nobody knows. */
@@ -113,14 +133,18 @@ export class Supervisor implements Workloads {
     if (services === 'stop') await this.#stopAll();
     this.#isClosed = true;
     this.#unwatch();
+    this.#monitor.stop();
+    this.#shedder.stop();
     this.#cancelSample();
     this.#cancelWake();
     await this.#loop;
   }
 
   async #stopAll(): Promise<void> {
-    const { clock, cgroups, rootfs } = this.#options;
-    const deadline = clock.now() + STOP_MS;
+    const { clock, cgroups, rootfs, networks } = this.#options;
+    // They end one after another where they depend on each other.
+    const graces = [...this.#reconciler.records.values()].map(({ stop }) => stop.graceMs);
+    const deadline = clock.now() + graces.reduce((sum, graceMs) => sum + graceMs, STOP_MS);
     this.#isShuttingDown = true;
     for (;;) {
       this.#poke();
@@ -130,6 +154,7 @@ export class Supervisor implements Workloads {
       if (clock.now() > deadline) throw new Error(`Cannot stop all services: ${left.join(', ')} did not end`);
       await new Promise<void>((resolve) => clock.after(20, resolve));
     }
+    await networks.destroy();
     await cgroups.destroy();
     await rootfs.destroy();
   }
@@ -166,13 +191,17 @@ export class Supervisor implements Workloads {
 
   async #pass(): Promise<number | undefined> {
     const desired = this.#desired;
-    const checksBudgets = this.#checksBudgets;
-    this.#checksBudgets = false;
+    const services = desired?.services ?? [];
+    const checksKernel = this.#checksKernel;
+    this.#checksKernel = false;
     try {
-      const { steps, wakeAt } = await this.#reconciler.pass(
-        { desired: desired?.services ?? [], isShuttingDown: this.#isShuttingDown },
-        checksBudgets,
-      );
+      this.#shedder.see(services, this.#isFirstPass ? this.#reconciler.records : undefined);
+      this.#isFirstPass = false;
+      const health = this.#monitor.health();
+      const shedding = this.#shedder.state;
+      const wish = { desired: services, isShuttingDown: this.#isShuttingDown, health, shedding };
+      const { steps, wakeAt } = await this.#reconciler.pass(wish, checksKernel);
+      this.#monitor.watch(this.#isShuttingDown ? [] : services, this.#reconciler.observed);
       if (steps.length > 0) this.#isDue = true;
       else this.#seenDesired = desired;
       this.#showChange();
@@ -215,7 +244,7 @@ export class Supervisor implements Workloads {
     this.#isSampleSoon = false;
     if (this.#isClosed) return;
     if (isFirst) this.#options.onChange();
-    this.#checksBudgets = true;
+    this.#checksKernel = true;
     this.#scheduleSample();
     this.#poke();
   }
@@ -227,12 +256,12 @@ export class Supervisor implements Workloads {
     this.#options.onChange();
   }
 
-  #report(service: string, { code, message, at }: Reason): void {
+  #report(service: string | undefined, { code, message, at }: Reason): void {
     if (!EVENT.test(code)) return;
     const release = this.#desired?.release;
     this.#options.onEvent({
       kind: 'service',
-      service,
+      ...(service !== undefined && { service }),
       code,
       message,
       at,

@@ -40,12 +40,11 @@ export class UsageSampler {
     const elapsedMs = at - since.at;
     const cpu = elapsedMs > 0 ? Math.max(0, usage.cpuUsec - since.cpuUsec) / 1000 / elapsedMs : 0;
     this.#last.set(service, { pid, at, cpuUsec: usage.cpuUsec });
+    const { cpuUsec: _total, throttledUsec, ...rest } = usage;
     this.#usage.set(service, {
-      memoryBytes: usage.memoryBytes,
+      ...rest,
       cpu: Math.round(cpu * 10_000) / 10_000,
-      pids: usage.pids,
-      throttledMs: Math.round(usage.throttledUsec / 1000),
-      oomKills: usage.oomKills,
+      throttledMs: Math.round(throttledUsec / 1000),
     });
   }
 

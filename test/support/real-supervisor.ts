@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
-import type { ServiceMemory } from '../../agent/supervisor/ports.ts';
+import type { DeviceStrain, HealthProbe, ServiceMemory } from '../../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { Supervisor } from '../../agent/supervisor/supervisor.ts';
 import { systemClock } from '../../agent/system-clock.ts';
@@ -37,7 +38,27 @@ export function realSupervisor(dir: string, instance: string, blobDir: string) {
     hasSwapAccounting: hasSwapAccounting(),
   });
   const events: { code: string; service?: string | undefined }[] = [];
+  const strain: DeviceStrain = {};
+  const networks = new FakeNetworks();
+  const probe: HealthProbe = {
+    probe: async ({ name, health }, signal) => {
+      if (health?.check.kind !== 'exec') return 'Only exec is looked at here';
+      const { exitCode, output } = await runtime.exec(name, health.check.args, signal);
+      return exitCode === 0 ? undefined : `Exited with code ${exitCode}: ${output}`;
+    },
+  };
+  const reboots: string[] = [];
+  const host = {
+    reboot: async (reason: string) => {
+      reboots.push(reason);
+      return 'Not in a test';
+    },
+  };
   const supervisor = new Supervisor({
+    networks,
+    probe,
+    strain: () => strain,
+    host,
     runtime,
     cgroups,
     rootfs,
@@ -48,5 +69,5 @@ export function realSupervisor(dir: string, instance: string, blobDir: string) {
     onEvent: (event) => events.push(event),
     sampleMs: 300,
   });
-  return { supervisor, cgroups, events };
+  return { supervisor, cgroups, events, strain, networks, reboots };
 }

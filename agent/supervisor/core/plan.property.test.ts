@@ -7,6 +7,7 @@ import type { ServiceSpec } from '../service-spec.ts';
 import { plan, type Step } from './plan.ts';
 import { noteFailure, type ServiceRecord } from './record.ts';
 import { backoffMs } from './restart-policy.ts';
+import { noShedding } from './shedding.ts';
 
 const NAMES = ['a', 'b', 'c'] as const;
 type Running = Extract<ObservedContainer, { state: 'running' }>;
@@ -48,6 +49,8 @@ class Machine {
       records: this.records,
       oomKills: new Map(),
       budgets: new Map(),
+      health: new Map(),
+      shedding: noShedding(0),
       now: this.now,
     });
     this.isFirstPass = false;

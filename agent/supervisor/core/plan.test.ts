@@ -3,6 +3,7 @@ import { serviceSpec } from '../../../test/support/service-specs.ts';
 import type { ObservedContainer } from '../ports.ts';
 import { plan, type World } from './plan.ts';
 import { newRecord, type ServiceRecord } from './record.ts';
+import { noShedding } from './shedding.ts';
 
 const NOW = 50_000;
 const sensor = serviceSpec('sensor');
@@ -14,6 +15,8 @@ const world = (parts: Partial<World>): World => ({
   records: new Map(),
   oomKills: new Map(),
   budgets: new Map(),
+  health: new Map(),
+  shedding: noShedding(0),
   now: NOW,
   ...parts,
 });
@@ -142,7 +145,7 @@ describe('a running container', () => {
   test('whose budget drifted in the kernel has it set again', () => {
     const budgets = new Map([['sensor', { ...sensor.resources, memoryMaxBytes: 1 << 30 }]]);
     const result = plan(world({ observed: [running], records: record(), budgets }));
-    expect(result.steps).toMatchObject([{ kind: 'repair-budget', reason: { code: 'repair.budget' } }]);
+    expect(result.steps).toMatchObject([{ kind: 'set-budget', reason: { code: 'repair.budget' } }]);
   });
 
   test('within the rounding of the kernel keeps its budget', () => {

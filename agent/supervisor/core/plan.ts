@@ -1,8 +1,11 @@
 import type { Reason } from '../../../protocol/reasons.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import { orderOf } from './dependencies.ts';
+import type { Health } from './health.ts';
 import { planService, type Verdict } from './plan-service.ts';
 import { newReasons, type ServiceRecord } from './record.ts';
+import { criticalities, type Shedding, shedEffect } from './shedding.ts';
 
 /** One act on one service, with nothing left to decide. */
 export type Step =
@@ -10,8 +13,10 @@ export type Step =
   | { kind: 'kill'; service: string; reason: Reason }
   | { kind: 'remove'; service: string }
   | { kind: 'forget'; service: string }
-  | { kind: 'repair-budget'; service: string; budget: Budget; reason: Reason }
-  | { kind: 'start'; service: string; spec: ServiceSpec; reason: Reason };
+  | { kind: 'set-budget'; service: string; budget: Budget; reason: Reason }
+  /** `spec` with what the service is held to for now. */
+  | { kind: 'start'; service: string; spec: ServiceSpec; reason: Reason }
+  | { kind: 'reboot'; service: string; reason: Reason };
 
 export interface World {
   desired: readonly ServiceSpec[];
@@ -25,6 +30,9 @@ export interface World {
   oomKills: ReadonlyMap<string, number>;
   /** What the kernel holds, of those services that were checked in this pass. */
   budgets: ReadonlyMap<string, Budget>;
+  /** What the health checks of running processes tell. */
+  health: ReadonlyMap<string, Health>;
+  shedding: Shedding;
   /** Unix ms. */
   now: number;
 }
@@ -48,22 +56,21 @@ export interface Plan {
   news: { service: string; reason: Reason }[];
 }
 
-const ORDER: Step['kind'][] = ['kill', 'stop', 'remove', 'forget', 'repair-budget', 'start'];
+const ORDER: Step['kind'][] = ['kill', 'stop', 'remove', 'forget', 'set-budget', 'start', 'reboot'];
 
 /** Steps from the world as it is to the world as desired. Asked again after each change; never resumed. */
 export function plan(world: World): Plan {
-  const desired = new Map(world.isShuttingDown ? [] : world.desired.map((spec) => [spec.name, spec]));
-  const containers = new Map(world.observed.map((container) => [container.service, container]));
+  const order = orderOf(world);
+  const { desired, containers } = order;
+  const classes = criticalities(world.desired);
   const names = new Set([...desired.keys(), ...containers.keys(), ...world.records.keys()]);
   const result: Plan = { steps: [], waiting: [], wakeAt: undefined, records: new Map(), news: [] };
   for (const name of names) {
-    const before = world.records.get(name);
-    add(
-      result,
-      name,
-      before,
-      planService({ name, spec: desired.get(name), container: containers.get(name), record: before, world }),
-    );
+    const record = world.records.get(name);
+    const spec = desired.get(name);
+    const effect = spec && shedEffect(world.shedding.level, classes.get(name) ?? 'normal');
+    const subject = { name, spec, container: containers.get(name), record, effect, order, world };
+    add(result, name, record, planService(subject));
   }
   result.steps.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
   return result;

@@ -1,5 +1,5 @@
+import { becauseOf, type Reason } from '../../../protocol/reasons.ts';
 import type { ServiceState } from '../../../protocol/status.ts';
-import type { Reason } from '../../../protocol/reasons.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { afterFailure, judgeExit } from './restart-policy.ts';
@@ -30,7 +30,18 @@ export interface ServiceRecord {
   /** How to stop what runs: the specification may be gone by then. */
   stop: ServiceSpec['stop'];
   budget: Budget;
-  stopping?: { at: number; killedAt?: number | undefined } | undefined;
+  /** `isUnhealthy`: because its health check failed, so that the end counts as a failure. */
+  stopping?: { at: number; killedAt?: number | undefined; isUnhealthy?: true | undefined } | undefined;
+  /** What a start lacks, and when to look again, Unix ms. It and all below came after the first records and may be absent. */
+  blocked?: { reason: Reason; until: number } | undefined;
+  /** What was done to it last to relieve the device. */
+  shed?: 'throttled' | 'stopped' | undefined;
+  /** What its health check told last. */
+  health?: 'healthy' | 'unhealthy' | undefined;
+  /** Services that are to outlive it when both leave. */
+  dependsOn?: string[] | undefined;
+  /** When it asked for a reboot, Unix ms, and what became of that. */
+  reboot?: { at: number; state: 'asked' | 'refused' | 'tried' } | undefined;
   /** Who asked for a restart that has not begun yet. */
   restartWanted?: string | undefined;
   /** Newest first, at most REASONS_KEPT. */
@@ -53,6 +64,7 @@ export const newRecord = (spec: ServiceSpec | undefined, now: number): ServiceRe
   holds: false,
   stop: spec?.stop ?? DEFAULT_STOP,
   budget: spec?.resources ?? NO_BUDGET,
+  ...(spec?.dependsOn && { dependsOn: Object.keys(spec.dependsOn) }),
   reasons: [],
 });
 
@@ -62,6 +74,8 @@ export const renewed = (record: ServiceRecord, spec: ServiceSpec, now: number): 
   state: record.state,
   since: record.since,
   restartWanted: record.restartWanted,
+  shed: record.shed,
+  reboot: record.reboot,
   reasons: record.reasons,
 });
 
@@ -73,13 +87,34 @@ export const withReason = (record: ServiceRecord, reason: Reason): ServiceRecord
 export const inState = (record: ServiceRecord, state: ServiceState, now: number): ServiceRecord =>
   record.state === state ? record : { ...record, state, since: now };
 
+/** The reason, with the newest one before it as what led to it. */
+export const following = (record: ServiceRecord, reason: Reason): ServiceRecord =>
+  withReason(record, becauseOf(reason, record.reasons[0]));
+
+/** A start came through. One that had been held up is told only now: looking again is no news. */
+export function noteStarted(record: ServiceRecord, reason: Reason): ServiceRecord {
+  if (record.blocked === undefined) return record;
+  return withReason({ ...record, blocked: undefined, starts: record.starts + 1 }, reason);
+}
+
+/** A start lacks something that may come. No failure; what the attempt left behind is removed first. */
+export function noteBlocked(record: ServiceRecord, reason: Reason, until: number): ServiceRecord {
+  const { blocked } = record;
+  const waiting = { ...inState(record, 'waiting', reason.at), holds: true, stopping: undefined };
+  if (blocked?.reason.code === reason.code && blocked.reason.message === reason.message)
+    return { ...waiting, blocked: { ...blocked, until } };
+  const starts = blocked === undefined ? Math.max(0, record.starts - 1) : record.starts;
+  return withReason({ ...waiting, starts, blocked: { reason, until } }, reason);
+}
+
 /** A start, or the container itself, failed. Counts as a failure; what it left behind is removed first. */
 export function noteFailure(
   record: ServiceRecord,
   spec: ServiceSpec | undefined,
   reason: Reason,
 ): ServiceRecord {
-  const noted = withReason({ ...record, holds: true, stopping: undefined }, reason);
+  const cleared = { ...record, holds: true, stopping: undefined, blocked: undefined };
+  const noted = withReason(cleared, reason);
   return spec === undefined ? noted : afterFailure(noted, spec.restart, reason.at, reason.at);
 }
 
@@ -93,14 +128,40 @@ export function noteExit(
 ): ServiceRecord {
   const lastExit = `${exit.startedAt}:${exit.exitedAt}`;
   if (record.lastExit === lastExit) return record;
-  const noted = withReason(
-    { ...record, lastExit, holds: true, stopping: undefined, oomKills: record.oomKills + oomKills },
-    exitReason(exit, oomKills, now),
-  );
-  const isExpected = record.stopping !== undefined || spec?.digest !== exit.specDigest;
-  return isExpected || spec === undefined
-    ? { ...noted, retryAt: undefined }
+  const reason = exitReason(exit, oomKills, now);
+  const ended = {
+    ...record,
+    lastExit,
+    holds: true,
+    stopping: undefined,
+    oomKills: record.oomKills + oomKills,
+  };
+  const { stopping } = record;
+  const noted = withReason(ended, stopping ? becauseOf(reason, record.reasons[0]) : reason);
+  if (spec === undefined || spec.digest !== exit.specDigest || (stopping && !stopping.isUnhealthy))
+    return { ...noted, retryAt: undefined };
+  return stopping
+    ? afterFailure(noted, spec.restart, exit.exitedAt, now)
     : judgeExit(noted, spec.restart, exit, now);
+}
+
+/** Counts a container that is neither running nor cleanly ended, once. One that was to end anyway is no failure. */
+export function noteBroken(
+  record: ServiceRecord,
+  spec: ServiceSpec | undefined,
+  { detail, specDigest }: Extract<ObservedContainer, { state: 'broken' }>,
+  now: number,
+): ServiceRecord {
+  if (record.lastExit === 'broken') return record;
+  const { stopping } = record;
+  const reason: Reason = {
+    code: specDigest === undefined ? 'fail.runtime' : 'exit.lost',
+    message: detail,
+    at: now,
+  };
+  const caused = stopping ? becauseOf(reason, record.reasons[0]) : reason;
+  const isAsked = stopping !== undefined && !stopping.isUnhealthy;
+  return { ...noteFailure(record, isAsked ? undefined : spec, caused), lastExit: 'broken' };
 }
 
 function exitReason(

@@ -1,6 +1,6 @@
 import type { ServiceSpec } from '../service-spec.ts';
 import type { ServiceRecord } from './record.ts';
-import { withReason } from './record.ts';
+import { following } from './record.ts';
 
 type Policy = ServiceSpec['restart'];
 
@@ -20,7 +20,7 @@ export function judgeExit(
 ): ServiceRecord {
   const isSuccess = exit.exitCode === 0 && exit.signal === undefined;
   if (isSuccess && policy.policy !== 'always') {
-    return withReason(
+    return following(
       { ...record, settled: 'completed', failures: 0, retryAt: undefined },
       {
         code: 'wait.completed',
@@ -42,19 +42,19 @@ export function afterFailure(
 ): ServiceRecord {
   const failures = record.failures + 1;
   if (policy.policy === 'never') {
-    return withReason(
+    return following(
       { ...record, failures, settled: 'failed', retryAt: undefined },
-      { code: 'wait.given-up', message: 'Failed; restart policy is "never"', at: now },
+      { code: 'wait.given-up', message: `Failed; restart policy is "never"${sequel(policy)}`, at: now },
     );
   }
   if (policy.maxAttempts > 0 && failures >= policy.maxAttempts) {
-    return withReason(
+    return following(
       { ...record, failures, settled: 'given-up', retryAt: undefined },
-      { code: 'wait.given-up', message: `Failed ${failures} times in a row`, at: now },
+      { code: 'wait.given-up', message: `Failed ${failures} times in a row${sequel(policy)}`, at: now },
     );
   }
   const waitMs = backoffMs(policy, failures);
-  return withReason(
+  return following(
     { ...record, failures, retryAt: failedAt + waitMs },
     {
       code: 'wait.backoff',
@@ -63,6 +63,10 @@ export function afterFailure(
     },
   );
 }
+
+/** What follows from having given up, for messages. */
+const sequel = ({ whenExhausted }: Policy): string =>
+  whenExhausted === 'stay-failed' ? '; the release goes on without it' : '';
 
 /**
  * When a service that waits may start, Unix ms. A wait longer than the policy can ask for means that the clock was

@@ -1,20 +1,33 @@
 import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { WorkloadHealth } from '../../update/ports.ts';
-import type { ObservedContainer } from '../ports.ts';
+import type { NetworkUse, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import { isExcused, isExhausted } from './exhaustion.ts';
+import type { Health } from './health.ts';
 import type { ServiceRecord } from './record.ts';
 import { CRASH_LOOP_FAILURES } from './restart-policy.ts';
 
 export type Usage = NonNullable<ServiceStatus['usage']> & { oomKills: number };
 
+/** What is known of a service beside its record; each absent where it is not known or not so. */
+export interface Seen {
+  container?: ObservedContainer | undefined;
+  usage?: Usage | undefined;
+  health?: Health | undefined;
+  degraded?: ServiceStatus['degraded'];
+  network?: NetworkUse | undefined;
+}
+
 /** A service for people and the server. `usage` is left out when it does not run. */
 export function serviceStatus(
   name: string,
   record: ServiceRecord,
-  container: ObservedContainer | undefined,
-  usage: Usage | undefined,
+  spec: ServiceSpec | undefined,
+  seen: Seen,
 ): ServiceStatus {
+  const { container, usage, degraded = [] } = seen;
   const isRunning = container?.state === 'running';
+  const { memoryMaxBytes, cpuMax, pidsMax } = record.budget;
   return {
     name,
     state: record.state,
@@ -22,21 +35,42 @@ export function serviceStatus(
     reason: record.reasons[0] ?? { code: 'start.desired', message: 'Not started yet', at: record.since },
     restarts: Math.max(0, record.starts - 1),
     oomKills: record.oomKills + (isRunning ? (usage?.oomKills ?? 0) : 0),
-    budget: {
-      memoryMaxBytes: record.budget.memoryMaxBytes,
-      cpuMax: record.budget.cpuMax,
-      pidsMax: record.budget.pidsMax,
-    },
-    ...(isRunning && { pid: container.pid }),
-    ...(isRunning &&
-      usage && {
-        usage: {
-          memoryBytes: usage.memoryBytes,
-          cpu: usage.cpu,
-          pids: usage.pids,
-          throttledMs: usage.throttledMs,
-        },
-      }),
+    budget: { memoryMaxBytes, cpuMax, pidsMax },
+    ...(spec && { criticality: spec.criticality ?? 'normal' }),
+    ...(degraded.length > 0 && { degraded: degraded.slice(0, DEGRADED_KEPT) }),
+    ...(isRunning && { pid: container.pid, ...whileRunning(record, container.pid, seen) }),
+  };
+}
+
+const DEGRADED_KEPT = 32;
+
+function whileRunning(
+  record: ServiceRecord,
+  pid: number,
+  { usage, health, network }: Seen,
+): Partial<ServiceStatus> {
+  const known = health?.pid === pid ? health : undefined;
+  return {
+    ...(record.shed === 'throttled' && { isThrottled: true }),
+    ...(known && {
+      health: {
+        state: known.state,
+        since: known.since,
+        ...(known.detail !== undefined && { detail: known.detail.slice(0, 1024) }),
+      },
+    }),
+    ...(network && { addresses: network.addresses }),
+    ...(usage && { usage: usageOf(usage, network) }),
+  };
+}
+
+function usageOf(
+  { oomKills: _counted, ...usage }: Usage,
+  network: NetworkUse | undefined,
+): ServiceStatus['usage'] {
+  return {
+    ...usage,
+    ...(network && { networkReceivedBytes: network.receivedBytes, networkSentBytes: network.sentBytes }),
   };
 }
 
@@ -45,6 +79,7 @@ export function workloadHealth(
   desired: readonly ServiceSpec[],
   observed: readonly ObservedContainer[],
   records: ReadonlyMap<string, ServiceRecord>,
+  health: ReadonlyMap<string, Health>,
 ): WorkloadHealth {
   const wanted = new Map(desired.map((spec) => [spec.name, spec]));
   const containers = new Map(observed.map((container) => [container.service, container]));
@@ -53,24 +88,32 @@ export function workloadHealth(
   for (const spec of desired) {
     const record = records.get(spec.name);
     const isOwn = record?.specDigest === spec.digest;
-    if (isOwn && isHopeless(record)) isFailed = true;
-    if (isOwn && isWell(record, spec, containers.get(spec.name))) continue;
-    unhealthy.push({ service: spec.name, message: describe(record) });
+    if (isOwn && isHopeless(record, spec)) isFailed = true;
+    if (isOwn && isWell(record, spec, containers.get(spec.name), health.get(spec.name))) continue;
+    unhealthy.push({ service: spec.name, message: describe(record, spec) });
   }
   const leaving = [...new Set([...containers.keys(), ...records.keys()])].filter((name) => !wanted.has(name));
   for (const service of leaving) unhealthy.push({ service, message: 'leaving' });
   return { isConverged: unhealthy.length === 0, unhealthy, isFailed };
 }
 
-function isWell(record: ServiceRecord, spec: ServiceSpec, container: ObservedContainer | undefined): boolean {
+function isWell(
+  record: ServiceRecord,
+  spec: ServiceSpec,
+  container: ObservedContainer | undefined,
+  health: Health | undefined,
+): boolean {
   if (record.settled === 'completed') return true;
-  const isRunning = container?.state === 'running' && container.specDigest === spec.digest;
-  return isRunning && record.state === 'running' && record.failures < CRASH_LOOP_FAILURES;
+  // The release says that it goes on without a service that failed for good.
+  if (isExhausted(record) && spec.restart.whenExhausted === 'stay-failed') return true;
+  if (container?.state !== 'running' || container.specDigest !== spec.digest) return false;
+  if (record.state !== 'running' || record.failures >= CRASH_LOOP_FAILURES) return false;
+  return spec.health === undefined || (health?.pid === container.pid && health.state === 'healthy');
 }
 
-function isHopeless(record: ServiceRecord): boolean {
-  if (record.settled === 'failed' || record.settled === 'given-up') return true;
-  if (record.failures >= CRASH_LOOP_FAILURES) return true;
+function isHopeless(record: ServiceRecord, spec: ServiceSpec): boolean {
+  if (isExcused(spec, record)) return false;
+  if (isExhausted(record)) return true;
   // Verified image data that cannot be mounted will not mount at the next attempt either.
   return record.retryAt !== undefined && record.reasons.find(isFailure)?.code === 'fail.image';
 }
@@ -78,8 +121,9 @@ function isHopeless(record: ServiceRecord): boolean {
 const isFailure = ({ code }: { code: string }): boolean =>
   code.startsWith('fail.') || code.startsWith('exit.');
 
-function describe(record: ServiceRecord | undefined): string {
+function describe(record: ServiceRecord | undefined, spec: ServiceSpec): string {
   if (record === undefined) return 'not started yet';
+  if (record.state === 'running' && spec.health) return 'running, not healthy yet';
   const state = record.state.replace('_', ' ');
   const reason = record.reasons[0];
   return reason === undefined ? state : `${state}: ${reason.message}`;

@@ -1,0 +1,38 @@
+import type { ServiceStatus } from '../../protocol/status.ts';
+import type { Health } from './core/health.ts';
+import { newRecord, type ServiceRecord } from './core/record.ts';
+import { serviceStatus } from './core/status.ts';
+import type { CgroupTree, Networks, ObservedContainer } from './ports.ts';
+import type { ServiceSpec } from './service-spec.ts';
+import type { UsageSampler } from './usage-sampler.ts';
+
+interface Known {
+  records: ReadonlyMap<string, ServiceRecord>;
+  observed: readonly ObservedContainer[];
+}
+
+/** Desired services in their order, then those that are leaving. */
+export function serviceStatuses(
+  desired: readonly ServiceSpec[],
+  { records, observed }: Known,
+  { cgroups, networks }: { cgroups: CgroupTree; networks: Networks },
+  sampler: UsageSampler,
+  health: ReadonlyMap<string, Health>,
+): ServiceStatus[] {
+  const containers = new Map(observed.map((container) => [container.service, container]));
+  const wanted = new Set(desired.map(({ name }) => name));
+  const show = (name: string, record: ServiceRecord, spec: ServiceSpec | undefined): ServiceStatus =>
+    serviceStatus(name, record, spec, {
+      container: containers.get(name),
+      usage: sampler.get(name),
+      health: health.get(name),
+      degraded: spec && cgroups.degraded(spec.resources),
+      network: networks.observe(name),
+    });
+  return [
+    ...desired.map((spec) => show(spec.name, records.get(spec.name) ?? newRecord(spec, 0), spec)),
+    ...[...records]
+      .filter(([name]) => !wanted.has(name))
+      .map(([name, record]) => show(name, record, undefined)),
+  ];
+}
