@@ -4,17 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
+import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import type { Placement } from '../../agent/supervisor/runtime/oci-spec.ts';
+import { ownSysfs } from '../../agent/supervisor/runtime/own-sysfs.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { runContainer } from '../support/run-container.ts';
 import { serviceSpec } from '../support/service-specs.ts';
-import { tinyImage } from '../support/tiny-image.ts';
+import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 
 type Parts = Parameters<typeof serviceSpec>[1];
 
 const EPERM = '1';
 const ENOSYS = '38';
 const EAFNOSUPPORT = '97';
+
+const security = (more: Partial<ServiceSpec['security']>) => ({
+  security: { readOnlyRoot: true, capabilities: [], ...more },
+});
 
 describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
   const dir = mkdtempSync(join(tmpdir(), `wherry-isolation-${runtime}-`));
@@ -37,9 +44,11 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
   const calls = async (list: string[], parts: Parts = {}): Promise<string[]> =>
     (await sh(list.map((call) => `/bin/syscall ${call}`).join('; '), parts)).split('\n');
 
+  let image: TinyImage;
   beforeAll(async () => {
+    image = await tinyImage();
     chmodSync(dir, 0o711);
-    cpSync((await tinyImage()).folder, rootfs, { recursive: true, verbatimSymlinks: true });
+    cpSync(image.folder, rootfs, { recursive: true, verbatimSymlinks: true });
     execFileSync('cc', ['-static', '-o', join(rootfs, 'bin/syscall'), 'test/support/syscall-probe.c']);
   });
   afterAll(async () => {
@@ -48,10 +57,6 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
   });
 
   describe.runIf(process.arch === 'x64')('system calls (numbers of x86-64)', () => {
-    const security = (more: Partial<ServiceSpec['security']>) => ({
-      security: { readOnlyRoot: true, capabilities: [], ...more },
-    });
-
     test('what is dangerous is not permitted', async () => {
       const ptrace = '101 0';
       const [mount, umount2, pivotRoot, keyctl, addKey, bpf, perf] = [
@@ -129,6 +134,55 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
         'lo',
         'allow',
       ]);
+    });
+
+    test('shares a volume by its group with a service of other ids, in a joined network too', async () => {
+      const store = (hostBase: number) =>
+        new ErofsRootfs({
+          runDir: join(dir, 'run'),
+          blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
+          ids: { rangeOf: async () => ({ hostBase, size: 65_536 }), mapper: new PerlIdMapper() },
+        });
+      const netns = `wherry-iso-${process.pid}-${runtime}`;
+      execFileSync('ip', ['netns', 'add', netns]);
+      const mounts = [{ volume: 'bus', path: '/data', readOnly: false, gid: 77, sizeBytes: 65_536 }];
+      const mountedBy = async (
+        hostBase: number,
+        uid: number,
+        script: string,
+        network: 'none' | 'segments',
+      ) => {
+        const parts = { layers: [image.verity], mounts, uid, gid: uid, network };
+        const root = await store(hostBase).mount(serviceSpec('one', parts));
+        return sh(script, parts, {
+          rootfs: root,
+          ids: { hostBase, size: 65_536 },
+          volumePath: (volume) => store(hostBase).volumePath(volume, 'one'),
+          ...(network === 'segments' && {
+            netns: `/run/netns/${netns}`,
+            sysfs: await ownSysfs(join(dir, 'run')),
+          }),
+        });
+      };
+      try {
+        const wrote = await mountedBy(
+          ids.hostBase,
+          1000,
+          'umask 007; echo hello > /data/file; ls -ln /data',
+          'none',
+        );
+        expect(wrote).toMatch(/1000 +77 .* file/);
+        const read = await mountedBy(
+          ids.hostBase + 65_536,
+          2000,
+          'cat /data/file; echo more >> /data/file; ls -ln /data; ls /sys/class /sys/fs/cgroup; ls /proc/net/',
+          'segments',
+        );
+        expect(read).toMatch(/^hello\n[^]*1000 +77 .* file[^]*net/);
+      } finally {
+        execFileSync('ip', ['netns', 'delete', netns]);
+        await store(0).destroy();
+      }
     });
   });
 });

@@ -3,6 +3,7 @@ import {
   existsSync,
   lstatSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
+import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 
@@ -89,6 +91,96 @@ describe('root filesystems from EROFS layers', () => {
     await store.volume('shared', 256 * 1024, 4711);
     writeFileSync(join(path, 'big'), Buffer.alloc(128 * 1024));
     expect(ours()).toHaveLength(1);
+  });
+
+  describe('in ids of its own', () => {
+    const range = { hostBase: 2_100_000_000, size: 65_536 };
+    const shifting = () =>
+      new ErofsRootfs({ runDir, blobPath, ids: { rangeOf: async () => range, mapper: new PerlIdMapper() } });
+    const owner = (path: string): number => statSync(path).uid - range.hostBase;
+    const mounts = [{ volume: 'v', path: '/srv/deep', readOnly: false, gid: 77, sizeBytes: 65_536 }];
+
+    test('a layer, a folder it lacks, a writable layer and a volume belong to its root', async () => {
+      const whole = await shifting().mount(serviceSpec('one', { layers: [image.verity] }));
+      expect(owner(join(whole, 'bin/busybox'))).toBe(0);
+      const security = { readOnlyRoot: false, capabilities: [] };
+      const layers = [image.verity, image.extraVerity];
+      const root = await shifting().mount(serviceSpec('two', { layers, mounts, security }));
+      expect(['bin/busybox', 'extra', 'srv/deep', 'srv', '.'].map((path) => owner(join(root, path)))).toEqual(
+        [0, 0, 0, 0, 0],
+      );
+      const volume = shifting().volumePath('v', 'two');
+      expect(statSync(volume).gid).toBe(range.hostBase + 77);
+      writeFileSync(join(root, 'new'), '');
+      await shifting().unmount('one');
+      await shifting().unmount('two');
+      expect(ours().filter((line) => !line.includes('/volumes/'))).toEqual([]);
+    });
+  });
+
+  describe('on disk', () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'wherry-disk-'));
+    const onDisk = (sizeBytes: number) => ({
+      volume: 'kept',
+      path: '/data',
+      readOnly: false,
+      gid: 77,
+      sizeBytes,
+      backing: 'disk' as const,
+    });
+    const open = () => new ErofsRootfs({ runDir, blobPath, stateDir });
+    const mib = 1024 ** 2;
+    const mountVolume = (sizeBytes: number) =>
+      open().mount(serviceSpec('one', { layers: [image.verity], mounts: [onDisk(sizeBytes)] }));
+    const path = () => open().volumePath('kept');
+    const fill = (file: string, bytes: number) => () => writeFileSync(file, Buffer.alloc(bytes));
+    afterAll(() => rmSync(stateDir, { recursive: true, force: true }));
+
+    test('a volume is bounded, outlives everything, grows at its next mount and never shrinks', async () => {
+      await mountVolume(4 * mib);
+      expect(statSync(join(stateDir, 'volumes/kept.img')).size).toBe(4 * mib);
+      const { gid, mode } = statSync(path());
+      expect([gid, mode & 0o7777]).toEqual([77, 0o2770]);
+      expect(ours().find((line) => line.includes('ext4'))).toMatch(/nosuid,nodev,noexec/);
+      expect(fill(join(path(), 'big'), 5 * mib)).toThrow('ENOSPC');
+      rmSync(join(path(), 'big'));
+      writeFileSync(join(path(), 'kept'), 'x');
+      await store.destroy();
+      expect(ours()).toEqual([]);
+      await mountVolume(12 * mib);
+      fill(join(path(), 'bigger'), 8 * mib)();
+      expect(readFileSync(join(path(), 'kept'), 'utf8')).toBe('x');
+      await expect(mountVolume(4 * mib)).rejects.toMatchObject({
+        code: 'fail.volume',
+        message: expect.stringContaining('never shrunk'),
+      });
+    });
+
+    test('an older call for the same volume does not cover it', async () => {
+      await mountVolume(12 * mib);
+      await open().volume('kept', 12 * mib, 77);
+      expect(ours().filter((line) => line.includes('/volumes/'))).toHaveLength(1);
+    });
+
+    test('a writable layer is bounded and leaves nothing behind', async () => {
+      const security = { readOnlyRoot: false, capabilities: [] };
+      const resources = {
+        memoryMaxBytes: 16 * mib,
+        cpuMax: 1,
+        pidsMax: 16,
+        disk: { writableBytes: 4 * mib, backing: 'disk' as const },
+      };
+      const root = await open().mount(serviceSpec('one', { layers: [image.verity], security, resources }));
+      expect(fill(join(root, 'big'), 5 * mib)).toThrow('ENOSPC');
+      await open().unmount('one');
+      expect(readdirSync(join(stateDir, 'writable'))).toEqual([]);
+      expect(ours()).toEqual([]);
+    });
+
+    test('without a folder for it, a volume on disk is refused', async () => {
+      const spec = serviceSpec('one', { layers: [image.verity], mounts: [onDisk(mib)] });
+      await expect(store.mount(spec)).rejects.toMatchObject({ code: 'fail.volume' });
+    });
   });
 
   test('a blob that cannot be mounted is named', async () => {

@@ -1,8 +1,11 @@
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
+  readSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -62,12 +65,17 @@ export class Volumes {
       throw volumeError(name, `${what}; a volume is never shrunk, ask for no less`);
     }
     if (size < bytes) await runProgram('fallocate', ['--length', String(bytes), image]);
-    if (!isMounted) {
-      await checkImage(image);
+    if (isMounted) {
+      if (filesystemBytes(image) < bytes) await growMounted(name, image);
+    } else {
+      await checkImage(image, ['-p']);
+      // Also where an earlier growth was cut off between the file and its filesystem.
+      if (filesystemBytes(image) < bytes) {
+        await checkImage(image, ['-f', '-p']);
+        await runProgram('resize2fs', [image]);
+      }
       await runProgram('mount', ['-t', 'ext4', '-o', `loop,${OPTIONS}`, image, path]);
     }
-    // Also where an earlier growth was cut off between the file and its filesystem; the right size is no work.
-    await growMounted(image);
     chownSync(path, 0, gid);
     chmodSync(path, 0o2770);
   }
@@ -96,22 +104,38 @@ export const formatExt4 = (file: string, more: readonly string[]): Promise<strin
   runProgram('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'nodiscard', ...more, file]);
 
 /** e2fsck(8): 1 = repaired. */
-async function checkImage(image: string): Promise<void> {
+async function checkImage(image: string, how: readonly string[]): Promise<void> {
   try {
-    await runProgram('e2fsck', ['-p', image]);
+    await runProgram('e2fsck', [...how, image]);
   } catch (error) {
     const cause = error instanceof Error ? (error.cause as { code?: unknown }) : undefined;
     if (cause?.code !== 1) throw Object.assign(error as Error, { code: 'fail.volume' });
   }
 }
 
-async function growMounted(image: string): Promise<void> {
-  const device = (await runProgram('losetup', ['-j', image, '--noheadings', '-O', 'NAME']))
-    .trim()
-    .split('\n')[0];
-  if (!device) throw new Error(`Cannot grow ${image}: it has no loop device`);
-  await runProgram('losetup', ['--set-capacity', device]);
-  await runProgram('resize2fs', [device]);
+/** Of the ext4 superblock: s_blocks_count_lo and s_log_block_size. */
+function filesystemBytes(image: string): number {
+  const block = Buffer.alloc(1024);
+  const file = openSync(image, 'r');
+  try {
+    readSync(file, block, 0, block.length, 1024);
+  } finally {
+    closeSync(file);
+  }
+  return block.readUInt32LE(4) * (1024 << block.readUInt32LE(24));
+}
+
+/** The kernel wants CAP_SYS_RESOURCE for this; an agent without it grows a volume at its next mount. */
+async function growMounted(name: string, image: string): Promise<void> {
+  const found = await runProgram('losetup', ['-j', image, '--noheadings', '-O', 'NAME']);
+  const device = found.trim().split('\n')[0] ?? '';
+  try {
+    await runProgram('losetup', ['--set-capacity', device]);
+    await runProgram('resize2fs', [device]);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    throw volumeError(name, `it cannot grow while it is in use: ${said}`);
+  }
 }
 
 /** mke2fs makes it for e2fsck, which makes it again when it needs one. */
