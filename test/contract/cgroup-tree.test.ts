@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { blockDeviceOf } from '../../agent/supervisor/cgroup/block-device.ts';
 import { CgroupV1 } from '../../agent/supervisor/cgroup/cgroup-v1.ts';
 import { CgroupV2 } from '../../agent/supervisor/cgroup/cgroup-v2.ts';
-import { cgroupLayout, missingText, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { cgroupLayout, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
 import { budgetDrift, holdsBudget } from '../../agent/supervisor/core/budget.ts';
 import type { Budget, CgroupTree } from '../../agent/supervisor/ports.ts';
 import { until } from '../support/until.ts';
@@ -274,29 +274,5 @@ describe('what cannot be held is named', () => {
     writeFileSync(join(root, 'cgroup.controllers'), 'cpu memory pids\n');
     expect(names(new CgroupV2(root, 'x', DISK))).toContain('cpuset');
     rmSync(root, { recursive: true });
-  });
-});
-
-const v1 = (name: string): string => `33 31 0:30 / /sys/fs/cgroup/${name} rw - cgroup cgroup rw,${name}`;
-
-describe('a machine', () => {
-  const v2 = '30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate';
-
-  test('with cgroup2 and its controllers is version 2', () => {
-    expect(cgroupLayout(v2, () => ['cpu', 'memory', 'pids', 'io'])).toEqual({
-      version: 2,
-      root: '/sys/fs/cgroup',
-    });
-  });
-
-  test('with the controllers in version 1 is version 1, joint mounts included', () => {
-    const layout = cgroupLayout([v1('memory'), v1('cpu,cpuacct'), v1('pids'), v2].join('\n'), () => []);
-    expect(layout).toMatchObject({ version: 1, mounts: { cpu: '/sys/fs/cgroup/cpu,cpuacct' } });
-  });
-
-  test('whose kernel has the memory controller off is told what to do', () => {
-    const layout = cgroupLayout(v2, () => ['cpu', 'pids']);
-    expect(layout).toEqual({ version: undefined, missing: ['memory'] });
-    expect(missingText(['memory'])).toContain('cgroup_enable=memory');
   });
 });
