@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { cdiMountPoints } from '../../agent/supervisor/devices/place-devices.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
+import { isolate } from '../../agent/supervisor/runtime/isolation.ts';
 import type { Placement } from '../../agent/supervisor/runtime/oci-spec.ts';
 import { ownSysfs } from '../../agent/supervisor/runtime/own-sysfs.ts';
+import { UserNamespaces } from '../../agent/supervisor/runtime/user-namespace.ts';
+import { SecretStore } from '../../agent/supervisor/secrets/secret-store.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { runContainer } from '../support/run-container.ts';
 import { serviceSpec } from '../support/service-specs.ts';
@@ -183,6 +187,105 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
         execFileSync('ip', ['netns', 'delete', netns]);
         await store(0).destroy();
       }
+    });
+  });
+
+  describe('what the manifest lets in', () => {
+    const stateDir = join(dir, 'state');
+    const runDir = join(dir, 'run2');
+    const cdi = join(dir, 'cdi');
+    const secrets = new SecretStore(stateDir);
+    const mapper = new PerlIdMapper();
+
+    const runIsolated = async (parts: Parts, script: string): Promise<string> => {
+      const ids = await UserNamespaces.open({ stateDir, runDir, mapper });
+      const store = new ErofsRootfs({
+        runDir,
+        blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
+        stateDir,
+        ids: { rangeOf: (spec) => ids.rangeOf(spec), mapper },
+        morePoints: (spec) => cdiMountPoints(spec, [cdi]),
+      });
+      const args = ['/bin/sh', '-c', script];
+      const spec = serviceSpec('one', { layers: [image.verity], args, ...parts });
+      try {
+        const root = await store.mount(spec);
+        const placed = await isolate({ runDir, rootfs: store, ids, secrets, cdiFolders: [cdi] }, spec);
+        expect(placed.ids?.hostBase).toBeGreaterThan(0);
+        const { output } = await runContainer(runtime, dir, spec, place({ rootfs: root, ...placed }));
+        return output.trim();
+      } finally {
+        await store.destroy();
+      }
+    };
+    const node = (path: string, target: string) => ({ kind: 'node', path, target, access: 'rw' }) as const;
+
+    test('a device that is named can be used under its name, another not', async () => {
+      const script =
+        'ls -ln /dev/thing; echo x > /dev/thing && echo written; dd if=/dev/loop-control count=0 2>&1';
+      const said = await runIsolated({ devices: [node('/dev/loop-control', '/dev/thing')] }, script);
+      expect(said).toMatch(/1000 +1000 .*10, 237/);
+      expect(said).toMatch(/loop-control': No such file/);
+    });
+
+    test('a device that is not there is waited for', async () => {
+      const started = runIsolated({ devices: [node('/dev/no-such-device', '/dev/x')] }, 'true');
+      await expect(started).rejects.toMatchObject({ code: 'wait.device' });
+    });
+
+    test('a CDI device brings its environment, nodes and mounts; hooks are refused', async () => {
+      mkdirSync(cdi, { recursive: true });
+      writeFileSync(join(dir, 'library'), 'a library');
+      const containerEdits = {
+        env: ['GPU=yes'],
+        deviceNodes: [{ path: '/dev/gpu', hostPath: '/dev/full' }],
+        mounts: [
+          { hostPath: join(dir, 'library'), containerPath: '/usr/lib/gpu.so', options: ['ro', 'bind'] },
+        ],
+      };
+      const hooks = [{ hookName: 'createContainer', path: '/bin/true' }];
+      const devices = [
+        { name: '0', containerEdits },
+        { name: 'hooked', containerEdits: { hooks } },
+      ];
+      writeFileSync(join(cdi, 'v.json'), JSON.stringify({ cdiVersion: '0.6.0', kind: 'v.com/gpu', devices }));
+      const script = 'echo $GPU; cat /usr/lib/gpu.so; echo; ls -ln /dev/gpu';
+      const said = await runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=0' }] }, script);
+      expect(said).toMatch(/^yes\na library\n.*1000 +1000 +1, +7/);
+      const hooked = runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=hooked' }] }, 'true');
+      await expect(hooked).rejects.toMatchObject({ code: 'fail.isolation' });
+      const absent = runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=1' }] }, 'true');
+      await expect(absent).rejects.toMatchObject({ code: 'wait.device' });
+    });
+
+    test('a secret is a file for its user alone, and one that is missing is waited for', async () => {
+      const wanted = { secrets: [{ name: 'token', path: '/run/secrets/token' }] };
+      await expect(runIsolated(wanted, 'true')).rejects.toMatchObject({ code: 'wait.secret' });
+      await secrets.put('token', Buffer.from('hunter2'));
+      const script = 'cat /run/secrets/token; echo; ls -ln /run/secrets; echo x > /run/secrets/token';
+      expect(await runIsolated(wanted, script)).toMatch(
+        /^hunter2\n[^]*-r-------- +1 1000 +1000 [^]*Read-only file system/,
+      );
+    });
+
+    test('a service finds its ids again, and no other gets them', async () => {
+      const open = () => UserNamespaces.open({ stateDir, runDir, mapper });
+      const one = await (await open()).rangeOf(serviceSpec('one'));
+      const two = await (await open()).rangeOf(serviceSpec('two'));
+      expect(await (await open()).rangeOf(serviceSpec('one'))).toEqual(one);
+      expect(two?.hostBase).not.toBe(one?.hostBase);
+      expect(
+        await (await open()).rangeOf(serviceSpec('one', security({ userNamespace: 'host' }))),
+      ).toBeUndefined();
+      const tooHigh = (await open()).rangeOf(serviceSpec('one', { uid: 70_000 }));
+      await expect(tooHigh).rejects.toMatchObject({ code: 'fail.isolation' });
+    });
+
+    test('a machine that cannot do it says so by name', async () => {
+      const broken = { bind: async () => Promise.reject(new Error('mount_setattr: Invalid argument')) };
+      const ids = await UserNamespaces.open({ stateDir, runDir, mapper: broken });
+      expect(await ids.rangeOf(serviceSpec('one'))).toBeUndefined();
+      expect(ids.degraded(serviceSpec('one'))).toMatchObject([{ what: 'userNamespace' }]);
     });
   });
 });

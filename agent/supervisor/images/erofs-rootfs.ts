@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { RootfsStore } from '../ports.ts';
-import { mountPoints } from '../runtime/oci-mounts.ts';
+import { fileMountPoints, mountPoints } from '../runtime/oci-mounts.ts';
 import type { IdRange } from '../runtime/placement.ts';
 import { runProgram } from '../runtime/run-program.ts';
 import type { ServiceSpec } from '../service-spec.ts';
@@ -26,6 +26,8 @@ export interface ErofsOptions {
   blobPath: (verity: string) => string;
   /** Holds what is on disk: volumes, and writable layers while they last. Without it both are refused. */
   stateDir?: string | undefined;
+  /** What else is mounted into its root, such as the files of CDI devices. */
+  morePoints?: ((spec: ServiceSpec) => { folders: string[]; files: string[] }) | undefined;
   /** Ids of a service; undefined = the machine's. Without `ids` all services have those. */
   ids?: { rangeOf(spec: ServiceSpec): Promise<IdRange | undefined>; mapper: IdMapper } | undefined;
 }
@@ -144,7 +146,9 @@ export class ErofsRootfs implements RootfsStore {
       only !== undefined && spec.layers.length === 1 && spec.security.readOnlyRoot
         ? this.#layerPath(only)
         : undefined;
-    const isWhole = single !== undefined && mountPoints(spec).every((path) => isFolderIn(single, path));
+    const { folders, files } = this.#pointsOf(spec);
+    const isWhole =
+      single !== undefined && files.length === 0 && folders.every((path) => isFolderIn(single, path));
     if (range !== undefined) {
       const shifted = isWhole ? [root] : spec.layers.map((_layer, index) => join(home, 'l', String(index)));
       const layers = spec.layers.map((verity, index) => ({
@@ -156,6 +160,12 @@ export class ErofsRootfs implements RootfsStore {
     if (isWhole) return range === undefined ? single : root;
     await this.#mountOverlay(spec, home, root, range);
     return root;
+  }
+
+  #pointsOf(spec: ServiceSpec): { folders: string[]; files: string[] } {
+    const more = this.#options.morePoints?.(spec);
+    const folders = [...mountPoints(spec), ...(more?.folders ?? [])];
+    return { folders, files: [...fileMountPoints(spec), ...(more?.files ?? [])] };
   }
 
   #ownVolumes(spec: ServiceSpec): Bind[] {
@@ -174,7 +184,10 @@ export class ErofsRootfs implements RootfsStore {
   async #mountOverlay(spec: ServiceSpec, home: string, root: string, range?: IdRange): Promise<void> {
     // Lowest layer of all: the folders that the container's mounts need and an image may lack.
     const skeleton = join(home, 'skeleton');
-    makeFolders(skeleton, mountPoints(spec), range?.hostBase ?? 0);
+    const owner = range?.hostBase ?? 0;
+    const { folders, files } = this.#pointsOf(spec);
+    makeFolders(skeleton, [...folders, ...files.map((file) => dirname(file))], owner);
+    for (const file of files) writeFileSync(join(skeleton, file), '', { flag: 'a' });
     mkdirSync(root);
     // Relative names, so that many layers fit into one page of mount options.
     const names = spec.layers.map((verity, index) =>
@@ -185,7 +198,7 @@ export class ErofsRootfs implements RootfsStore {
       const rw = join(home, 'rw');
       mkdirSync(rw);
       await this.#mountWritable(spec, rw);
-      makeFolders(rw, ['upper', 'work'], range?.hostBase ?? 0);
+      makeFolders(rw, ['upper', 'work'], owner);
       options += ',upperdir=rw/upper,workdir=rw/work';
     }
     await runProgram('mount', ['-t', 'overlay', '-o', options, 'wherry', root], home);

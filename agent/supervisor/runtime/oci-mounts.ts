@@ -29,9 +29,11 @@ export const mountPoints = (spec: ServiceSpec): string[] => [
   '/sys',
   '/dev',
   ...(hasOwnTmp(spec) ? ['/tmp'] : []),
-  ...(spec.secrets?.length ? ['/run'] : []),
   ...spec.mounts.map(({ path }) => path),
 ];
+
+/** The same for files. */
+export const fileMountPoints = ({ secrets = [] }: ServiceSpec): string[] => secrets.map(({ path }) => path);
 
 const hasOwnTmp = ({ security, resources }: ServiceSpec): boolean =>
   security.readOnlyRoot || resources.disk?.tmpBytes !== undefined;
@@ -76,18 +78,12 @@ const volumeMounts = (spec: ServiceSpec, { volumePath }: Placement): Mount[] =>
     bind(volumePath(volume), path, ['nosuid', 'nodev', 'noexec', readOnly ? 'ro' : 'rw']),
   );
 
-/** File by file, over a tmpfs where the runtime can make the file's name: the root filesystem may lack the folder. */
-const secretMounts = ({ secrets }: ServiceSpec, { secretsDir }: Placement): Mount[] =>
-  secretsDir === undefined || secrets === undefined
+const secretMounts = ({ secrets = [] }: ServiceSpec, { secretsDir }: Placement): Mount[] =>
+  secretsDir === undefined
     ? []
-    : [
-        ...(secrets.some(({ path }) => path.startsWith('/run/secrets/'))
-          ? [tmpfs('/run', ['noexec', 'mode=755', 'size=1m'])]
-          : []),
-        ...secrets.map(({ name, path }) =>
-          bind(join(secretsDir, name), path, ['nosuid', 'nodev', 'noexec', 'ro']),
-        ),
-      ];
+    : secrets.map(({ name, path }) =>
+        bind(join(secretsDir, name), path, ['nosuid', 'nodev', 'noexec', 'ro']),
+      );
 
 const bind = (source: string, destination: string, options: readonly string[]): Mount => ({
   destination,
