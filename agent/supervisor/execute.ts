@@ -1,5 +1,5 @@
 import { REASONS, type Reason, type ReasonCode } from '../../protocol/reasons.ts';
-import { budgetText, holdsBudget } from './core/budget.ts';
+import { budgetDrift, budgetText } from './core/budget.ts';
 import { noteRebootRefused } from './core/exhaustion.ts';
 import type { Step } from './core/plan.ts';
 import { noteBlocked, noteFailure, noteStarted, type ServiceRecord, withReason } from './core/record.ts';
@@ -103,9 +103,11 @@ async function start(machine: Machine, spec: ServiceSpec): Promise<void> {
   const place = { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
   await runtime.start(spec, place, async () => {
     const held = await cgroups.read(spec.name);
-    if (held !== undefined && holdsBudget(spec.resources, held)) return;
-    const what = held === undefined ? 'no cgroup' : budgetText(held);
-    const message = `Cannot start service "${spec.name}": the kernel holds ${what} instead of ${budgetText(spec.resources)}`;
+    const wanted = spec.resources;
+    const drift = held === undefined ? undefined : budgetDrift(wanted, held, cgroups.degraded(wanted));
+    if (drift?.length === 0) return;
+    const what = held === undefined ? 'no cgroup' : budgetText(held, drift);
+    const message = `Cannot start service "${spec.name}": the kernel holds ${what} instead of ${budgetText(wanted, drift)}`;
     throw new StartFailure('fail.budget', new Error(message));
   });
 }

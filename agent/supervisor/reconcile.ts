@@ -1,7 +1,9 @@
 import type { Reason } from '../../protocol/reasons.ts';
+import type { Degradation } from '../../protocol/status.ts';
 import { totalBudget } from './core/budget.ts';
 import { type Plan, plan, type Step, type World } from './core/plan.ts';
 import { newReasons, parseRecord, type ServiceRecord } from './core/record.ts';
+import { effectiveBudget } from './core/shedding.ts';
 import { execute, type Machine, startFailed } from './execute.ts';
 import type { Budget, ObservedContainer, ServiceMemory } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
@@ -74,6 +76,7 @@ export class Reconciler {
       records: this.records,
       oomKills: await this.#oomKills(),
       budgets: checksKernel ? await this.#budgets() : new Map(),
+      degraded: checksKernel ? this.#degraded(wish.desired) : new Map(),
       now: this.#machine.clock.now(),
     });
     this.#isFirstPass = false;
@@ -172,6 +175,14 @@ export class Reconciler {
       if (held !== undefined) budgets.set(service, held);
     }
     return budgets;
+  }
+
+  /** Of the throttled budget, which asks for all that the whole one does, and more. */
+  #degraded(desired: readonly ServiceSpec[]): Map<string, Degradation[]> {
+    const { cgroups } = this.#machine;
+    return new Map(
+      desired.map(({ name, resources }) => [name, cgroups.degraded(effectiveBudget(resources, 'throttled'))]),
+    );
   }
 
   async #prepare(desired: readonly ServiceSpec[]): Promise<void> {

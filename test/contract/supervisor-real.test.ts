@@ -85,7 +85,7 @@ describe('a supervisor on a real machine', () => {
     parts.supervisor.start();
     parts.supervisor.apply(release([steady('one'), writer]));
     await converged();
-    expect(await parts.cgroups.read('one')).toEqual({
+    expect(await parts.cgroups.read('one')).toMatchObject({
       memoryMaxBytes: 16 * 1024 ** 2,
       cpuMax: 0.5,
       pidsMax: 16,

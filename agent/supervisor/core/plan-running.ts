@@ -1,6 +1,6 @@
 import { becauseOf, type Reason, type ReasonCode } from '../../../protocol/reasons.ts';
 import type { ServiceSpec } from '../service-spec.ts';
-import { budgetText, holdsBudget } from './budget.ts';
+import { budgetDrift, budgetText } from './budget.ts';
 import { dependantsLeaving } from './dependencies.ts';
 import type { Running, Subject, Verdict } from './plan-service.ts';
 import { inState, type ServiceRecord, withReason } from './record.ts';
@@ -110,7 +110,8 @@ function whyBudget(
     return becauseOf({ code, message, at: now }, shedding.reason);
   }
   const held = world.budgets.get(name);
-  if (held === undefined || holdsBudget(budget, held)) return undefined;
-  const message = `The kernel held ${budgetText(held)} instead of ${budgetText(budget)}`;
+  const drift = held === undefined ? [] : budgetDrift(budget, held, world.degraded.get(name));
+  if (held === undefined || drift.length === 0) return undefined;
+  const message = `The kernel held ${budgetText(held, drift)} instead of ${budgetText(budget, drift)}`;
   return { code: 'repair.budget', message, at: now };
 }

@@ -15,6 +15,7 @@ const world = (parts: Partial<World>): World => ({
   records: new Map(),
   oomKills: new Map(),
   budgets: new Map(),
+  degraded: new Map(),
   health: new Map(),
   shedding: noShedding(0),
   now: NOW,

@@ -1,4 +1,5 @@
 import type { Reason } from '../../../protocol/reasons.ts';
+import type { Degradation } from '../../../protocol/status.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { orderOf } from './dependencies.ts';
@@ -30,6 +31,8 @@ export interface World {
   oomKills: ReadonlyMap<string, number>;
   /** What the kernel holds, of those services that were checked in this pass. */
   budgets: ReadonlyMap<string, Budget>;
+  /** What of their budgets this kernel cannot hold, of the same services. */
+  degraded: ReadonlyMap<string, readonly Degradation[]>;
   /** What the health checks of running processes tell. */
   health: ReadonlyMap<string, Health>;
   shedding: Shedding;
