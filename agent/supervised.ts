@@ -4,9 +4,9 @@ import type { AgentConfig } from './config.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
-import { ErofsRootfs } from './supervisor/images/erofs-rootfs.ts';
 import type { ContainerRuntime } from './supervisor/ports.ts';
 import { ConmonRuntime } from './supervisor/runtime/conmon.ts';
+import { openIsolation } from './supervisor/runtime/isolation.ts';
 import type { DesiredServices } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
@@ -33,7 +33,8 @@ export interface Supervised {
 export function openSupervised({ config, blobs, ledger, log, onChange }: SupervisedParts): Supervised {
   const { stateDir, runDir, instance, runtime: program } = config;
   const cgroups = openCgroups(instance);
-  const rootfs = new ErofsRootfs({ runDir, blobPath: (verity) => blobs.pathOf(verity) });
+  const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
+  const { rootfs } = isolation;
   let lookedAt = systemClock.now();
   const runtime = new ConmonRuntime({
     runtime: program,
@@ -44,6 +45,7 @@ export function openSupervised({ config, blobs, ledger, log, onChange }: Supervi
     cgroupsPath: (service) => cgroups.pathOf(service),
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
+    placementOf: (spec) => isolation.placementOf(spec),
   });
   const supervisor = new Supervisor({
     runtime: noticing(runtime, () => {

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
-import { cdiMountPoints } from '../../agent/supervisor/devices/place-devices.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
-import { isolate } from '../../agent/supervisor/runtime/isolation.ts';
+import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
 import type { Placement } from '../../agent/supervisor/runtime/oci-spec.ts';
 import { ownSysfs } from '../../agent/supervisor/runtime/own-sysfs.ts';
 import { UserNamespaces } from '../../agent/supervisor/runtime/user-namespace.ts';
@@ -198,19 +197,17 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     const mapper = new PerlIdMapper();
 
     const runIsolated = async (parts: Parts, script: string): Promise<string> => {
-      const ids = await UserNamespaces.open({ stateDir, runDir, mapper });
-      const store = new ErofsRootfs({
+      const { rootfs: store, placementOf } = openIsolation({
+        stateDir,
         runDir,
         blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
-        stateDir,
-        ids: { rangeOf: (spec) => ids.rangeOf(spec), mapper },
-        morePoints: (spec) => cdiMountPoints(spec, [cdi]),
+        cdiFolders: [cdi],
       });
       const args = ['/bin/sh', '-c', script];
       const spec = serviceSpec('one', { layers: [image.verity], args, ...parts });
       try {
         const root = await store.mount(spec);
-        const placed = await isolate({ runDir, rootfs: store, ids, secrets, cdiFolders: [cdi] }, spec);
+        const placed = await placementOf(spec);
         expect(placed.ids?.hostBase).toBeGreaterThan(0);
         const { output } = await runContainer(runtime, dir, spec, place({ rootfs: root, ...placed }));
         return output.trim();
@@ -269,21 +266,19 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
 
     test('a service finds its ids again, and no other gets them', async () => {
-      const open = () => UserNamespaces.open({ stateDir, runDir, mapper });
-      const one = await (await open()).rangeOf(serviceSpec('one'));
-      const two = await (await open()).rangeOf(serviceSpec('two'));
-      expect(await (await open()).rangeOf(serviceSpec('one'))).toEqual(one);
+      const open = () => new UserNamespaces({ stateDir, runDir, mapper });
+      const one = await open().rangeOf(serviceSpec('one'));
+      const two = await open().rangeOf(serviceSpec('two'));
+      expect(await open().rangeOf(serviceSpec('one'))).toEqual(one);
       expect(two?.hostBase).not.toBe(one?.hostBase);
-      expect(
-        await (await open()).rangeOf(serviceSpec('one', security({ userNamespace: 'host' }))),
-      ).toBeUndefined();
-      const tooHigh = (await open()).rangeOf(serviceSpec('one', { uid: 70_000 }));
+      expect(await open().rangeOf(serviceSpec('one', security({ userNamespace: 'host' })))).toBeUndefined();
+      const tooHigh = open().rangeOf(serviceSpec('one', { uid: 70_000 }));
       await expect(tooHigh).rejects.toMatchObject({ code: 'fail.isolation' });
     });
 
     test('a machine that cannot do it says so by name', async () => {
       const broken = { bind: async () => Promise.reject(new Error('mount_setattr: Invalid argument')) };
-      const ids = await UserNamespaces.open({ stateDir, runDir, mapper: broken });
+      const ids = new UserNamespaces({ stateDir, runDir, mapper: broken });
       expect(await ids.rangeOf(serviceSpec('one'))).toBeUndefined();
       expect(ids.degraded(serviceSpec('one'))).toMatchObject([{ what: 'userNamespace' }]);
     });

@@ -1,37 +1,60 @@
 import { join } from 'node:path';
-import { placeDevices } from '../devices/place-devices.ts';
-import type { ErofsRootfs } from '../images/erofs-rootfs.ts';
+import type { Degradation } from '../../../protocol/status.ts';
+import { cdiMountPoints, placeDevices } from '../devices/place-devices.ts';
+import { ErofsRootfs } from '../images/erofs-rootfs.ts';
+import { type IdMapper, PerlIdMapper } from '../images/id-mapper.ts';
 import { mountSecrets } from '../secrets/mount-secrets.ts';
-import type { SecretStore } from '../secrets/secret-store.ts';
+import { SecretStore } from '../secrets/secret-store.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { ownSysfs } from './own-sysfs.ts';
 import type { Placement } from './placement.ts';
-import type { UserNamespaces } from './user-namespace.ts';
+import { UserNamespaces } from './user-namespace.ts';
 
-export interface IsolationParts {
+export interface IsolationOptions {
+  stateDir: string;
   runDir: string;
-  rootfs: ErofsRootfs;
-  /** Absent = no service has a user namespace. */
-  ids?: UserNamespaces | undefined;
-  secrets: SecretStore;
+  blobPath: (verity: string) => string;
+  /** Where CDI specifications are, if not in /etc/cdi and /var/run/cdi. */
   cdiFolders?: readonly string[];
+  mapper?: IdMapper;
 }
 
-/**
- * Makes ready what a container has beside its root and network: ids, devices, secrets, its view of the volumes. All of
- * it is mounted below the home of its root and goes with that. Call it after the root is mounted, once per start.
- */
-export async function isolate(parts: IsolationParts, spec: ServiceSpec): Promise<Partial<Placement>> {
-  const { runDir, rootfs, secrets, cdiFolders } = parts;
-  const home = rootfs.homeOf(spec.name);
-  const ids = await parts.ids?.rangeOf(spec);
-  const brought = await placeDevices(spec, join(home, 'devices'), ids, cdiFolders);
-  const secretsDir = await mountSecrets(spec, secrets, join(home, 'secrets'), ids?.hostBase ?? 0);
-  return {
-    ...brought,
-    ids,
-    secretsDir,
-    volumePath: (volume) => rootfs.volumePath(volume, spec.name),
-    sysfs: spec.network === 'none' ? undefined : await ownSysfs(runDir),
+/** What keeps services apart on this machine, made to fit each other. */
+export interface Isolation {
+  rootfs: ErofsRootfs;
+  secrets: SecretStore;
+  /**
+   * Makes ready what a container has beside its root and network: ids, devices, secrets, its view of the volumes. All
+   * of it is mounted below the home of its root and goes with that. Call it after the root is mounted, once per start.
+   */
+  placementOf(spec: ServiceSpec): Promise<Partial<Placement>>;
+  /** What of the isolation this machine cannot hold; known once the first service was mounted. */
+  degraded(spec: ServiceSpec): Degradation[];
+}
+
+export function openIsolation(options: IsolationOptions): Isolation {
+  const { stateDir, runDir, blobPath, cdiFolders, mapper = new PerlIdMapper() } = options;
+  const namespaces = new UserNamespaces({ stateDir, runDir, mapper });
+  const secrets = new SecretStore(stateDir);
+  const rootfs = new ErofsRootfs({
+    runDir,
+    blobPath,
+    stateDir,
+    ids: { rangeOf: (spec) => namespaces.rangeOf(spec), mapper },
+    morePoints: (spec) => cdiMountPoints(spec, cdiFolders),
+  });
+  const placementOf = async (spec: ServiceSpec): Promise<Partial<Placement>> => {
+    const home = rootfs.homeOf(spec.name);
+    const ids = await namespaces.rangeOf(spec);
+    const brought = await placeDevices(spec, join(home, 'devices'), ids, cdiFolders);
+    const secretsDir = await mountSecrets(spec, secrets, join(home, 'secrets'), ids?.hostBase ?? 0);
+    return {
+      ...brought,
+      ids,
+      secretsDir,
+      volumePath: (volume) => rootfs.volumePath(volume, spec.name),
+      sysfs: spec.network === 'none' ? undefined : await ownSysfs(runDir),
+    };
   };
+  return { rootfs, secrets, placementOf, degraded: (spec) => namespaces.degraded(spec) };
 }

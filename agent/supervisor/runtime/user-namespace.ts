@@ -26,21 +26,19 @@ interface Options {
  * durable before it is used.
  */
 export class UserNamespaces {
+  readonly #options: Options;
   readonly #path: string;
-  readonly #why: string | undefined;
   readonly #slots: Record<string, number>;
+  /** Why this machine cannot; found out at the first start of a service. */
+  #why: string | undefined;
+  #probed: Promise<void> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(path: string, why: string | undefined) {
-    this.#path = path;
-    this.#why = why;
-    this.#slots = readSlots(path);
-  }
-
-  static async open(options: Options): Promise<UserNamespaces> {
+  constructor(options: Options) {
     mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
-    const why = closedFolder(options.runDir) ?? (await whyNotMapped(options));
-    return new UserNamespaces(join(options.stateDir, 'id-slots.json'), why);
+    this.#options = options;
+    this.#path = join(options.stateDir, 'id-slots.json');
+    this.#slots = readSlots(this.#path);
   }
 
   /** undefined = the machine's own ids. Throws with code fail.isolation for a user that no range holds. */
@@ -60,7 +58,13 @@ export class UserNamespaces {
     return [{ what: 'userNamespace', why }];
   }
 
+  async #probe(): Promise<void> {
+    this.#why = closedFolder(this.#options.runDir) ?? (await whyNotMapped(this.#options));
+  }
+
   async #rangeOf(spec: ServiceSpec): Promise<IdRange | undefined> {
+    this.#probed ??= this.#probe();
+    await this.#probed;
     const isShared = spec.security.userNamespace === 'host' || this.degraded(spec).length > 0;
     if (isShared) return undefined;
     const highest = Math.max(spec.uid, spec.gid, ...spec.mounts.map(({ gid }) => gid));
