@@ -4,7 +4,7 @@ import type { Report } from '../../protocol/messages.ts';
 import { FakeClock } from '../supervisor/fake-clock.ts';
 import { Reporter } from './reporter.ts';
 
-const device = {} as Report['device'];
+let device: Report['device'];
 let clock: FakeClock;
 let sent: Report[];
 let errors: unknown[];
@@ -13,6 +13,7 @@ let reporter: Reporter;
 
 beforeEach(() => {
   clock = new FakeClock(1_000_000);
+  device = {} as Report['device'];
   sent = [];
   errors = [];
   failure = undefined;
@@ -88,6 +89,17 @@ test('a snapshot that fails is told, and the next is tried at its time', async (
   failure = undefined;
   await clock.advance(LIMITS.reportMs);
   expect(sent.map(({ sequence }) => sequence)).toEqual([1]);
+});
+
+test('what does not fit is left out, and told once', async () => {
+  const fault = { code: 'agent.disk-full' as const, message: 'x'.repeat(1024), at: 0 };
+  device = {
+    faults: Array.from({ length: 16 }, () => ({ ...fault, causes: Array.from({ length: 8 }, () => fault) })),
+  } as never;
+  reporter.start();
+  await clock.advance(3 * LIMITS.reportMs);
+  expect(sent[2]?.device.faults?.[0]).toEqual(fault);
+  expect(errors.map(String)).toEqual([expect.stringContaining('left out: causes of reasons')]);
 });
 
 test('nothing is sent after the stop', async () => {

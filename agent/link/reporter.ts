@@ -1,12 +1,13 @@
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Report } from '../../protocol/messages.ts';
 import type { Clock } from '../supervisor/ports.ts';
+import { fitReport } from './core/fit-report.ts';
 
 export interface ReporterOptions {
   /** The whole reported state, now. */
   snapshot(): Omit<Report, 'v' | 'at' | 'sequence'> | Promise<Omit<Report, 'v' | 'at' | 'sequence'>>;
   send(report: Report): void;
-  /** A snapshot that failed; the next one is tried at its time. */
+  /** A snapshot that failed, the next one is tried at its time; or a report that had to leave something out. */
   onError(error: unknown): void;
   clock: Clock;
 }
@@ -20,6 +21,7 @@ export class Reporter {
   #cancel: (() => void) | undefined;
   #isSoon = false;
   #isStopped = true;
+  #trimmed = '';
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -64,6 +66,20 @@ export class Reporter {
     const { snapshot, clock, send } = this.#options;
     const body = await snapshot();
     if (this.#isStopped) return;
-    send({ v: 1, at: clock.now(), sequence: ++this.#sequence, ...body });
+    const whole: Report = { v: 1, at: clock.now(), sequence: ++this.#sequence, ...body };
+    const { report, trimmed } = fitReport(whole, (given) => Buffer.byteLength(JSON.stringify(given)));
+    this.#tellTrimmed(trimmed.join('; '));
+    send(report);
+  }
+
+  /** Once for each change, not with each report. */
+  #tellTrimmed(trimmed: string): void {
+    const isNew = trimmed !== '' && trimmed !== this.#trimmed;
+    this.#trimmed = trimmed;
+    if (isNew) {
+      this.#options.onError(
+        new Error(`Cannot report everything: it is more than one message holds; left out: ${trimmed}`),
+      );
+    }
   }
 }
