@@ -9,11 +9,12 @@ import { presentLinks } from './owned-links.ts';
 export const netnsPath = (owned: Owned, service: string): string =>
   join('/run/netns', netnsOf(owned, service));
 
-/** IPv6 off before a link is up; then `ip` and `tc` in one go. */
+/** IPv6 off before a link is up, and no forwarding, which a new namespace has from the host's; then `ip` and `tc` in one go. */
 const INSIDE = `for f in all default lo; do
   p=/proc/sys/net/ipv6/conf/$f/disable_ipv6
   [ ! -e $p ] || echo 1 >$p
 done
+echo 0 >/proc/sys/net/ipv4/ip_forward
 printf %s "$1" | ip -batch -
 [ -z "$2" ] || printf %s "$2" | tc -batch -`;
 
