@@ -11,20 +11,10 @@ export const NODE = join(ROOT, 'node_modules/.bin/node');
 
 /** Debian packages by what needs them; docs/dependencies.md says why each is here. */
 export const PACKAGES = {
-  agent: ['crun', 'conmon', 'mount', 'util-linux', 'procps'],
+  agent: ['crun', 'conmon', 'mount', 'util-linux', 'procps', 'iproute2', 'nftables', 'aardvark-dns'],
   release: ['erofs-utils', 'tar', 'zstd'],
   images: ['mmdebstrap', 'umoci', 'ca-certificates', 'debian-archive-keyring'],
-  test: [
-    'runc',
-    'chromium',
-    'busybox-static',
-    'skopeo',
-    'fsverity',
-    'iproute2',
-    'nftables',
-    'libcap2-bin',
-    'attr',
-  ],
+  test: ['runc', 'chromium', 'busybox-static', 'skopeo', 'fsverity', 'libcap2-bin', 'attr'],
 };
 
 /** A set-up fault that a person can mend; printed without a stack. */

@@ -56,6 +56,13 @@ describe('a plan of the networks', () => {
     expect(addresses(planAttach(wired, moved, GROUND), 'store')).toEqual(['10.212.10.3']);
   });
 
+  test('refuses to publish one port twice', () => {
+    const rival = member('rival', ['main'], { ports: [{ host: 8080, container: 1, protocol: 'tcp' }] });
+    expect(() => planPrepare(EMPTY, [WEB, rival], GROUND)).toThrow(
+      'Cannot publish tcp port 8080 of 0.0.0.0 for service "rival": service "web" has it; choose another',
+    );
+  });
+
   test('refuses the 254th service of a segment', () => {
     const crowd = Array.from({ length: 254 }, (_, index) => member(`s${index}`, ['main']));
     expect(() => planPrepare(EMPTY, crowd, GROUND)).toThrow('all 253 addresses are in use');

@@ -18,6 +18,7 @@ export function planPrepare(
   ground: Ground,
 ): NetworkState {
   const wanted = services.filter(({ network }) => network === 'segments');
+  refuseSharedPorts(wanted);
   const names = new Set(wanted.map(({ name }) => name));
   let next: NetworkState = {
     ...state,
@@ -31,6 +32,21 @@ export function planPrepare(
   for (const spec of wanted)
     if ((next.members[spec.name]?.phase ?? 'absent') === 'absent') next = place(next, spec, 'absent', ground);
   return pruned(next);
+}
+
+/** Rules would give such a port to one of the two without a word. */
+function refuseSharedPorts(services: readonly ServiceSpec[]): void {
+  const taken = new Map<string, string>();
+  for (const { name, ports = [] } of services)
+    for (const { host, protocol, address = '0.0.0.0' } of ports) {
+      const key = `${protocol} port ${host} of ${address}`;
+      const other = taken.get(key) ?? taken.get(`${protocol} port ${host} of 0.0.0.0`);
+      if (other !== undefined)
+        throw new Error(
+          `Cannot publish ${key} for service "${name}": service "${other}" has it; choose another`,
+        );
+      taken.set(key, name);
+    }
 }
 
 /** The state in which the service may be wired as the spec says. */
