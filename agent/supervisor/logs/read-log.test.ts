@@ -1,28 +1,31 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { until } from '../../../test/support/until.ts';
+import { LogFolder } from './log-folder.ts';
 import { readLog } from './read-log.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'wherry-log-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const raw = (text: string): string => `2026-11-21T09:47:43.011424651+00:00 stdout F ${text}\n`;
+const raw = (text: string): Buffer => Buffer.from(`2026-11-21T09:47:43.011424651+00:00 stdout F ${text}\n`);
+const numbered = (from: number, to: number): Buffer =>
+  Buffer.concat(Array.from({ length: to - from }, (_none, index) => raw(`line ${from + index}`)));
 
-async function all(path: string, tail: number): Promise<string[]> {
+async function all(folder: string, tail: number): Promise<string[]> {
   const texts: string[] = [];
-  for await (const { text } of readLog(path, { tail, follow: false, signal: new AbortController().signal }))
+  for await (const { text } of readLog(folder, { tail, follow: false, signal: new AbortController().signal }))
     texts.push(text);
   return texts;
 }
 
 /** Collects in the background until stopped. */
-function follow(path: string, tail: number): { texts: string[]; stop: () => Promise<void> } {
+function follow(folder: string, tail: number): { texts: string[]; stop: () => Promise<void> } {
   const controller = new AbortController();
   const texts: string[] = [];
   const done = (async () => {
-    for await (const { text } of readLog(path, { tail, follow: true, signal: controller.signal }))
+    for await (const { text } of readLog(folder, { tail, follow: true, signal: controller.signal }))
       texts.push(text);
   })();
   return {
@@ -34,29 +37,64 @@ function follow(path: string, tail: number): { texts: string[]; stop: () => Prom
   };
 }
 
-test('gives the last lines, and none of a log that is not there', async () => {
-  const path = join(dir, 'a.log');
-  expect(await all(path, 5)).toEqual([]);
-  writeFileSync(path, Array.from({ length: 5000 }, (_none, index) => raw(`line ${index}`)).join(''));
-  expect(await all(path, 2)).toEqual(['line 4998', 'line 4999']);
-  expect(await all(path, 0)).toEqual([]);
-  expect(await all(path, 100_000)).toHaveLength(5000);
+test('gives the last lines across segments, and none of a log that is not there', async () => {
+  const folder = join(dir, 'a');
+  expect(await all(folder, 5)).toEqual([]);
+  const log = new LogFolder(folder, 4 * 1024 * 1024);
+  log.begin('spec', 4 * 1024 * 1024);
+  log.append(numbered(0, 5000));
+  expect(await all(folder, 2)).toEqual(['line 4998', 'line 4999']);
+  expect(await all(folder, 0)).toEqual([]);
+  expect(await all(folder, 100_000)).toHaveLength(5000);
 });
 
-test('follows what is written, also into a new file in its place, and ends when told to', async () => {
-  const path = join(dir, 'b.log');
-  writeFileSync(path, raw('one') + raw('two'));
-  const reader = follow(path, 1);
+test('follows what is written from segment to segment, each line once', async () => {
+  const folder = join(dir, 'b');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(raw('one'));
+  const reader = follow(folder, 1);
   await until(() => reader.texts.length === 1);
-  appendFileSync(path, raw('three').slice(0, 50));
-  appendFileSync(path, raw('three').slice(50));
-  await until(() => reader.texts.length === 2);
-  appendFileSync(path, raw('four'));
-  writeFileSync(`${path}.tmp`, raw('five'));
-  renameSync(`${path}.tmp`, path);
-  await until(() => reader.texts.length === 4);
-  appendFileSync(path, raw('six'));
-  await until(() => reader.texts.length === 5);
+  for (let from = 0; from < 2000; from += 200) {
+    log.append(numbered(from, from + 200));
+    await until(() => reader.texts.length === 1 + from + 200);
+  }
   await reader.stop();
-  expect(reader.texts).toEqual(['two', 'three', 'four', 'five', 'six']);
+  expect(reader.texts.slice(1)).toEqual(Array.from({ length: 2000 }, (_none, index) => `line ${index}`));
+});
+
+test('goes on with a log that was removed and has begun anew', async () => {
+  const folder = join(dir, 'c');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(numbered(0, 1000));
+  const reader = follow(folder, 1);
+  await until(() => reader.texts.length === 1);
+  log.remove();
+  new LogFolder(folder, 64 * 1024).append(raw('anew'));
+  await until(() => reader.texts.length === 2);
+  await reader.stop();
+  expect(reader.texts).toEqual(['line 999', 'anew']);
+});
+
+test('keeps to its size, and the first lines of a specification until there is another', async () => {
+  const folder = join(dir, 'd');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.begin('first', 64 * 1024);
+  log.append(raw('early of the first'));
+  log.append(numbered(0, 5000));
+  expect(log.keptBytes).toBeLessThanOrEqual(64 * 1024);
+  expect(await all(folder, 10_000)).toContain('early of the first');
+
+  const again = new LogFolder(folder, 64 * 1024);
+  expect(again.keptBytes).toBe(log.keptBytes);
+  again.begin('first', 64 * 1024);
+  expect(await all(folder, 10_000)).toContain('early of the first');
+
+  again.begin('second', 64 * 1024);
+  again.append(raw('early of the second'));
+  again.append(numbered(5000, 10_000));
+  const texts = await all(folder, 10_000);
+  expect(texts).not.toContain('early of the first');
+  expect(texts[0]).toBe('early of the second');
+  expect(texts.at(-1)).toBe('line 9999');
+  expect(again.keptBytes).toBeLessThanOrEqual(64 * 1024);
 });

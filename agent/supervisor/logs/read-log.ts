@@ -1,8 +1,8 @@
-import { watch } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { LineJoiner, type LogLine } from './k8s-line.ts';
+import { listSegments, type Segment } from './segments.ts';
 
 export interface ReadLogOptions {
   /** How many of the last lines to give first; 0 = none. */
@@ -14,31 +14,25 @@ export interface ReadLogOptions {
 }
 
 const READ_BYTES = 64 * 1024;
-/** A change that no notification told of is found after this time. */
-const LOOK_AGAIN_MS = 1_000;
+const LOOK_AGAIN_MS = 200;
 /** More lines are not held in memory, whatever is asked. */
 const TAIL_MAX = 10_000;
 
-/**
- * Lines of a conmon log, oldest first. conmon bounds the file by putting a new one in its place: a follower then
- * goes on with the new one. A file that is not there yet is an empty one.
- */
-export async function* readLog(path: string, options: ReadLogOptions): AsyncIterable<LogLine> {
+/** Lines of a service's log folder, oldest first, each once. A folder that is not there yet is an empty one. */
+export async function* readLog(folder: string, options: ReadLogOptions): AsyncIterable<LogLine> {
   const { follow, signal } = options;
-  const reader = new LogReader(path);
-  const changes = follow ? watchFile(path, signal) : undefined;
+  const reader = new LogReader(folder);
   try {
     yield* await lastLines(reader, Math.min(options.tail, TAIL_MAX));
-    if (changes === undefined) return;
+    if (!follow) return;
     while (!signal.aborted) {
       for await (const line of reader.lines()) {
         if (signal.aborted) return;
         yield line;
       }
-      await changes.next();
+      await pause(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
-    changes?.close();
     await reader.close();
   }
 }
@@ -53,29 +47,30 @@ async function lastLines(reader: LogReader, count: number): Promise<LogLine[]> {
   return count === 0 ? [] : last.slice(-count);
 }
 
-/** Reads on from where it was, across replacement of the file. */
+/** Reads on from where it was, from segment to segment. */
 class LogReader {
-  readonly #path: string;
+  readonly #folder: string;
   readonly #buffer = Buffer.alloc(READ_BYTES);
-  #joiner = new LineJoiner();
+  readonly #joiner = new LineJoiner();
   #file: FileHandle | undefined;
+  #number = 0;
   #offset = 0;
   #rest = Buffer.alloc(0);
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(folder: string) {
+    this.#folder = folder;
   }
 
   /** What was written since the last call. */
   async *lines(): AsyncIterable<LogLine> {
-    this.#file ??= await openIfThere(this.#path);
-    while (this.#file !== undefined) {
-      yield* this.#readRest(this.#file);
-      if (!(await this.#isReplaced(this.#file))) return;
-      // The old file's last lines may have come between the read and the look.
-      yield* this.#readRest(this.#file);
+    for (;;) {
+      // Looked for before the read: a segment that has a successor by then is written no more.
+      const next = this.#next();
+      if (this.#file !== undefined) yield* this.#readRest(this.#file);
+      if (next === undefined) return;
       await this.close();
-      this.#file = await openIfThere(this.#path);
+      this.#number = next.number;
+      this.#file = await openIfThere(join(this.#folder, next.name));
     }
   }
 
@@ -84,7 +79,13 @@ class LogReader {
     this.#file = undefined;
     this.#offset = 0;
     this.#rest = Buffer.alloc(0);
-    this.#joiner = new LineJoiner();
+  }
+
+  /** The segment after this one; the first one when the log was forgotten and has begun anew. */
+  #next(): Segment | undefined {
+    const segments = listSegments(this.#folder);
+    const isAnew = (segments.at(-1)?.number ?? this.#number) < this.#number;
+    return isAnew ? segments[0] : segments.find(({ number }) => number > this.#number);
   }
 
   async *#readRest(file: FileHandle): AsyncIterable<LogLine> {
@@ -102,13 +103,6 @@ class LogReader {
       this.#rest = Buffer.from(data.subarray(start));
     }
   }
-
-  async #isReplaced(file: FileHandle): Promise<boolean> {
-    const now = await stat(this.#path).catch(() => undefined);
-    if (now === undefined) return false;
-    const held = await file.stat();
-    return now.ino !== held.ino || now.size < this.#offset;
-  }
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
@@ -118,38 +112,4 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** Tells of changes to a file; `next` returns after one, after a while, or when the signal is aborted. */
-function watchFile(path: string, signal: AbortSignal): { next: () => Promise<void>; close: () => void } {
-  let hasChanged = false;
-  let wake: (() => void) | undefined;
-  const tell = (): void => {
-    hasChanged = true;
-    wake?.();
-  };
-  const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
-    if (name === basename(path)) tell();
-  });
-  watcher.on('error', tell);
-  signal.addEventListener('abort', tell, { once: true });
-  const next = async (): Promise<void> => {
-    if (!hasChanged) {
-      const timer = new AbortController();
-      const changed = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      await Promise.race([
-        changed,
-        pause(LOOK_AGAIN_MS, undefined, { signal: timer.signal }).catch(() => undefined),
-      ]);
-      timer.abort();
-    }
-    hasChanged = false;
-  };
-  const close = (): void => {
-    watcher.close();
-    signal.removeEventListener('abort', tell);
-  };
-  return { next, close };
 }
