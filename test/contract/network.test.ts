@@ -148,16 +148,57 @@ describe("the kernel's networks", () => {
     });
   });
 
-  test('give an internal segment no way out', async () => {
-    await up(member('closed', [on('inner', [], true)]), member('open', [on('main')]));
-    expect(inside('closed', 'ip', 'route').stdout).not.toContain('default');
-    // A service that may set routes gets no further.
-    const gateway = address('closed', 'inner').replace(/\d+$/, '1');
-    inside('closed', 'ip', 'route', 'add', 'default', 'via', gateway);
-    for (const own of hostAddresses())
-      expect(inside('closed', 'ping', '-c', '1', '-W', '1', own).status).not.toBe(0);
-    expect(inside('closed', 'ip', '-6', 'addr').stdout).not.toContain('inet6');
-    expect(inside('open', 'ip', 'route').stdout).toContain('default');
+  describe('and the world outside', () => {
+    const outside = `out-${instance}`;
+    const world = { host: '198.18.77.1', there: '198.18.77.2' };
+
+    beforeEach(() => {
+      run('ip', ['netns', 'add', outside]);
+      run('ip', ['link', 'add', `o${process.pid}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside]);
+      run('ip', ['addr', 'add', `${world.host}/24`, 'dev', `o${process.pid}`]);
+      run('ip', ['link', 'set', `o${process.pid}`, 'up']);
+      run('ip', ['-n', outside, 'addr', 'add', `${world.there}/24`, 'dev', 'eth0']);
+      run('ip', ['-n', outside, 'link', 'set', 'eth0', 'up']);
+      run('ip', ['-n', outside, 'route', 'add', 'default', 'via', world.host]);
+    });
+    afterEach(() => {
+      run('ip', ['link', 'del', `o${process.pid}`]);
+      run('ip', ['netns', 'del', outside]);
+    });
+
+    const outsideAsks = (address: string, port: number): string =>
+      spawnSync(
+        'ip',
+        ['netns', 'exec', outside, 'timeout', '3', 'busybox', 'nc', '-w', '1', address, String(port)],
+        {
+          encoding: 'utf8',
+        },
+      ).stdout.trim();
+
+    test('an internal segment has no way there, even for a service that sets its own route', async () => {
+      await up(member('closed', [on('inner', [], true)]), member('open', [on('main')]));
+      await until(() => pings('open', world.there), { what: 'the way out' });
+      expect(inside('closed', 'ip', 'route').stdout).not.toContain('default');
+      const gateway = address('closed', 'inner').replace(/\d+$/, '1');
+      expect(inside('closed', 'ip', 'route', 'add', 'default', 'via', gateway).status).toBe(0);
+      expect(pings('closed', world.there)).toBe(false);
+      expect(inside('open', 'ip', '-6', 'addr').stdout).not.toContain('inet6');
+    });
+
+    test('only published ports can be reached from there', async () => {
+      const ports = [{ host: HOST_PORT + 3, container: 80, protocol: 'tcp' as const }];
+      await up(member('web', [on('main')], { ports }), member('inner', [on('inner', [], true)]));
+      serve('web', 80, 'web');
+      serve('inner', 80, 'inner');
+      await until(() => outsideAsks(world.host, HOST_PORT + 3) === 'web', { what: 'the published port' });
+      await until(() => hostAsks(address('inner', 'inner'), 80) === 'inner', { what: 'the other server' });
+      // By routes that a neighbour on the wire may set.
+      expect(outsideAsks(address('web', 'main'), 80)).toBe('');
+      expect(outsideAsks(address('inner', 'inner'), 80)).toBe('');
+      const gateway = address('web', 'main').replace(/\d+$/, '1');
+      const asked = ['netns', 'exec', outside, 'timeout', '2', 'busybox', 'nslookup', 'web.', gateway];
+      expect(spawnSync('ip', asked, { encoding: 'utf8' }).stdout).not.toContain(address('web', 'main'));
+    });
   });
 
   test('let nobody speak with an address that is not his', async () => {
@@ -338,6 +379,9 @@ const port = (host: number, own?: string) => ({
 
 const ask = (service: string, address: string, port: number): string =>
   inside(service, 'nc', '-w', '1', address, String(port)).stdout.trim();
+
+const pings = (service: string, address: string): boolean =>
+  inside(service, 'ping', '-c', '1', '-W', '1', address).status === 0;
 
 const run = (program: string, args: string[]): string => execFileSync(program, args, { encoding: 'utf8' });
 
