@@ -1,4 +1,5 @@
-import type { Manifest } from '../../protocol/manifest.ts';
+import { looseningsOf } from '../../protocol/loosenings.ts';
+import type { Manifest, ManifestService } from '../../protocol/manifest.ts';
 import type { Release } from '../rest/api.ts';
 import type { Database, ReleaseRow } from '../store/tables.ts';
 
@@ -18,17 +19,32 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
     manifestSha256: row.manifestSha256,
     boards: [...manifest.boards],
     sizeBytes: sizesOf(manifest),
-    services: Object.entries(manifest.services).map(([name, { resources, network, images }]) => ({
-      name,
-      ...resources,
-      network,
-      layers: Math.max(...Object.values(images).map((image) => image?.layers.length ?? 0)),
-    })),
+    services: Object.entries(manifest.services).map(([name, service]) => serviceView(name, service)),
     signedBy: JSON.parse(row.signedByJson) as string[],
     targetsVersion: row.targetsVersion,
     uploadedAt: row.uploadedAt,
     uploadedBy: row.uploadedBy,
     deviceCount: Number(count),
+  };
+}
+
+function serviceView(name: string, service: ManifestService): Release['services'][number] {
+  const { resources, network, images, segments, ports } = service;
+  const loosenings = looseningsOf(service);
+  return {
+    name,
+    memoryMaxBytes: resources.memoryMaxBytes,
+    cpuMax: resources.cpuMax,
+    pidsMax: resources.pidsMax,
+    network,
+    layers: Math.max(...Object.values(images).map((image) => image?.layers.length ?? 0)),
+    ...(segments && { networks: Object.keys(segments) }),
+    ...(ports && {
+      ports: ports.map(
+        ({ address, host, protocol, container }) => `${address ?? '*'}:${host}/${protocol} to ${container}`,
+      ),
+    }),
+    ...(loosenings.length > 0 && { loosenings }),
   };
 }
 

@@ -89,6 +89,11 @@ export const Release = Type.Object({
       pidsMax: Type.Integer(),
       network: Type.String(),
       layers: Type.Integer(),
+      /** Its segments by name; absent = none. */
+      networks: Type.Optional(Type.Array(Type.String())),
+      ports: Type.Optional(Type.Array(Type.String())),
+      /** In what it is less isolated than the default, one sentence each; absent = in nothing. */
+      loosenings: Type.Optional(Type.Array(Type.String())),
     }),
   ),
   /** Who signed: keyids of the targets role whose signature was checked, and the targets version. */

@@ -1,6 +1,6 @@
 import type { DeviceEvent, Report } from '../../../../protocol/messages.ts';
-import type { DeviceHealth, ServiceStatus } from '../../../../protocol/status.ts';
 import type { ReasonCode } from '../../../../protocol/reasons.ts';
+import type { DeviceHealth, ServiceStatus } from '../../../../protocol/status.ts';
 import type { DeviceDetail, DeviceMetrics, DeviceSummary, Release } from '../../../rest/api.ts';
 import { digest, uuid } from './ids.ts';
 
@@ -70,7 +70,7 @@ function firstReport(now: number, release: Release, generation: number): Report 
       progress: { doneBytes: 6 * MIB, totalBytes: 6 * MIB, reusedBytes: 86 * MIB },
     },
     services: release.services.map((service) => runningService(now, service)),
-    device: health(),
+    device: health(now),
   };
 }
 
@@ -89,7 +89,52 @@ export function runningService(now: number, service: Release['services'][number]
     oomKills: 0,
     pid: 1200 + name.length,
     budget: { memoryMaxBytes, cpuMax, pidsMax },
-    usage: { ...usageAt(now, name, memoryMaxBytes, cpuMax), pids: 1 + (name.length % 5), throttledMs: 0 },
+    usage: {
+      ...usageAt(now, name, memoryMaxBytes, cpuMax),
+      pids: 1 + (name.length % 5),
+      throttledMs: 0,
+      memoryPeakBytes: Math.round(memoryMaxBytes * 0.8),
+      memoryPressure: { some: 1.4, full: 0.2 },
+      ioPressure: { some: 0.3, full: 0 },
+      ioReadBytes: 41 * MIB,
+      ioWrittenBytes: 3 * MIB,
+      networkReceivedBytes: 12 * MIB,
+      networkSentBytes: 7 * MIB,
+    },
+    ...conditions(now)[name],
+  };
+}
+
+/** Each part of a service's state is shown by one of the cast. */
+function conditions(now: number): Record<string, Partial<ServiceStatus>> {
+  return {
+    analyser: {
+      health: { state: 'healthy', since: now - 24 * HOUR },
+      isThrottled: true,
+      reason: {
+        code: 'shed.throttled',
+        message: 'It runs on less than its budget to relieve the device',
+        at: now - 240_000,
+        causes: [
+          {
+            code: 'device.shed',
+            message: 'Tasks waited for memory 38 % of the last ten seconds; wanted at most 20 %',
+            at: now - 250_000,
+          },
+          {
+            code: 'start.retry',
+            message: 'It exited with code 1 and was started again',
+            at: now - 25 * HOUR,
+          },
+        ],
+      },
+      logs: { keptBytes: MIB, droppedBytes: 3 * MIB },
+    },
+    web: {
+      health: { state: 'unhealthy', since: now - 90_000, detail: 'http 503 from port 8080 /up' },
+      degraded: [{ what: 'io.weight', why: 'this kernel has no weight for the disk' }],
+      addresses: { inner: '10.88.1.3' },
+    },
   };
 }
 
@@ -120,7 +165,7 @@ function pastMetrics(now: number, services: readonly ServiceStatus[]): DeviceMet
   };
 }
 
-function health(): DeviceHealth {
+function health(now: number): DeviceHealth {
   return {
     uptimeMs: 12 * 24 * HOUR + 5 * HOUR,
     load1: 0.42,
@@ -130,6 +175,20 @@ function health(): DeviceHealth {
     diskFreeBytes: Math.round(21.6 * GIB),
     agentRssBytes: Math.round(47.3 * MIB),
     temperatureCelsius: 51.6,
+    memoryPressure: { some: 4.2, full: 0.6 },
+    ioPressure: { some: 1.1, full: 0.4 },
+    throttling: { now: [], sinceBoot: ['under-voltage'] },
+    storage: { writtenBytes: 812 * GIB, writtenBytesPerDay: Math.round(1.7 * GIB), daysLeft: 2140 },
+    clock: { state: 'synchronised' },
+    boot: { id: 'b0', reason: 'lost-power', at: now - 12 * 24 * HOUR },
+    shedding: {
+      level: 1,
+      reason: {
+        code: 'device.shed',
+        message: 'Memory is short: services of low criticality are throttled',
+        at: now - 250_000,
+      },
+    },
   };
 }
 

@@ -6,8 +6,26 @@ const HOUR = 3_600_000;
 
 const river: Release['services'] = [
   { name: 'sensor', memoryMaxBytes: 32 * MIB, cpuMax: 0.25, pidsMax: 16, network: 'none', layers: 2 },
-  { name: 'analyser', memoryMaxBytes: 128 * MIB, cpuMax: 0.5, pidsMax: 32, network: 'inner', layers: 3 },
-  { name: 'web', memoryMaxBytes: 64 * MIB, cpuMax: 0.5, pidsMax: 24, network: 'host', layers: 2 },
+  {
+    name: 'analyser',
+    memoryMaxBytes: 128 * MIB,
+    cpuMax: 0.5,
+    pidsMax: 32,
+    network: 'segments',
+    networks: ['inner'],
+    layers: 3,
+  },
+  {
+    name: 'web',
+    memoryMaxBytes: 64 * MIB,
+    cpuMax: 0.5,
+    pidsMax: 24,
+    network: 'segments',
+    networks: ['inner', 'outer'],
+    ports: ['*:80/tcp to 8080'],
+    loosenings: ['is reached from outside at *:80/tcp, its port 8080', 'may read the device /dev/video0'],
+    layers: 2,
+  },
 ];
 
 function release(name: string, version: string, rest: Partial<Release> & { uploadedAt: number }): Release {

@@ -1,4 +1,11 @@
-import type { Attempt, Rollout, ServiceState, UpdatePhase } from '../api/types.ts';
+import type {
+  Attempt,
+  DeviceHealth,
+  Rollout,
+  ServiceState,
+  ServiceStatus,
+  UpdatePhase,
+} from '../api/types.ts';
 
 /** Each tone has a colour and a shape of its own, so that neither is the only signal. */
 export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'quiet';
@@ -31,6 +38,29 @@ export const SERVICE_WORDS: Record<ServiceState, Word> = {
   shed: { label: 'Shed', tone: 'warn' },
   completed: { label: 'Completed', tone: 'quiet' },
   failed: { label: 'Failed', tone: 'bad' },
+};
+
+export const HEALTH_WORDS: Record<NonNullable<ServiceStatus['health']>['state'], Word> = {
+  starting: { label: 'Health unknown yet', tone: 'busy' },
+  healthy: { label: 'Healthy', tone: 'ok' },
+  unhealthy: { label: 'Unhealthy', tone: 'bad' },
+};
+
+export const THROTTLED_WORD: Word = { label: 'Throttled', tone: 'warn' };
+
+export const CLOCK_WORDS: Record<NonNullable<DeviceHealth['clock']>['state'], string> = {
+  synchronised: 'synchronised',
+  unsynchronised: 'not synchronised',
+  unknown: 'unknown',
+};
+
+export const BOOT_WORDS: Record<NonNullable<DeviceHealth['boot']>['reason'], string> = {
+  first: 'for the first time',
+  requested: 'as the agent asked',
+  clean: 'after an orderly shutdown',
+  'lost-power': 'after a loss of power',
+  panic: 'after a kernel panic',
+  watchdog: 'by the watchdog',
 };
 
 export const ATTEMPT_WORDS: Record<Attempt['state'], Word> = {

@@ -7,6 +7,7 @@ import { Notice } from '../../ui/notice.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
 import { ReleaseLabel } from '../../ui/release-label.tsx';
 import { When } from '../../ui/when.tsx';
+import { ConditionNotices } from './condition-facts.tsx';
 import { HealthPanel } from './health-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
 import { IdentityPanel } from './identity-panel.tsx';
@@ -76,6 +77,7 @@ function Body({ device }: { device: DeviceDetail }) {
             </p>
           </Notice>
         ) : null}
+        <ConditionNotices health={report?.device} />
         <UpdatePanel device={device} />
         <ServicesPanel services={report?.services} />
         <UsePanel id={device.id} services={report?.services ?? []} />

@@ -4,6 +4,7 @@ import { duration } from '../../format/time.ts';
 import { Fact, Facts } from '../../ui/facts.tsx';
 import { Meter } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/panel.tsx';
+import { ConditionFacts } from './condition-facts.tsx';
 
 export function HealthPanel({ health }: { health: DeviceHealth | undefined }) {
   if (!health) {
@@ -43,6 +44,7 @@ export function HealthPanel({ health }: { health: DeviceHealth | undefined }) {
             {temperatureCelsius === undefined ? 'no sensor' : `${temperatureCelsius.toFixed(1)} °C`}
           </Fact>
           <Fact name="Agent memory">{bytes(health.agentRssBytes)}</Fact>
+          <ConditionFacts health={health} />
         </Facts>
       </div>
     </Panel>

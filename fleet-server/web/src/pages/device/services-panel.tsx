@@ -1,10 +1,10 @@
 import type { ServiceStatus } from '../../api/types.ts';
 import { bytes, cores } from '../../format/quantity.ts';
-import { SERVICE_WORDS } from '../../format/words.ts';
+import { HEALTH_WORDS, SERVICE_WORDS, THROTTLED_WORD } from '../../format/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Meter } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/panel.tsx';
-import { When } from '../../ui/when.tsx';
+import { MoreUse, Shortfalls, Why } from './service-detail.tsx';
 
 export function ServicesPanel({ services }: { services: ServiceStatus[] | undefined }) {
   if (!services || services.length === 0) {
@@ -60,16 +60,18 @@ export function ServicesPanel({ services }: { services: ServiceStatus[] | undefi
 const plain = (value: number) => String(value);
 
 function ServiceRow({ service }: { service: ServiceStatus }) {
-  const { name, state, since, reason, restarts, oomKills, budget, usage } = service;
+  const { name, state, health, isThrottled, restarts, oomKills, budget, usage } = service;
   return (
     <tr role="row">
       <th role="rowheader" scope="row" className="cell-main">
         <span className="cluster">
           <strong>{name}</strong> <Badge word={SERVICE_WORDS[state]} />
+          {health ? <Badge word={HEALTH_WORDS[health.state]} /> : null}
+          {isThrottled ? <Badge word={THROTTLED_WORD} /> : null}
         </span>
-        <span className="service-reason small soft">
-          {reason.message} · <When at={since} />
-        </span>
+        <Why service={service} />
+        <Shortfalls service={service} />
+        <MoreUse service={service} />
       </th>
       <td role="cell" data-label="Memory">
         <Meter

@@ -41,6 +41,11 @@ export function BudgetTable({ services }: { services: Service[] }) {
             <tr role="row" key={service.name}>
               <th role="rowheader" scope="row" className="cell-main">
                 {service.name}
+                {(service.loosenings ?? []).map((line) => (
+                  <span className="service-reason small text-warn" key={line}>
+                    {line}
+                  </span>
+                ))}
               </th>
               <td role="cell" data-label="Memory" className="right">
                 {bytes(service.memoryMaxBytes)}
@@ -52,7 +57,12 @@ export function BudgetTable({ services }: { services: Service[] }) {
                 {service.pidsMax}
               </td>
               <td role="cell" data-label="Network">
-                {service.network}
+                {service.networks?.join(', ') ?? service.network}
+                {(service.ports ?? []).map((port) => (
+                  <span className="service-reason small soft" key={port}>
+                    {port}
+                  </span>
+                ))}
               </td>
               <td role="cell" data-label="Layers" className="right">
                 {service.layers}
