@@ -115,3 +115,29 @@ function span(ms: number): string {
   const fit = ms > 0 ? units.find(([, size]) => ms % size === 0) : undefined;
   return fit ? `${ms / fit[1]} ${fit[0]}` : `${ms} ms`;
 }
+
+export interface InspectorParts {
+  desired(): DesiredServices;
+  statuses(): ServiceStatus[];
+  /** What the service's cgroup holds. */
+  held(service: string): Promise<Budget | undefined>;
+  hostIds(spec: ServiceSpec): Promise<InspectParts['hostIds']>;
+}
+
+/** The `inspect` of the local API; undefined for a service that the release in force does not hold. */
+export function inspector({ desired, statuses, held, hostIds }: InspectorParts) {
+  return async (service: string): Promise<Inspection | undefined> => {
+    const { release, services } = desired();
+    const spec = services.find(({ name }) => name === service);
+    const status = statuses().find(({ name }) => name === service);
+    if (spec === undefined || status === undefined) return undefined;
+    const isHeld = status.pid !== undefined;
+    return inspectService({
+      spec,
+      status,
+      release,
+      held: isHeld ? await held(service) : undefined,
+      hostIds: await hostIds(spec),
+    });
+  };
+}
