@@ -22,6 +22,8 @@ const EPERM = '1';
 const ENOSYS = '38';
 const EAFNOSUPPORT = '97';
 
+const node = (path: string, target: string) => ({ kind: 'node', path, target, access: 'rw' }) as const;
+
 const security = (more: Partial<ServiceSpec['security']>) => ({
   security: { readOnlyRoot: true, capabilities: [], ...more },
 });
@@ -48,6 +50,13 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     (await sh(list.map((call) => `/bin/syscall ${call}`).join('; '), parts)).split('\n');
 
   let image: TinyImage;
+  const store = (hostBase: number) =>
+    new ErofsRootfs({
+      runDir: join(dir, 'run'),
+      blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
+      ids: { rangeOf: async () => ({ hostBase, size: 65_536 }), mapper: new PerlIdMapper() },
+    });
+
   beforeAll(async () => {
     image = await tinyImage();
     chmodSync(dir, 0o711);
@@ -140,12 +149,6 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
 
     test('shares a volume by its group with a service of other ids, in a joined network too', async () => {
-      const store = (hostBase: number) =>
-        new ErofsRootfs({
-          runDir: join(dir, 'run'),
-          blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
-          ids: { rangeOf: async () => ({ hostBase, size: 65_536 }), mapper: new PerlIdMapper() },
-        });
       const netns = `wherry-iso-${process.pid}-${runtime}`;
       execFileSync('ip', ['netns', 'add', netns]);
       const mounts = [{ volume: 'bus', path: '/data', readOnly: false, gid: 77, sizeBytes: 65_536 }];
@@ -189,12 +192,31 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
   });
 
+  test('sizes of /tmp and /dev/shm and the number of open files are held', async () => {
+    const disk = { tmpBytes: 65_536, shmBytes: 32_768 };
+    const resources = { memoryMaxBytes: 16 << 20, cpuMax: 1, pidsMax: 16, openFiles: 64, disk };
+    const script = 'ulimit -n; ulimit -Hn; cat /proc/mounts';
+    const said = await sh(script, { resources });
+    expect(said).toMatch(/^64\n64\n/);
+    expect(said).toMatch(/ \/tmp tmpfs .*size=64k/);
+    expect(said).toMatch(/ \/dev\/shm tmpfs .*size=32k/);
+  });
+
+  test('rights are gained at exec only where the manifest says so', async () => {
+    const look =
+      "sh -c 'while read a b; do case $a in NoNewPrivs:) echo $b;; esac; done < /proc/self/status'";
+    expect(await sh(look)).toBe('1');
+    expect(await sh(look, security({ newPrivileges: true }))).toBe('0');
+  });
+
   describe('what the manifest lets in', () => {
     const stateDir = join(dir, 'state');
     const runDir = join(dir, 'run2');
     const cdi = join(dir, 'cdi');
     const secrets = new SecretStore(stateDir);
     const mapper = new PerlIdMapper();
+
+    const open = () => new UserNamespaces({ stateDir, runDir, mapper });
 
     const runIsolated = async (parts: Parts, script: string): Promise<string> => {
       const { rootfs: store, placementOf } = openIsolation({
@@ -215,8 +237,6 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
         await store.destroy();
       }
     };
-    const node = (path: string, target: string) => ({ kind: 'node', path, target, access: 'rw' }) as const;
-
     test('a device that is named can be used under its name, another not', async () => {
       const script =
         'ls -ln /dev/thing; echo x > /dev/thing && echo written; dd if=/dev/loop-control count=0 2>&1';
@@ -266,7 +286,6 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
 
     test('a service finds its ids again, and no other gets them', async () => {
-      const open = () => new UserNamespaces({ stateDir, runDir, mapper });
       const one = await open().rangeOf(serviceSpec('one'));
       const two = await open().rangeOf(serviceSpec('two'));
       expect(await open().rangeOf(serviceSpec('one'))).toEqual(one);
@@ -274,6 +293,23 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
       expect(await open().rangeOf(serviceSpec('one', security({ userNamespace: 'host' })))).toBeUndefined();
       const tooHigh = open().rangeOf(serviceSpec('one', { uid: 70_000 }));
       await expect(tooHigh).rejects.toMatchObject({ code: 'fail.isolation' });
+    });
+
+    test('a right that a user namespace would make void brings the host ids, by name', async () => {
+      const spec = serviceSpec('one', {
+        network: 'host',
+        ...security({ capabilities: ['CAP_NET_BIND_SERVICE'] }),
+      });
+      expect(await open().rangeOf(spec)).toBeUndefined();
+      expect(open().degraded(spec)).toMatchObject([{ what: 'userNamespace' }]);
+    });
+
+    test('the network of the host can be shared without its ids or its cgroups', async () => {
+      const said = await runIsolated(
+        { network: 'host' },
+        'cat /proc/self/uid_map; ls /sys/fs/cgroup; ls /sys/class/net',
+      );
+      expect(said).toMatch(/^0 +2\d{9} +65536\n[^/]*\blo$/);
     });
 
     test('a machine that cannot do it says so by name', async () => {

@@ -17,6 +17,17 @@ import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 
+const onDisk = (sizeBytes: number) => ({
+  volume: 'kept',
+  path: '/data',
+  readOnly: false,
+  gid: 77,
+  sizeBytes,
+  backing: 'disk' as const,
+});
+
+const fill = (file: string, bytes: number) => () => writeFileSync(file, Buffer.alloc(bytes));
+
 describe('root filesystems from EROFS layers', () => {
   const runDir = mkdtempSync(join(tmpdir(), 'wherry rootfs-'));
   let image: TinyImage;
@@ -120,20 +131,11 @@ describe('root filesystems from EROFS layers', () => {
 
   describe('on disk', () => {
     const stateDir = mkdtempSync(join(tmpdir(), 'wherry-disk-'));
-    const onDisk = (sizeBytes: number) => ({
-      volume: 'kept',
-      path: '/data',
-      readOnly: false,
-      gid: 77,
-      sizeBytes,
-      backing: 'disk' as const,
-    });
     const open = () => new ErofsRootfs({ runDir, blobPath, stateDir });
     const mib = 1024 ** 2;
     const mountVolume = (sizeBytes: number) =>
       open().mount(serviceSpec('one', { layers: [image.verity], mounts: [onDisk(sizeBytes)] }));
     const path = () => open().volumePath('kept');
-    const fill = (file: string, bytes: number) => () => writeFileSync(file, Buffer.alloc(bytes));
     afterAll(() => rmSync(stateDir, { recursive: true, force: true }));
 
     test('a volume is bounded, outlives everything, grows at its next mount and never shrinks', async () => {
