@@ -1,63 +1,20 @@
-// What the agent costs a board: the demo's own server, release and device, in a folder and on ports of their own.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+// What the agent costs a board: a device with five services right after it fetched them, and idle with the link up.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { NODE, ROOT } from '../scripts/setup.mjs';
+import { NODE } from '../scripts/setup.mjs';
+import { updatedDevice } from './agent-device.ts';
 import { type Bench, median, round } from './bench.ts';
 import { childrenOf, commandOf, cpuSeconds, memoryOf } from './process-cost.ts';
 
-const UP_MS = 400_000;
+const SERVICES = 5;
 /** After the switch: the bulk session has closed and the last progress was reported. */
 const SETTLE_MS = 20_000;
-const IDLE_MS = 90_000;
+const IDLE_MS = Number(process.env['BENCH_IDLE_MS'] ?? 90_000);
 const SAMPLE_MS = 5_000;
 
 const MIB = 1024 * 1024;
-
-/** `npm start` without npm; it resolves when the first release is committed. */
-async function startDemo(dataDir: string): Promise<ChildProcess> {
-  const args = ['demo/main.ts', '--port', String(await freePort()), '--data', dataDir];
-  const demo = spawn(NODE, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () => reject(new Error(`The demo is not up after ${UP_MS} ms:\n${output}`)),
-    UP_MS,
-  );
-  demo.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-    if (output.includes('Try next:')) resolve();
-  });
-  demo.once('exit', (code) => reject(new Error(`The demo ended with ${code}:\n${output}`)));
-  try {
-    await promise;
-    return demo;
-  } catch (error) {
-    await stopDemo(demo);
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function stopDemo(demo: ChildProcess): Promise<void> {
-  if (demo.exitCode !== null || demo.signalCode !== null) return;
-  const ended = new Promise((resolve) => demo.once('exit', resolve));
-  demo.kill('SIGTERM');
-  await ended;
-}
-
-/** The first of three free ports in a row. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port > 65_000 ? port - 1_000 : port;
-}
 
 /** Node that does nothing: what every agent on it starts from. */
 async function bareNode(): Promise<number> {
@@ -99,13 +56,9 @@ async function idle(agent: number) {
 }
 
 export const bench: Bench = async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'wherry-footprint-'));
-  let demo: ChildProcess | undefined;
+  const { device, pid: agent, close } = await updatedDevice(`footprint-${process.pid}`, SERVICES);
   try {
-    demo = await startDemo(dataDir);
-    const config = join(dataDir, 'device/agent.json');
-    const agent = childrenOf(demo.pid).find((pid) => commandOf(pid).includes(config));
-    if (agent === undefined) throw new Error('Cannot find the agent among the processes of the demo');
+    const config = join(device.dir, 'agent.json');
     const fresh = memoryOf(agent);
     await pause(SETTLE_MS);
     const settled = await idle(agent);
@@ -132,7 +85,6 @@ export const bench: Bench = async () => {
     };
     return { rows, metrics };
   } finally {
-    if (demo) await stopDemo(demo);
-    rmSync(dataDir, { recursive: true, force: true });
+    await close();
   }
 };

@@ -69,9 +69,9 @@ export class RealDevice {
   }
 
   /** Resolves when the agent answers. The IPC channel ends it when this process dies. */
-  async start(): Promise<void> {
+  async start([program, ...args]: string[] = [NODE, join(ROOT, 'dist/agent/main.js')]): Promise<void> {
     const log = openSync(join(this.dir, 'agent.log'), 'a');
-    const child = spawn(NODE, [join(ROOT, 'dist/agent/main.js'), '--config', join(this.dir, 'agent.json')], {
+    const child = spawn(program ?? NODE, [...args, '--config', join(this.dir, 'agent.json')], {
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);

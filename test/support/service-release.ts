@@ -54,6 +54,8 @@ export interface ServiceParts {
   args?: string[];
   restart?: Partial<ManifestService['restart']>;
   graceMs?: number;
+  /** Cores. */
+  cpuMax?: number;
 }
 
 /** A release of real services, not signed yet. */
@@ -76,7 +78,7 @@ export function serviceRelease(
   return { layers, manifest, manifestText, manifestSha256: sha256Hex(manifestText) };
 }
 
-function service({ layers, args = WILLING, restart, graceMs = 5_000 }: ServiceParts): ManifestService {
+function service({ layers, args = WILLING, restart, graceMs = 5_000, cpuMax = 0.5 }: ServiceParts): ManifestService {
   const image = {
     manifestDigest: sha256Hex('image'),
     layers: layers.map(({ verity, size }) => ({ verity, size, diffId: sha256Hex(verity) })),
@@ -88,7 +90,7 @@ function service({ layers, args = WILLING, restart, graceMs = 5_000 }: ServicePa
   };
   return {
     images: { 'linux/amd64': image, 'linux/arm64': image },
-    resources: { memoryMaxBytes: 16 * 1024 * 1024, cpuMax: 0.5, pidsMax: 16 },
+    resources: { memoryMaxBytes: 16 * 1024 * 1024, cpuMax, pidsMax: 16 },
     restart: {
       policy: 'always',
       backoffInitialMs: 100,
