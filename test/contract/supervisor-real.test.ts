@@ -150,6 +150,45 @@ describe('a supervisor on a real machine', () => {
     await until(async () => (await parts.cgroups.read('one'))?.memoryMaxBytes === 16 * 1024 ** 2);
   });
 
+  test('starts a service when what it depends on is healthy, and ends it before that one', async () => {
+    const health: ServiceSpec['health'] = {
+      check: { kind: 'exec', args: ['/bin/sh', '-c', 'test -e /tmp/ready'] },
+      intervalMs: 200,
+      timeoutMs: 2000,
+      retries: 3,
+      startPeriodMs: 20_000,
+      whenUnhealthy: 'restart',
+    };
+    const bus = service('bus', 'trap "exit 0" TERM; sleep 0.3; touch /tmp/ready; sleep 1000 & wait', {
+      health,
+    });
+    const slow = 'trap "sleep 0.3; exit 0" TERM; sleep 1000 & wait';
+    const app = service('app', slow, { dependsOn: { bus: 'healthy' } });
+    parts.supervisor.start();
+    parts.supervisor.apply(release([app, bus]));
+    await until(() => status('app').reason.code === 'wait.dependency', { what: 'the wait' });
+    expect(status('app').state).toBe('waiting');
+    await converged();
+    expect(status('bus').health?.state).toBe('healthy');
+    expect(status('app').since).toBeGreaterThanOrEqual(status('bus').health?.since ?? Infinity);
+    parts.supervisor.apply(release([]));
+    await until(() => status('app').state === 'stopping', { what: 'the end of the dependant' });
+    expect(status('bus').state).toBe('running');
+    await until(() => parts.supervisor.statuses().length === 0, { what: 'the end of both' });
+  });
+
+  test('holds the least critical to half its CPU while the voltage is too low', async () => {
+    parts.supervisor.start();
+    parts.supervisor.apply(release([steady('one', { criticality: 'low' }), steady('two')]));
+    await converged();
+    parts.strain.isUnderVoltage = true;
+    await until(async () => (await parts.cgroups.read('one'))?.cpuMax === 0.25, { what: 'the throttle' });
+    expect((await parts.cgroups.read('two'))?.cpuMax).toBe(0.5);
+    expect(status('one')).toMatchObject({ isThrottled: true, reason: { code: 'shed.throttled' } });
+    expect(parts.supervisor.shedding()).toMatchObject({ level: 1, reason: { code: 'device.shed' } });
+    expect(parts.events.map(({ code }) => code)).not.toContain('repair.budget');
+  });
+
   test('an image that cannot be mounted is a failure with its reason', async () => {
     parts.supervisor.start();
     parts.supervisor.apply(release([steady('one', { layers: ['f'.repeat(64)] })]));
