@@ -1,6 +1,7 @@
 import {
   addressOf,
   bridgeOf,
+  EVERY,
   gatewayOf,
   macOf,
   type NetworkState,
@@ -102,8 +103,8 @@ function inetChains(owned: Owned, state: NetworkState): string[] {
 
 const portRules = (state: NetworkState): string[] =>
   publications(state).map(({ port, seat, service }) => {
-    const { address = '0.0.0.0' } = port;
-    const where = address === '0.0.0.0' ? 'fib daddr type local' : `ip daddr ${address}`;
+    const { address = EVERY } = port;
+    const where = address === EVERY ? 'fib daddr type local' : `ip daddr ${address}`;
     const to = `${addressOf(seat.slot, seat.host)}:${port.container}`;
     return `${where} ${port.protocol} dport ${port.host} dnat ip to ${to} comment "${service}"`;
   });

@@ -56,11 +56,16 @@ describe('a plan of the networks', () => {
     expect(addresses(planAttach(wired, moved, GROUND), 'store')).toEqual(['10.212.10.3']);
   });
 
-  test('refuses to publish one port twice', () => {
+  test('lets a port move to another service, but only once the first has left', () => {
     const rival = member('rival', ['main'], { ports: [{ host: 8080, container: 1, protocol: 'tcp' }] });
-    expect(() => planPrepare(EMPTY, [WEB, rival], GROUND)).toThrow(
-      'Cannot publish tcp port 8080 of 0.0.0.0 for service "rival": service "web" has it; choose another',
+    const both = planPrepare(withPhase(prepared, 'web', 'wired'), [rival], GROUND);
+    expect(rulesetText(OWNED, both)).toMatch(
+      /10\.212\.10\.2:80 comment "web"[^]*10\.212\.10\.3:1 comment "rival"/,
     );
+    expect(() => planAttach(both, rival, GROUND)).toThrow(
+      'Cannot publish tcp port 8080 for service "rival": service "web" has it; stop that or choose another port',
+    );
+    expect(planAttach(planDetach(both, 'web'), rival, GROUND).members['rival']?.phase).toBe('begun');
   });
 
   test('refuses the 254th service of a segment', () => {

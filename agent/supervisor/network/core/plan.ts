@@ -1,5 +1,5 @@
 import type { ServiceSpec } from '../../service-spec.ts';
-import type { Joined, Member, NetworkState, Wiring } from './state.ts';
+import { EVERY, type Joined, type Member, type NetworkState, type Port, type Wiring } from './state.ts';
 
 /** Where segments may lie: `first` differs between instances, `taken` are those that the host uses otherwise. */
 export interface Ground {
@@ -18,7 +18,6 @@ export function planPrepare(
   ground: Ground,
 ): NetworkState {
   const wanted = services.filter(({ network }) => network === 'segments');
-  refuseSharedPorts(wanted);
   const names = new Set(wanted.map(({ name }) => name));
   let next: NetworkState = {
     ...state,
@@ -34,24 +33,26 @@ export function planPrepare(
   return pruned(next);
 }
 
-/** Rules would give such a port to one of the two without a word. */
-function refuseSharedPorts(services: readonly ServiceSpec[]): void {
-  const taken = new Map<string, string>();
-  for (const { name, ports = [] } of services)
-    for (const { host, protocol, address = '0.0.0.0' } of ports) {
-      const key = `${protocol} port ${host} of ${address}`;
-      const other = taken.get(key) ?? taken.get(`${protocol} port ${host} of 0.0.0.0`);
-      if (other !== undefined)
-        throw new Error(
-          `Cannot publish ${key} for service "${name}": service "${other}" has it; choose another`,
-        );
-      taken.set(key, name);
-    }
+/** The state in which the service may be wired as the spec says. Throws when another has one of its published ports. */
+export function planAttach(state: NetworkState, spec: ServiceSpec, ground: Ground): NetworkState {
+  const others = Object.entries(state.members).filter(
+    ([name, { phase }]) => name !== spec.name && phase !== 'absent',
+  );
+  for (const port of spec.ports ?? []) {
+    const holder = others.find(([, { ports }]) => ports.some((taken) => collides(taken, port)))?.[0];
+    if (holder !== undefined)
+      throw new Error(
+        `Cannot publish ${port.protocol} port ${port.host} for service "${spec.name}": service "${holder}" has it; stop that or choose another port`,
+      );
+  }
+  return pruned(place(state, spec, 'begun', ground));
 }
 
-/** The state in which the service may be wired as the spec says. */
-export const planAttach = (state: NetworkState, spec: ServiceSpec, ground: Ground): NetworkState =>
-  pruned(place(state, spec, 'begun', ground));
+function collides(one: Port, other: Port): boolean {
+  const [a, b] = [one.address ?? EVERY, other.address ?? EVERY];
+  const meet = a === b || a === EVERY || b === EVERY;
+  return meet && one.host === other.host && one.protocol === other.protocol;
+}
 
 export function planDetach(state: NetworkState, service: string): NetworkState {
   const { [service]: member, ...others } = state.members;

@@ -50,6 +50,9 @@ export interface Owned {
   netns: string;
 }
 
+/** Address of a port that is published on all. */
+export const EVERY = '0.0.0.0';
+
 export const EMPTY: NetworkState = { v: 1, slots: {}, members: {} };
 
 export const gatewayOf = (slot: number): string => `10.212.${slot}.1`;
@@ -103,10 +106,16 @@ export const segments = (state: NetworkState): Segment[] =>
       ),
     }));
 
-/** Published ports with the seat that answers them: one with a way back to the outside where there is one. */
+/**
+ * Published ports with the seat that answers them: one with a way back to the outside where there is one. While a port
+ * moves from one service to another, the one that runs comes first, and the first rule wins.
+ */
 export const publications = (state: NetworkState): { port: Port; seat: Seat; service: string }[] =>
   Object.entries(state.members)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(
+      ([a, one], [b, other]) =>
+        Number(one.phase === 'absent') - Number(other.phase === 'absent') || (a < b ? -1 : 1),
+    )
     .flatMap(([service, { ports }]) => {
       const own = seatsOf(state, service);
       const seat = own.find(({ isInternal }) => !isInternal) ?? own[0];
