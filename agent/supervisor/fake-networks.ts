@@ -17,8 +17,8 @@ export class FakeNetworks implements Networks {
   }
 
   async attach(spec: ServiceSpec): Promise<string | undefined> {
-    if (this.fault) throw this.fault;
     if (spec.network !== 'segments') return undefined;
+    if (this.fault) throw this.fault;
     const netns = `/run/netns/${spec.name}`;
     this.attached.set(spec.name, netns);
     return netns;

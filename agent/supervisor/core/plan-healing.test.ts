@@ -150,21 +150,21 @@ test('a start that lacks a secret is no failure, is told once, and is tried agai
   });
 });
 
-describe('a service that has used up its attempts', () => {
-  const restart = (whenExhausted: 'stay-failed' | 'reboot'): ServiceSpec['restart'] => ({
-    policy: 'always',
-    backoffInitialMs: 100,
-    backoffMaxMs: 1000,
-    maxAttempts: 3,
-    resetAfterMs: 10_000,
-    whenExhausted,
-  });
-  const exhausted = { holds: false, settled: 'given-up', failures: 3 } as const;
+const restart = (whenExhausted: 'stay-failed' | 'reboot'): ServiceSpec['restart'] => ({
+  policy: 'always',
+  backoffInitialMs: 100,
+  backoffMaxMs: 1000,
+  maxAttempts: 3,
+  resetAfterMs: 10_000,
+  whenExhausted,
+});
+const exhausted = { holds: false, settled: 'given-up', failures: 3 } as const;
+const look = (spec: ServiceSpec) => workloadHealth([spec], [], records([spec, exhausted]), new Map());
 
+describe('a service that has used up its attempts', () => {
   test('fails the release, unless the release says that it goes on without it', () => {
     const quiet = serviceSpec('app', { restart: restart('stay-failed') });
     const plain = serviceSpec('app');
-    const look = (spec: ServiceSpec) => workloadHealth([spec], [], records([spec, exhausted]), new Map());
     expect(look(plain)).toMatchObject({ isConverged: false, isFailed: true });
     expect(look(quiet)).toMatchObject({ isConverged: true, isFailed: false });
   });

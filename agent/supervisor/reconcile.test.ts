@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { serviceSpec } from '../../test/support/service-specs.ts';
+import { noShedding } from './core/shedding.ts';
+import { FakeClock } from './fake-clock.ts';
+import { FakeNetworks } from './fake-networks.ts';
+import type { CgroupTree, RootfsStore } from './ports.ts';
+import { Reconciler } from './reconcile.ts';
+import { FakeMachine, FakeRuntime } from './runtime/fake-runtime.ts';
+import type { ServiceSpec } from './service-spec.ts';
+
+const web = serviceSpec('web', {
+  network: 'segments',
+  segments: [{ name: 'main', aliases: [], isInternal: false }],
+});
+const alone = serviceSpec('alone');
+
+const fault = async (): Promise<never> => {
+  throw new Error('No');
+};
+const lacking = async (): Promise<never> => {
+  throw Object.assign(new Error('There is no secret "key"'), { code: 'wait.secret' });
+};
+
+/** A kernel that holds every budget, and mounts that always succeed unless a test replaces one. */
+function reconciled(parts: Partial<RootfsStore> = {}) {
+  const clock = new FakeClock(1000);
+  const machine = new FakeMachine(undefined, () => clock.now());
+  const networks = new FakeNetworks();
+  const told: { service: string | undefined; code: string; message: string }[] = [];
+  const cgroups: CgroupTree = {
+    prepare: async () => undefined,
+    pathOf: (service) => service,
+    apply: async () => undefined,
+    read: async () => web.resources,
+    usage: async () => undefined,
+    degraded: () => [],
+    holdMonitor: async () => undefined,
+    remove: async () => undefined,
+    destroy: async () => undefined,
+  };
+  const rootfs: RootfsStore = {
+    mount: async () => '/root',
+    unmount: async () => undefined,
+    volume: async () => '/volume',
+    destroy: async () => undefined,
+    ...parts,
+  };
+  const host = { reboot: async () => 'accepted' };
+  const runtime = new FakeRuntime(machine);
+  const reconciler = new Reconciler(
+    { runtime, cgroups, rootfs, networks, host, clock },
+    { load: () => ({}), save: () => undefined, forget: () => undefined },
+    { info: () => undefined, warn: () => undefined },
+    (service, { code, message }) => told.push({ service, code, message }),
+  );
+  const pass = (desired: ServiceSpec[], checksKernel = false) =>
+    reconciler.pass(
+      { desired, isShuttingDown: false, health: new Map(), shedding: noShedding(0) },
+      checksKernel,
+    );
+  return { clock, machine, networks, told, pass, record: (name: string) => reconciler.records.get(name) };
+}
+
+describe('a start', () => {
+  test('whose network cannot be set up says so, and one without a network goes on', async () => {
+    const { networks, pass, record, machine } = reconciled();
+    networks.fault = new Error('Cannot set up network "main": no bridge');
+    await pass([web, alone]);
+    expect(record('web')?.reasons.map(({ code }) => code)).toEqual([
+      'wait.backoff',
+      'fail.network',
+      'start.desired',
+    ]);
+    expect(machine.starts).toEqual(['alone']);
+  });
+
+  test('whose volume cannot be mounted is told from one whose image cannot', async () => {
+    const mounts = [{ volume: 'data', path: '/data', readOnly: false, gid: 0, sizeBytes: 4096 }];
+    const image = reconciled({ mount: fault });
+    await image.pass([alone]);
+    expect(image.record('alone')?.reasons[1]?.code).toBe('fail.image');
+    const volume = reconciled({ volume: fault });
+    await volume.pass([serviceSpec('alone', { mounts })]);
+    expect(volume.record('alone')?.reasons[1]?.code).toBe('fail.volume');
+  });
+
+  test('that lacks something keeps the code of what is missing, and waits without failing', async () => {
+    const { pass, record } = reconciled({ mount: lacking });
+    await pass([alone]);
+    expect(record('alone')).toMatchObject({ state: 'waiting', failures: 0, blocked: { until: 6000 } });
+  });
+});
+
+test('a service that leaves gives its network back', async () => {
+  const { networks, pass } = reconciled();
+  await pass([web]);
+  expect([...networks.attached.keys()]).toEqual(['web']);
+  for (let round = 0; round < 4; round++) await pass([]);
+  expect([...networks.attached.keys()]).toEqual([]);
+  expect(networks.prepared).toEqual([]);
+});
+
+test('a network that drifted is repaired and told', async () => {
+  const { networks, pass, told } = reconciled();
+  networks.missing = ['table inet wherry'];
+  await pass([], true);
+  expect(told).toEqual([
+    { service: undefined, code: 'repair.network', message: 'Set again: table inet wherry' },
+  ]);
+});
