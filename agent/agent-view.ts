@@ -23,15 +23,17 @@ export interface ViewParts {
   ledger: PatientLedger;
   health(): DeviceHealth;
   online: Online;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule'>;
   /** Unix ms. */
   startedAt: number;
 }
 
 /** What the local API shows, all from memory. */
 export function agentView(parts: ViewParts): AgentView {
-  const { config, supervisor } = parts;
+  const { config, supervisor, details } = parts;
   const knows = (service: string): boolean => supervisor.statuses().some(({ name }) => name === service);
   return {
+    ...details,
     version: () => AGENT_VERSION,
     status: () => statusOf(parts),
     why: (service) => supervisor.why(service),
