@@ -57,12 +57,14 @@ export function BudgetTable({ services }: { services: Service[] }) {
                 {service.pidsMax}
               </td>
               <td role="cell" data-label="Network">
-                {service.networks?.join(', ') ?? service.network}
-                {(service.ports ?? []).map((port) => (
-                  <span className="service-reason small soft" key={port}>
-                    {port}
-                  </span>
-                ))}
+                <span>
+                  {service.networks?.join(', ') ?? service.network}
+                  {(service.ports ?? []).map((port) => (
+                    <span className="service-reason small soft" key={port}>
+                      {port}
+                    </span>
+                  ))}
+                </span>
               </td>
               <td role="cell" data-label="Layers" className="right">
                 {service.layers}
