@@ -9,6 +9,7 @@ import { busyboxLayer, noiseLayer, Publisher, serviceRelease } from '../test/sup
 import { makeSigner } from '../test/support/signed-release.ts';
 import { until } from '../test/support/until.ts';
 
+const PROGRAM = join(ROOT, 'bin/wherry-agent');
 const UPDATE_MS = 120_000;
 const NOISE_BYTES = 8 * 1024 * 1024;
 /** Answers SIGTERM by dying: what a restart costs is then the agent's and the runtime's alone. */
@@ -19,6 +20,7 @@ export interface BenchDevice {
   device: RealDevice;
   /** Of the agent as the device runs it, bin/wherry-agent. */
   pid: number;
+  program: string;
   services: string[];
   close(): Promise<void>;
 }
@@ -37,7 +39,7 @@ export async function updatedDevice(id: string, serviceCount: number): Promise<B
   try {
     const publisher = new Publisher(fleet, makeSigner((await fleet.api('GET', '/repository')).body));
     device = await RealDevice.create(fleet, id, publisher.signer.rootText);
-    await device.start([join(ROOT, 'bin/wherry-agent')]);
+    await device.start([PROGRAM]);
     await until(async () => (await fleet.api('GET', `/devices/${id}`)).body.isOnline, { what: 'enrolment' });
     const services = Array.from({ length: serviceCount }, (_, index) => `service-${index + 1}`);
     const base = await busyboxLayer();
@@ -50,7 +52,7 @@ export async function updatedDevice(id: string, serviceCount: number): Promise<B
     const releaseId = await publisher.publish(serviceRelease('1.0', Object.fromEntries(parts)));
     await fleet.api('POST', '/rollouts', { releaseId, devices: [id] });
     const { agent } = await device.phase('committed', UPDATE_MS);
-    return { fleet, device, pid: agent.pid, services, close };
+    return { fleet, device, pid: agent.pid, program: PROGRAM, services, close };
   } catch (error) {
     await close();
     throw error;

@@ -13,8 +13,12 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     load: () => import('./isolation.ts'),
   },
   'agent-footprint': {
-    about: 'memory and idle CPU of the agent with three services and the link up',
+    about: 'memory and idle CPU of the agent with five services and the link up',
     load: () => import('./agent-footprint.ts'),
+  },
+  'agent-soak': {
+    about: 'what thousands of restarts, reports and reconnects leave in the agent; SOAK_MS sets how long',
+    load: () => import('./agent-soak.ts'),
   },
 };
 

@@ -53,6 +53,12 @@ export class TcpTap {
     for (const upstream of this.#upstreams) upstream.resume();
   }
 
+  /** Ends every connection; new ones are taken. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
