@@ -39,7 +39,7 @@ export function agentView(parts: ViewParts): AgentView {
     why: (service) => supervisor.why(service),
     restart: (service, who) => supervisor.restart(service, who),
     logs: (service, query) =>
-      knows(service) ? readLog(join(config.stateDir, 'logs', `${service}.log`), query) : undefined,
+      knows(service) ? readLog(join(config.stateDir, 'logs', service), query) : undefined,
   };
 }
 

@@ -2,7 +2,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { DeviceHealth } from '../protocol/status.ts';
 import { agentView, type Online } from './agent-view.ts';
 import type { AgentConfig } from './config.ts';
 import { connect } from './connected.ts';
@@ -12,7 +11,6 @@ import { PatientLedger } from './ledger/patient-ledger.ts';
 import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
 import { openSupervised, releaseInForce, type Supervised } from './supervised.ts';
-import { deviceHealth } from './supervisor/health/device-health.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -43,9 +41,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onChange,
   });
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
-  const supervised = openSupervised({ config, blobs, ledger, log, onChange });
-  const { supervisor } = supervised;
-  const health = (): DeviceHealth => healthOf(config, ledger);
+  const supervised = await openSupervised({ config, blobs, ledger, log, onChange });
+  const { supervisor, health, details } = supervised;
   const stopping = new AbortController();
 
   const goOnline = (identity: Identity): void => {
@@ -60,9 +57,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const identity = await findIdentity(config, online, log);
   if (identity) goOnline(identity);
   else supervisor.apply(releaseInForce(config, ledger));
-  supervisor.start();
+  supervised.start();
   const api = await serveLocalApi({
-    view: agentView({ config, supervisor, ledger, health, online, startedAt: systemClock.now() }),
+    view: agentView({ config, supervisor, ledger, health, details, online, startedAt: systemClock.now() }),
     socketPath: config.socket,
     onError: (error) => log.error({ error }, 'The local API failed'),
   });
@@ -80,17 +77,12 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       await enrolling;
       await api.close();
       const takesDown = config.onStop === 'stop-services';
-      await supervisor.stop({ services: takesDown ? 'stop' : 'keep' });
+      await supervised.stop({ services: takesDown ? 'stop' : 'keep' });
       await online.connected?.stop();
       ledger.close();
       if (takesDown) await rm(runDir, { recursive: true, force: true });
     },
   };
-}
-
-function healthOf({ stateDir }: AgentConfig, ledger: PatientLedger): DeviceHealth {
-  const faults = ledger.faults();
-  return { ...deviceHealth({ stateDir }), ...(faults.length > 0 && { faults }) };
 }
 
 function summaryOf({ supervisor }: Supervised, online: Online): string {

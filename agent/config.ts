@@ -27,7 +27,26 @@ export const agentConfigSchema = {
     trustRoot: path,
     /** How to enrol while the device has no identity; the server prints it. */
     join: { type: 'string' },
-    runtime: { enum: ['crun', 'runc'] },
+    /** OCI runtime of services that name none. */
+    runtime: { type: 'string', pattern: '^[a-z][a-z0-9-]{0,31}$' },
+    /** What services may name, instead of crun and runc. */
+    runtimes: {
+      type: 'object',
+      propertyNames: { pattern: '^[a-z][a-z0-9-]{0,31}$' },
+      minProperties: 1,
+      maxProperties: 16,
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['program'],
+        properties: {
+          program: { type: 'string', minLength: 1 },
+          args: { type: 'array', items: { type: 'string' }, maxItems: 16 },
+        },
+      },
+    },
+    /** Whether a service that failed too often may have the device rebooted. */
+    reboot: { enum: ['allowed', 'never'] },
     /** Names this agent's cgroups and containers, so that several can share a machine. */
     instance: { type: 'string', pattern: '^[a-z0-9-]{1,32}$' },
     /** On a device the services outlive the agent; a demo takes them down with it. */
@@ -37,10 +56,17 @@ export const agentConfigSchema = {
 } as const;
 
 type Given = FromSchema<typeof agentConfigSchema>;
-export type AgentConfig = Given & Required<Pick<Given, 'runtime' | 'instance' | 'onStop' | 'logLevel'>>;
+export type AgentConfig = Given &
+  Required<Pick<Given, 'runtime' | 'instance' | 'onStop' | 'logLevel' | 'reboot'>>;
 
 const check = validator<Given>(agentConfigSchema);
-const DEFAULTS = { runtime: 'crun', instance: 'agent', onStop: 'keep-services', logLevel: 'info' } as const;
+const DEFAULTS = {
+  runtime: 'crun',
+  instance: 'agent',
+  onStop: 'keep-services',
+  logLevel: 'info',
+  reboot: 'never',
+} as const;
 
 /** Throws an Error whose message says which file, what is wrong and where. */
 export function loadConfig(file: string): AgentConfig {

@@ -1,19 +1,37 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { parseBytes } from '../protocol/quantities.ts';
+import type { DeviceHealth, ServiceStatus } from '../protocol/status.ts';
 import type { AgentConfig } from './config.ts';
+import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
+import type { AgentView } from './local-api/ports.ts';
+import { rebootHost } from './reboot-host.ts';
 import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
+import { kernelLogUsec, readOomKills } from './supervisor/cgroup/oom-log.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
+import { DeviceFacts } from './supervisor/health/device-facts.ts';
+import { ServiceProbe } from './supervisor/health/probe.ts';
+import { LogPump, SPOOL_BYTES } from './supervisor/logs/log-pump.ts';
+import { readLog } from './supervisor/logs/read-log.ts';
+import { KernelNetworks, resolvConfPath } from './supervisor/network/kernel-networks.ts';
 import type { ContainerRuntime } from './supervisor/ports.ts';
+import type { Capsule } from './supervisor/postmortem/capsule.ts';
+import { CapsuleRing } from './supervisor/postmortem/capsule-ring.ts';
+import { PostMortems } from './supervisor/postmortem/post-mortems.ts';
 import { ConmonRuntime } from './supervisor/runtime/conmon.ts';
-import { openIsolation } from './supervisor/runtime/isolation.ts';
-import type { DesiredServices } from './supervisor/service-spec.ts';
+import { type Isolation, openIsolation } from './supervisor/runtime/isolation.ts';
+import type { Placement } from './supervisor/runtime/placement.ts';
+import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import { desiredServices } from './update/desired-services.ts';
 
-const LOG_MAX_BYTES = 4 * 1024 * 1024;
+/** Log lines that a post-mortem keeps. */
+const TAIL_LINES = 50;
+/** How far back the kernel's log is looked through for the process it killed. */
+const OOM_LOG_USEC = 60_000_000;
 
 export interface SupervisedParts {
   config: AgentConfig;
@@ -25,41 +43,168 @@ export interface SupervisedParts {
 
 export interface Supervised {
   supervisor: Supervisor;
+  /** How the device is, as reports and the local API tell it. */
+  health(): DeviceHealth;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule'>;
   /** When the supervisor last began a look at the machine, Unix ms: one that hangs begins none. */
   lastLookAt(): number;
+  start(): void;
+  stop(how: { services: 'keep' | 'stop' }): Promise<void>;
 }
 
-/** The supervisor over this machine's runtime, cgroups and mounts; not started. */
-export function openSupervised({ config, blobs, ledger, log, onChange }: SupervisedParts): Supervised {
-  const { stateDir, runDir, instance, runtime: program } = config;
-  const cgroups = openCgroups(instance);
-  const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
-  const { rootfs } = isolation;
-  let lookedAt = systemClock.now();
-  const runtime = new ConmonRuntime({
-    runtime: program,
-    instance,
-    runDir,
-    logsDir: join(stateDir, 'logs'),
-    logMaxBytes: LOG_MAX_BYTES,
-    cgroupsPath: (service) => cgroups.pathOf(service),
-    volumePath: (volume) => rootfs.volumePath(volume),
-    hasSwapAccounting: hasSwapAccounting(),
-    placementOf: (spec) => isolation.placementOf(spec),
+/** The supervisor over this machine's runtime, cgroups, mounts and networks; not started. */
+export async function openSupervised(parts: SupervisedParts): Promise<Supervised> {
+  const { config, ledger, log, onChange } = parts;
+  const { stateDir, runDir, board } = config;
+  const onError = (error: unknown): void => log.warn({ error }, 'A file of the agent could not be written');
+  const facts = await DeviceFacts.open({
+    stateDir,
+    now: systemClock.now(),
+    enduranceBytes: board.storageEndurance === undefined ? undefined : parseBytes(board.storageEndurance),
+    onError,
   });
+  const { cgroups, isolation, networks, runtime, pump } = openMachine(parts);
+  let lookedAt = systemClock.now();
+  const health = (): DeviceHealth => {
+    const faults = ledger.faults();
+    const shedding = supervisor.shedding();
+    return { ...facts.health(), ...(shedding && { shedding }), ...(faults.length > 0 && { faults }) };
+  };
   const supervisor = new Supervisor({
     runtime: noticing(runtime, () => {
       lookedAt = systemClock.now();
     }),
     cgroups,
-    rootfs,
+    networks,
+    rootfs: isolation.rootfs,
+    probe: new ServiceProbe({
+      exec: (service, args, signal) => runtime.exec(service, args, signal),
+      addressOf: (service) => Object.values(networks.observe(service)?.addresses ?? {})[0],
+    }),
+    strain: () => facts.strain(),
+    host: rebootHost(config.reboot, (reason) => facts.noteReboot(reason)),
+    shedThresholds: board.shed,
+    details: { degraded: (spec) => isolation.degraded(spec), logs: (service) => pump.stats(service) },
     memory: ledger.services,
     clock: systemClock,
     log,
-    onChange,
-    onEvent: (event) => ledger.outbox.add(event),
+    onChange: () => {
+      postMortems.remember(supervisor.statuses());
+      onChange();
+    },
+    onEvent: (event) => {
+      ledger.outbox.add(event);
+      void postMortems.note(event);
+    },
   });
-  return { supervisor, lastLookAt: () => lookedAt };
+  const ring = new CapsuleRing(join(stateDir, 'capsules'), onError);
+  const statuses = (): ServiceStatus[] => supervisor.statuses();
+  const postMortems = new PostMortems({
+    ring,
+    statuses,
+    why: (service) => supervisor.why(service),
+    health,
+    releaseOf: (service) => releaseOf(releaseInForce(config, ledger), service),
+    tail: (service) => lastLines(join(stateDir, 'logs', service)),
+    oomKilled: (service) => lastKilled(cgroups.pathOf(service)),
+    onError,
+  });
+  return {
+    supervisor,
+    health,
+    details: {
+      inspect: inspector({
+        desired: () => releaseInForce(config, ledger),
+        statuses,
+        held: (service) => cgroups.read(service),
+        hostIds: async (spec) => {
+          const range = await isolation.rangeOf(spec);
+          return range && { first: range.hostBase, count: range.size };
+        },
+      }),
+      capsules: () => ring.list(),
+      capsule: (id) => ring.read(id),
+    },
+    lastLookAt: () => lookedAt,
+    start: () => {
+      pump.start();
+      supervisor.start();
+    },
+    stop: async (how) => {
+      await supervisor.stop(how);
+      if (how.services === 'stop') await networks.destroy();
+      pump.stop();
+      await facts.close();
+    },
+  };
+
+  /** What of the machine the supervisor acts on. */
+  function openMachine({ blobs }: SupervisedParts) {
+    const { instance, runtime: program, runtimes } = config;
+    const cgroups = openCgroups(instance, stateDir);
+    const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
+    const networks = new KernelNetworks({ instance, runDir });
+    const spoolDir = join(runDir, 'logs');
+    const pump = new LogPump({
+      spoolDir,
+      logsDir: join(stateDir, 'logs'),
+      monitorWritten: (service) => runtime.monitorWritten(service),
+      onDropped: (service, bytes) =>
+        ledger.outbox.add({
+          kind: 'service',
+          service,
+          code: 'logs.dropped',
+          message: `Dropped ${bytes} bytes of its log`,
+          at: systemClock.now(),
+        }),
+    });
+    const runtime = new ConmonRuntime({
+      runtime: program,
+      ...(runtimes && {
+        runtimes: runtimes as NonNullable<ConstructorParameters<typeof ConmonRuntime>[0]['runtimes']>,
+      }),
+      instance,
+      runDir,
+      logsDir: spoolDir,
+      logMaxBytes: SPOOL_BYTES,
+      cgroupsPath: (service) => cgroups.pathOf(service),
+      volumePath: (volume) => isolation.rootfs.volumePath(volume),
+      hasSwapAccounting: hasSwapAccounting(),
+      placementOf: (spec) => placementOf(isolation, runDir, spec),
+      beforeStart: (spec) => pump.begin(spec),
+      holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
+    });
+    return { cgroups, isolation, networks, runtime, pump };
+  }
+}
+
+async function placementOf(
+  isolation: Isolation,
+  runDir: string,
+  spec: ServiceSpec,
+): Promise<Partial<Placement>> {
+  const place = await isolation.placementOf(spec);
+  return spec.network === 'segments' ? { ...place, resolvConf: resolvConfPath(runDir, spec.name) } : place;
+}
+
+function releaseOf({ release, services }: DesiredServices, service: string) {
+  return {
+    release: release && `${release.name} ${release.version}`,
+    specDigest: services.find(({ name }) => name === service)?.digest,
+  };
+}
+
+async function lastLines(folder: string): Promise<Capsule['log']> {
+  const lines: Capsule['log'] = [];
+  const signal = new AbortController().signal;
+  for await (const line of readLog(folder, { tail: TAIL_LINES, follow: false, signal })) lines.push(line);
+  return lines;
+}
+
+function lastKilled(cgroup: string): Capsule['oomKilled'] {
+  const since = Math.max(0, kernelLogUsec() - OOM_LOG_USEC);
+  const killed = readOomKills(since).findLast((kill) => kill.cgroup === cgroup);
+  return killed && { pid: killed.pid, command: killed.task };
 }
 
 /** The release in force as the ledger has it: what runs on while the device has no identity, or none to be read. */

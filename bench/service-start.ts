@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasSwapAccounting, openCgroups } from '../agent/supervisor/cgroup/detect.ts';
 import { execute } from '../agent/supervisor/execute.ts';
+import { FakeNetworks } from '../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../agent/supervisor/images/erofs-rootfs.ts';
 import type { CgroupTree } from '../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../agent/supervisor/runtime/conmon.ts';
@@ -51,7 +52,9 @@ function agentPath(runDir: string, blobDir: string, spec: ServiceSpec, cgroups: 
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
   });
-  const machine = { runtime, cgroups, rootfs, clock: systemClock };
+  const networks = new FakeNetworks();
+  const host = { reboot: async () => 'not in a benchmark' };
+  const machine = { runtime, cgroups, rootfs, networks, host, clock: systemClock };
   const reason = { code: 'start.desired', message: '', at: 0 } as const;
   return {
     rounds: ROUNDS,

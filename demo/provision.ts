@@ -77,6 +77,7 @@ export async function deviceConfig(
     runtime: 'crun',
     instance,
     onStop: 'stop-services',
+    reboot: 'never',
     logLevel: 'info',
   };
   writeFileSync(device.config, JSON.stringify(config, null, 2), { mode: 0o600 });

@@ -102,6 +102,8 @@ async function start(machine: Machine, spec: ServiceSpec): Promise<void> {
   for (const volume of mounted) madeBy('fail.volume', volume);
   const place = { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
   await runtime.start(spec, place, async () => {
+    // The runtime set what it must at creation; the rest is written while the process still waits.
+    await cgroups.apply(spec.name, spec.resources);
     const held = await cgroups.read(spec.name);
     const wanted = spec.resources;
     const drift = held === undefined ? undefined : budgetDrift(wanted, held, cgroups.degraded(wanted));

@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../protocol/status.ts';
+import type { Degradation, ServiceStatus } from '../../protocol/status.ts';
 import type { Health } from './core/health.ts';
 import { newRecord, type ServiceRecord } from './core/record.ts';
 import { serviceStatus } from './core/status.ts';
@@ -11,11 +11,24 @@ interface Known {
   observed: readonly ObservedContainer[];
 }
 
+/** What other parts of the machine know of a service. */
+export interface ServiceDetails {
+  /** What of its isolation this machine cannot hold. */
+  degraded(spec: ServiceSpec): Degradation[];
+  logs(service: string): ServiceStatus['logs'];
+}
+
+interface Shown {
+  cgroups: CgroupTree;
+  networks: Networks;
+  details?: ServiceDetails | undefined;
+}
+
 /** Desired services in their order, then those that are leaving. */
 export function serviceStatuses(
   desired: readonly ServiceSpec[],
   { records, observed }: Known,
-  { cgroups, networks }: { cgroups: CgroupTree; networks: Networks },
+  { cgroups, networks, details }: Shown,
   sampler: UsageSampler,
   health: ReadonlyMap<string, Health>,
 ): ServiceStatus[] {
@@ -26,8 +39,9 @@ export function serviceStatuses(
       container: containers.get(name),
       usage: sampler.get(name),
       health: health.get(name),
-      degraded: spec && cgroups.degraded(spec.resources),
+      degraded: spec && [...cgroups.degraded(spec.resources), ...(details?.degraded(spec) ?? [])],
       network: networks.observe(name),
+      logs: details?.logs(name),
     });
   return [
     ...desired.map((spec) => show(spec.name, records.get(spec.name) ?? newRecord(spec, 0), spec)),

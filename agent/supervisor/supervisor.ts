@@ -10,7 +10,7 @@ import { LoadShedder } from './load-shedder.ts';
 import type { DeviceStrain, HealthProbe, ObservedContainer, ServiceMemory } from './ports.ts';
 import { Reconciler, type SupervisorLog } from './reconcile.ts';
 import type { DesiredServices } from './service-spec.ts';
-import { serviceStatuses } from './statuses.ts';
+import { type ServiceDetails, serviceStatuses } from './statuses.ts';
 import { UsageSampler } from './usage-sampler.ts';
 
 export interface SupervisorOptions extends Machine {
@@ -19,6 +19,7 @@ export interface SupervisorOptions extends Machine {
   strain: () => DeviceStrain;
   /** Of board.yaml; what is left out takes the default. */
   shedThresholds?: Partial<ShedThresholds> | undefined;
+  details?: ServiceDetails | undefined;
   log: SupervisorLog;
   /** The state of a service has changed. */
   onChange: () => void;

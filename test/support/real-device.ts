@@ -54,6 +54,7 @@ export class RealDevice {
       runtime: 'crun',
       instance,
       onStop: 'stop-services',
+      reboot: 'never',
       logLevel: 'info',
     };
     writeFileSync(join(dir, 'agent.json'), JSON.stringify(config));

@@ -41,11 +41,27 @@ const APPLETS = [
   'tail',
   'seq',
   'httpd',
+  'yes',
+  'find',
+  'grep',
+  'ps',
+  'ip',
+  'mkdir',
+  'mknod',
+  'umount',
+  'unshare',
+  'chroot',
+  'insmod',
+  'swapon',
+  'hostname',
+  'setsid',
+  'test',
+  'nc',
 ];
 
 /** Makes the images once and keeps them in the system's folder for temporary files. */
 export async function tinyImage(): Promise<TinyImage> {
-  const base = join(tmpdir(), 'wherry-tiny-image-1');
+  const base = join(tmpdir(), 'wherry-tiny-image-2');
   if (!existsSync(base)) {
     const work = mkdtempSync(join(tmpdir(), 'wherry-tiny-image-new-'));
     build(work);

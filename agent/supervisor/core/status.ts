@@ -13,6 +13,7 @@ export type Usage = NonNullable<ServiceStatus['usage']> & { oomKills: number };
 export interface Seen {
   container?: ObservedContainer | undefined;
   usage?: Usage | undefined;
+  logs?: ServiceStatus['logs'];
   health?: Health | undefined;
   degraded?: ServiceStatus['degraded'];
   network?: NetworkUse | undefined;
@@ -38,6 +39,7 @@ export function serviceStatus(
     budget: { memoryMaxBytes, cpuMax, pidsMax },
     ...(spec && { criticality: spec.criticality ?? 'normal' }),
     ...(degraded.length > 0 && { degraded: degraded.slice(0, DEGRADED_KEPT) }),
+    ...(seen.logs && { logs: seen.logs }),
     ...(isRunning && { pid: container.pid, ...whileRunning(record, container.pid, seen) }),
   };
 }

@@ -7,7 +7,7 @@ import { mountSecrets } from '../secrets/mount-secrets.ts';
 import { SecretStore } from '../secrets/secret-store.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { ownSysfs } from './own-sysfs.ts';
-import type { Placement } from './placement.ts';
+import type { IdRange, Placement } from './placement.ts';
 import { UserNamespaces } from './user-namespace.ts';
 
 export interface IsolationOptions {
@@ -28,6 +28,8 @@ export interface Isolation {
    * of it is mounted below the home of its root and goes with that. Call it after the root is mounted, once per start.
    */
   placementOf(spec: ServiceSpec): Promise<Partial<Placement>>;
+  /** Its ids on this machine; undefined = the machine's own. */
+  rangeOf(spec: ServiceSpec): Promise<IdRange | undefined>;
   /** What of the isolation this machine cannot hold; known once the first service was mounted. */
   degraded(spec: ServiceSpec): Degradation[];
 }
@@ -56,5 +58,11 @@ export function openIsolation(options: IsolationOptions): Isolation {
       sysfs: spec.network === 'none' ? undefined : await ownSysfs(runDir),
     };
   };
-  return { rootfs, secrets, placementOf, degraded: (spec) => namespaces.degraded(spec) };
+  return {
+    rootfs,
+    secrets,
+    placementOf,
+    rangeOf: (spec) => namespaces.rangeOf(spec),
+    degraded: (spec) => namespaces.degraded(spec),
+  };
 }

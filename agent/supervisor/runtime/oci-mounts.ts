@@ -20,6 +20,9 @@ export const mountsOf = (spec: ServiceSpec, place: Placement): Mount[] => [
     bind(source, target, ['nosuid', 'noexec', isWritable ? 'rw' : 'ro']),
   ),
   ...secretMounts(spec, place),
+  ...(place.resolvConf === undefined
+    ? []
+    : [bind(place.resolvConf, '/etc/resolv.conf', ['nosuid', 'nodev', 'noexec', 'ro'])]),
   ...(place.mounts ?? []).map(({ source, target, options }) => bind(source, target, options)),
 ];
 
@@ -33,7 +36,10 @@ export const mountPoints = (spec: ServiceSpec): string[] => [
 ];
 
 /** The same for files. */
-export const fileMountPoints = ({ secrets = [] }: ServiceSpec): string[] => secrets.map(({ path }) => path);
+export const fileMountPoints = ({ secrets = [], segments = [] }: ServiceSpec): string[] => [
+  ...secrets.map(({ path }) => path),
+  ...(segments.length > 0 ? ['/etc/resolv.conf'] : []),
+];
 
 const hasOwnTmp = ({ security, resources }: ServiceSpec): boolean =>
   security.readOnlyRoot || resources.disk?.tmpBytes !== undefined;

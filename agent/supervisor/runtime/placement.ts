@@ -23,6 +23,8 @@ export interface Placement {
   hasSwapAccounting: boolean;
   /** Network namespace to enter. */
   netns?: string | undefined;
+  /** File with the name servers of its segments. */
+  resolvConf?: string | undefined;
   /** Its user namespace; absent = the machine's ids. */
   ids?: IdRange | undefined;
   /** A sysfs with nothing mounted below it, to be shared where a fresh one cannot be had. */
