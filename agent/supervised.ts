@@ -132,7 +132,6 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     },
     stop: async (how) => {
       await supervisor.stop(how);
-      if (how.services === 'stop') await networks.destroy();
       pump.stop();
       await facts.close();
     },
