@@ -78,7 +78,18 @@ async function underDocker(dir: string): Promise<Host | undefined> {
   importImage(engine, (await tinyImage()).folder, image, dir);
   const limits = ['--memory=16m', '--memory-swap=16m', '--pids-limit=16', '--cpus=0.5'];
   const run = (name: string, network: string, script: string) =>
-    engine.docker('run', '-d', '--name', name, `--network=${network}`, ...limits, image, '/bin/sh', '-c', script);
+    engine.docker(
+      'run',
+      '-d',
+      '--name',
+      name,
+      `--network=${network}`,
+      ...limits,
+      image,
+      '/bin/sh',
+      '-c',
+      script,
+    );
   return {
     name: 'docker',
     begin: async (port) => void run('victim', 'host', `exec httpd -f -p 127.0.0.1:${port} -h /etc`),
@@ -159,7 +170,8 @@ export const bench: Bench = async () => {
     }
     for (const attack of Object.keys(ATTACKS) as Attack[]) {
       const [ours, theirs] = [metrics[`agent_${attack}_p99_ms`], metrics[`docker_${attack}_p99_ms`]];
-      if (ours !== undefined && theirs !== undefined) metrics[`${attack}_p99_vs_docker`] = round(ours / theirs);
+      if (ours !== undefined && theirs !== undefined)
+        metrics[`${attack}_p99_vs_docker`] = round(ours / theirs);
     }
     return { rows, metrics };
   } finally {

@@ -40,8 +40,7 @@ export async function dockerReleaseUp(engine: DockerEngine, dir: string): Promis
   importImage(engine, (await tinyImage()).folder, image, dir);
   const names = Array.from({ length: SERVICES }, (_none, index) => `wherry-up-${index}`);
   const begin = performance.now();
-  for (const name of names)
-    engine.docker('run', '-d', '--name', name, ...LIMITS, image, '/bin/sleep', '600');
+  for (const name of names) engine.docker('run', '-d', '--name', name, ...LIMITS, image, '/bin/sleep', '600');
   const elapsed = performance.now() - begin;
   engine.docker('rm', '-f', ...names);
   return elapsed;

@@ -11,10 +11,34 @@ export const NODE = join(ROOT, 'node_modules/.bin/node');
 
 /** Debian packages by what needs them; docs/dependencies.md says why each is here. */
 export const PACKAGES = {
-  agent: ['crun', 'conmon', 'mount', 'util-linux', 'procps', 'iproute2', 'nftables', 'aardvark-dns'],
+  agent: [
+    'crun',
+    'conmon',
+    'mount',
+    'util-linux',
+    'procps',
+    'iproute2',
+    'nftables',
+    'aardvark-dns',
+    'e2fsprogs',
+    'perl-base',
+    'catatonit',
+  ],
   release: ['erofs-utils', 'tar', 'zstd'],
   images: ['mmdebstrap', 'umoci', 'ca-certificates', 'debian-archive-keyring'],
-  test: ['runc', 'chromium', 'busybox-static', 'skopeo', 'fsverity', 'libcap2-bin', 'attr'],
+  test: [
+    'runc',
+    'chromium',
+    'busybox-static',
+    'skopeo',
+    'fsverity',
+    'libcap2-bin',
+    'attr',
+    'gcc',
+    'libc6-dev',
+    'python3-minimal',
+    'systemd',
+  ],
 };
 
 /** A set-up fault that a person can mend; printed without a stack. */

@@ -82,7 +82,10 @@ describe('a hostile service', () => {
     const last = status('attacker');
     if (last === undefined) throw new Error('The attacker is gone');
     apply(victim());
-    await until(() => status('attacker') === undefined, { timeoutMs: 20_000, what: 'the attacker to be gone' });
+    await until(() => status('attacker') === undefined, {
+      timeoutMs: 20_000,
+      what: 'the attacker to be gone',
+    });
     expect(pidsOf(`wherry-${instance}/services/attacker`), 'processes left').toEqual([]);
     return last;
   }
@@ -121,10 +124,10 @@ describe('a hostile service', () => {
   });
 
   test('that fills every folder it can write is held to its own memory', async () => {
-    const fill = (path: string): string => `(while :; do dd if=/dev/zero of=${path} bs=1M; done) 2>/dev/null`;
-    await attack(`${fill('/tmp/fill')} & ${fill('/fill')} & ${fill('/dev/shm/fill')} & wait`, {
+    const last = await attack(`${fill('/tmp/fill')} & ${fill('/fill')} & ${fill('/dev/shm/fill')} & wait`, {
       security: { readOnlyRoot: false, capabilities: [] },
     });
+    expect(last.usage?.memoryBytes ?? 0).toBeLessThanOrEqual(16 * MIB);
   });
 
   test('that floods its log is held to the size of its log', async () => {
@@ -148,7 +151,8 @@ describe('a hostile service', () => {
   });
 
   test('that ignores the signal to end is killed after its grace', async () => {
-    await attack('trap "" TERM INT HUP; while :; do sleep 1; done');
+    const last = await attack('trap "" TERM INT HUP; while :; do sleep 1; done');
+    expect(last.state).toBe('running');
   });
 
   test('that leaves daemons behind takes them along', async () => {
@@ -187,6 +191,8 @@ describe('a hostile service', () => {
     await attempts(['ps | grep -q httpd', 'kill -0 2', 'ls /run/wherry', 'ip link | grep -q eth0']);
   });
 });
+
+const fill = (path: string): string => `(while :; do dd if=/dev/zero of=${path} bs=1M; done) 2>/dev/null`;
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {

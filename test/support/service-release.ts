@@ -78,7 +78,13 @@ export function serviceRelease(
   return { layers, manifest, manifestText, manifestSha256: sha256Hex(manifestText) };
 }
 
-function service({ layers, args = WILLING, restart, graceMs = 5_000, cpuMax = 0.5 }: ServiceParts): ManifestService {
+function service({
+  layers,
+  args = WILLING,
+  restart,
+  graceMs = 5_000,
+  cpuMax = 0.5,
+}: ServiceParts): ManifestService {
   const image = {
     manifestDigest: sha256Hex('image'),
     layers: layers.map(({ verity, size }) => ({ verity, size, diffId: sha256Hex(verity) })),

@@ -5,8 +5,7 @@ import { ociResources } from './oci-resources.ts';
 import type { PlacedDevice, Placement } from './placement.ts';
 import { seccompOf } from './seccomp-profile.ts';
 
-export { mountPoints } from './oci-mounts.ts';
-export type { IdRange, PlacedDevice, Placement } from './placement.ts';
+export type { Placement } from './placement.ts';
 
 const MASKED = [
   '/proc/acpi',
