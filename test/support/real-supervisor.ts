@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
 import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
+import { KernelNetworks, resolvConfPath } from '../../agent/supervisor/network/kernel-networks.ts';
 import type { DeviceStrain, HealthProbe, ServiceMemory } from '../../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
+import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
 import { Supervisor } from '../../agent/supervisor/supervisor.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 
@@ -21,12 +23,22 @@ export function fileMemory(path: string): ServiceMemory {
   };
 }
 
-/** A supervisor over the real runtime, cgroups and mounts, all below `dir` and `/wherry-<instance>`. */
-export function realSupervisor(dir: string, instance: string, blobDir: string) {
+/**
+ * A supervisor over the real runtime, cgroups and mounts, all below `dir` and `/wherry-<instance>`. `isWhole`: with
+ * user ids of its own for each service, and real networks.
+ */
+export function realSupervisor(
+  dir: string,
+  instance: string,
+  blobDir: string,
+  { isWhole = false }: { isWhole?: boolean } = {},
+) {
   const runDir = join(dir, 'run');
   mkdirSync(runDir, { recursive: true });
   const cgroups = openCgroups(instance);
-  const rootfs = new ErofsRootfs({ runDir, blobPath: (verity) => join(blobDir, `${verity}.erofs`) });
+  const blobPath = (verity: string): string => join(blobDir, `${verity}.erofs`);
+  const isolation = isWhole ? openIsolation({ stateDir: join(dir, 'state'), runDir, blobPath }) : undefined;
+  const rootfs = isolation?.rootfs ?? new ErofsRootfs({ runDir, blobPath });
   const runtime = new ConmonRuntime({
     runtime: 'crun',
     instance,
@@ -36,10 +48,16 @@ export function realSupervisor(dir: string, instance: string, blobDir: string) {
     cgroupsPath: (service) => cgroups.pathOf(service),
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
+    ...(isolation && {
+      placementOf: async (spec) => ({
+        ...(await isolation.placementOf(spec)),
+        ...(spec.network === 'segments' && { resolvConf: resolvConfPath(runDir, spec.name) }),
+      }),
+    }),
   });
   const events: { code: string; service?: string | undefined }[] = [];
   const strain: DeviceStrain = {};
-  const networks = new FakeNetworks();
+  const networks = isWhole ? new KernelNetworks({ instance, runDir }) : new FakeNetworks();
   const probe: HealthProbe = {
     probe: async ({ name, health }, signal) => {
       if (health?.check.kind !== 'exec') return 'Only exec is looked at here';
@@ -69,5 +87,5 @@ export function realSupervisor(dir: string, instance: string, blobDir: string) {
     onEvent: (event) => events.push(event),
     sampleMs: 300,
   });
-  return { supervisor, cgroups, events, strain, networks, reboots };
+  return { supervisor, runtime, cgroups, events, strain, networks, reboots };
 }

@@ -57,11 +57,12 @@ const APPLETS = [
   'setsid',
   'test',
   'nc',
+  'nslookup',
 ];
 
 /** Makes the images once and keeps them in the system's folder for temporary files. */
 export async function tinyImage(): Promise<TinyImage> {
-  const base = join(tmpdir(), 'wherry-tiny-image-2');
+  const base = join(tmpdir(), 'wherry-tiny-image-3');
   if (!existsSync(base)) {
     const work = mkdtempSync(join(tmpdir(), 'wherry-tiny-image-new-'));
     build(work);
