@@ -6,23 +6,18 @@ import type { AgentConfig } from './config.ts';
 import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { AgentView } from './local-api/ports.ts';
+import { openMachine } from './open-machine.ts';
 import { rebootHost } from './reboot-host.ts';
-import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
 import { kernelLogUsec, readOomKills } from './supervisor/cgroup/oom-log.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
-import { LogPump, SPOOL_BYTES } from './supervisor/logs/log-pump.ts';
 import { readLog } from './supervisor/logs/read-log.ts';
-import { KernelNetworks, resolvConfPath } from './supervisor/network/kernel-networks.ts';
 import type { ContainerRuntime } from './supervisor/ports.ts';
 import type { Capsule } from './supervisor/postmortem/capsule.ts';
 import { CapsuleRing } from './supervisor/postmortem/capsule-ring.ts';
 import { PostMortems } from './supervisor/postmortem/post-mortems.ts';
-import { ConmonRuntime } from './supervisor/runtime/conmon.ts';
-import { type Isolation, openIsolation } from './supervisor/runtime/isolation.ts';
-import type { Placement } from './supervisor/runtime/placement.ts';
-import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
+import type { DesiredServices } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -55,7 +50,7 @@ export interface Supervised {
 /** The supervisor over this machine's runtime, cgroups, mounts and networks; not started. */
 export async function openSupervised(parts: SupervisedParts): Promise<Supervised> {
   const { config, ledger, log, onChange } = parts;
-  const { stateDir, runDir, board } = config;
+  const { stateDir, board } = config;
   const onError = (error: unknown): void => log.warn({ error }, 'A file of the agent could not be written');
   const facts = await DeviceFacts.open({
     stateDir,
@@ -136,54 +131,6 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       await facts.close();
     },
   };
-
-  /** What of the machine the supervisor acts on. */
-  function openMachine({ blobs }: SupervisedParts) {
-    const { instance, runtime: program, runtimes } = config;
-    const cgroups = openCgroups(instance, stateDir);
-    const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
-    const networks = new KernelNetworks({ instance, runDir });
-    const spoolDir = join(runDir, 'logs');
-    const pump = new LogPump({
-      spoolDir,
-      logsDir: join(stateDir, 'logs'),
-      monitorWritten: (service) => runtime.monitorWritten(service),
-      onDropped: (service, bytes) =>
-        ledger.outbox.add({
-          kind: 'service',
-          service,
-          code: 'logs.dropped',
-          message: `Dropped ${bytes} bytes of its log`,
-          at: systemClock.now(),
-        }),
-    });
-    const runtime = new ConmonRuntime({
-      runtime: program,
-      ...(runtimes && {
-        runtimes: runtimes as NonNullable<ConstructorParameters<typeof ConmonRuntime>[0]['runtimes']>,
-      }),
-      instance,
-      runDir,
-      logsDir: spoolDir,
-      logMaxBytes: SPOOL_BYTES,
-      cgroupsPath: (service) => cgroups.pathOf(service),
-      volumePath: (volume) => isolation.rootfs.volumePath(volume),
-      hasSwapAccounting: hasSwapAccounting(),
-      placementOf: (spec) => placementOf(isolation, runDir, spec),
-      beforeStart: (spec) => pump.begin(spec),
-      holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
-    });
-    return { cgroups, isolation, networks, runtime, pump };
-  }
-}
-
-async function placementOf(
-  isolation: Isolation,
-  runDir: string,
-  spec: ServiceSpec,
-): Promise<Partial<Placement>> {
-  const place = await isolation.placementOf(spec);
-  return spec.network === 'segments' ? { ...place, resolvConf: resolvConfPath(runDir, spec.name) } : place;
 }
 
 function releaseOf({ release, services }: DesiredServices, service: string) {
