@@ -81,12 +81,18 @@ export class Machine {
   shedLevel = 0;
   /** What each container was started with. */
   started = new Map<string, ServiceSpec>();
+  /** What had been told to end before the plan was made. */
+  ending = new Set<string>();
+  /** Of what was started, what ran when the plan was made. */
+  seen: ServiceSpec[] = [];
   termSent = new Map<string, number>();
   lastExit = new Map<string, { digest: string; at: number; unasked: boolean }>();
   stopsOfUnchanged: string[] = [];
   pid = 100;
 
   pass(): Step[] {
+    this.ending = new Set([...this.records].filter(([, { stopping }]) => stopping).map(([name]) => name));
+    this.seen = [...this.started.values()].filter(({ name }) => this.isRunning(name));
     const result = plan({
       desired: this.desired,
       isShuttingDown: this.isShuttingDown,
@@ -136,11 +142,19 @@ export class Machine {
   /** Waits for what failed for good, or for what does. */
   isStuck(name: string): boolean {
     if (this.isRunning(name) || this.records.get(name)?.settled !== undefined) return false;
+    const spec = this.desired.find((candidate) => candidate.name === name);
     const needs = orderable(this.desired).get(name) ?? [];
     return needs.some((other) => {
       const settled = this.records.get(other)?.settled;
-      return settled === undefined ? this.isStuck(other) : settled !== 'completed';
+      if (settled === undefined) return this.isStuck(other);
+      return settled !== 'completed' || this.neverWell(other, spec?.dependsOn?.[other]);
     });
+  }
+
+  /** What has ended is not healthy, however well it ended, if health was to be told by a check. */
+  neverWell(name: string, condition: string | undefined): boolean {
+    const health = this.desired.find((candidate) => candidate.name === name)?.health;
+    return condition === 'healthy' && health !== undefined;
   }
 
   assertDependencies(spec: ServiceSpec): void {
@@ -149,17 +163,20 @@ export class Machine {
       const needed = this.desired.find((candidate) => candidate.name === name);
       const isDone = this.records.get(name)?.settled === 'completed';
       assert.ok(needed && (this.isRunning(name, needed) || isDone), `${spec.name} starts before ${name}`);
-      if (spec.dependsOn?.[name] !== 'healthy' || isDone || needed.health === undefined) continue;
+      if (!this.neverWell(name, spec.dependsOn?.[name])) continue;
       assert.equal(this.health().get(name)?.state, 'healthy', `${spec.name} starts before ${name} is well`);
     }
   }
 
-  /** What leaves goes before what it depends on. */
+  /** What leaves goes before what it depends on, as it stood when the plan was made. Asking again is no news. */
   assertStopOrder(service: string): void {
-    if (!this.isShuttingDown && this.desired.some(({ name }) => name === service)) return;
-    const running = [...this.started.values()].filter(({ name }) => this.isRunning(name));
-    for (const [name, needs] of orderable(running)) {
-      if (!needs.includes(service)) continue;
+    if (
+      this.ending.has(service) ||
+      (!this.isShuttingDown && this.desired.some(({ name }) => name === service))
+    )
+      return;
+    for (const [name, needs] of orderable(this.seen)) {
+      if (!needs.includes(service) || !this.isRunning(name)) continue;
       const digest = this.started.get(name)?.digest;
       const stays = !this.isShuttingDown && this.desired.some((spec) => spec.digest === digest);
       assert.ok(stays, `${service} stops before ${name}, which depends on it`);

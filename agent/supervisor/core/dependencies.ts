@@ -2,6 +2,7 @@ import { withoutCycles } from '../../../protocol/dependency-order.ts';
 import { becauseOf, type Reason } from '../../../protocol/reasons.ts';
 import type { ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import { isToBeEnded } from './health.ts';
 import type { World } from './plan.ts';
 
 type Condition = NonNullable<ServiceSpec['dependsOn']>[string];
@@ -47,13 +48,14 @@ function isMet(name: string, condition: Condition, { desired, containers }: Orde
   const hasCompleted = record.settled === 'completed';
   if (condition === 'completed') return hasCompleted;
   const container = containers.get(name);
+  const health = world.health.get(name);
   const isUp =
     container?.state === 'running' &&
     container.specDigest === spec.digest &&
     record.stopping === undefined &&
-    record.restartWanted === undefined;
+    record.restartWanted === undefined &&
+    !isToBeEnded(spec, container.pid, health);
   if (condition === 'started' || spec.health === undefined) return isUp || hasCompleted;
-  const health = world.health.get(name);
   return isUp && health?.pid === container.pid && health.state === 'healthy';
 }
 

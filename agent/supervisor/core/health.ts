@@ -36,6 +36,10 @@ export function noteProbe(health: Health, policy: Policy, detail: string | undef
   return failures >= policy.retries ? inState(failed, 'unhealthy', now) : failed;
 }
 
+/** Whether the process is to be ended because of what its check told. */
+export const isToBeEnded = (spec: ServiceSpec, pid: number, health: Health | undefined): boolean =>
+  spec.health?.whenUnhealthy === 'restart' && health?.pid === pid && health.state === 'unhealthy';
+
 /** Time to the next look, in ms. */
 export const probeDelay = (health: Health, policy: Policy, now: number): number =>
   isComingUp(health, policy, now) ? Math.min(policy.intervalMs, STARTING_PACE_MS) : policy.intervalMs;

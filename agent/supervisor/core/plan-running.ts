@@ -2,6 +2,7 @@ import { becauseOf, type Reason, type ReasonCode } from '../../../protocol/reaso
 import type { ServiceSpec } from '../service-spec.ts';
 import { budgetDrift, budgetText } from './budget.ts';
 import { dependantsLeaving } from './dependencies.ts';
+import { isToBeEnded } from './health.ts';
 import type { Running, Subject, Verdict } from './plan-service.ts';
 import { inState, type ServiceRecord, withReason } from './record.ts';
 import { effectiveBudget } from './shedding.ts';
@@ -38,9 +39,7 @@ function whyEnd(
     return reason('stop.operator', `${record.restartWanted} restarted it`);
   if (spec.digest !== container.specDigest)
     return reason('stop.spec-changed', 'The release in force changes its specification');
-  const health = world.health.get(name);
-  const isUnhealthy = health?.pid === container.pid && health.state === 'unhealthy';
-  if (isUnhealthy && spec.health?.whenUnhealthy === 'restart') {
+  if (isToBeEnded(spec, container.pid, world.health.get(name))) {
     const cause = record.reasons.find(({ code }) => code === 'health.unhealthy');
     return becauseOf(reason('stop.unhealthy', 'Its health check failed too often in a row'), cause);
   }
