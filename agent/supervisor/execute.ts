@@ -22,8 +22,6 @@ type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
 type Executors = { [K in Step['kind']]: (machine: Machine, step: StepOf<K>) => Promise<Outcome> };
 
 const CLEANUP_AGAIN_MS = 5_000;
-/** What a start lacked is looked for again at this pace. */
-const BLOCKED_AGAIN_MS = 5_000;
 const unchanged: Outcome = (record) => record;
 
 /** A start that failed, with the reason code of the part that did. */
@@ -86,7 +84,7 @@ export function startFailed(spec: ServiceSpec, error: unknown, otherwise: Reason
   const code = ownCode(error) ?? otherwise;
   const reason = failure(code, error, now);
   return code.startsWith('wait.')
-    ? (record) => noteBlocked(record, reason, now + BLOCKED_AGAIN_MS)
+    ? (record) => noteBlocked(record, reason)
     : (record) => noteFailure(record, spec, reason);
 }
 

@@ -131,16 +131,16 @@ test('a container whose monitor was lost is no refusal of the runtime', () => {
   expect(codes(result, 'app')).toEqual(['wait.backoff', 'exit.lost']);
 });
 
-test('a start that lacks a secret is no failure, is told once, and is tried again', () => {
+test('a start that lacks a secret is no failure, is told once, and is tried again less and less often', () => {
   const app = serviceSpec('app');
   const secret = { code: 'wait.secret', message: 'There is no secret "key"', at: NOW } as const;
-  const once = noteBlocked(record(app), secret, NOW + 5000);
-  const twice = noteBlocked(once, { ...secret, at: NOW + 5000 }, NOW + 10_000);
+  const once = noteBlocked(record(app), secret);
+  const twice = noteBlocked(once, { ...secret, at: NOW + 5000 });
   expect(twice).toMatchObject({ state: 'waiting', failures: 0, starts: 0, reasons: [secret] });
   const known = new Map([['app', { ...twice, holds: false }]]);
-  const early = plan(world({ desired: [app], records: known, now: NOW + 9_999 }));
-  expect(early.waiting).toMatchObject([{ reason: secret, until: NOW + 10_000 }]);
-  const due = plan(world({ desired: [app], records: known, now: NOW + 10_000 }));
+  const early = plan(world({ desired: [app], records: known, now: NOW + 14_999 }));
+  expect(early.waiting).toMatchObject([{ reason: secret, until: NOW + 15_000 }]);
+  const due = plan(world({ desired: [app], records: known, now: NOW + 15_000 }));
   expect(due.news).toEqual([]);
   expect(due.steps).toMatchObject([{ kind: 'start' }]);
   const reason = { code: 'start.desired', message: 'There', at: 1 } as const;

@@ -4,11 +4,8 @@ import { unmetDependency } from './dependencies.ts';
 import { askForReboot } from './exhaustion.ts';
 import type { Subject, Verdict } from './plan-service.ts';
 import { inState, renewed, type ServiceRecord, withReason } from './record.ts';
-import { CRASH_LOOP_FAILURES, dueAt } from './restart-policy.ts';
+import { BLOCKED_MAX_MS, CRASH_LOOP_FAILURES, dueAt } from './restart-policy.ts';
 import { effectiveBudget } from './shedding.ts';
-
-/** What a start lacked is looked for again no later than this. */
-const BLOCKED_MAX_MS = 5_000;
 
 /** Decides for a desired service of which nothing is there: it starts, or waits for something that has a name. */
 export function begin(subject: Subject, spec: ServiceSpec, old: ServiceRecord): Verdict {

@@ -2,7 +2,7 @@ import { becauseOf, type Reason } from '../../../protocol/reasons.ts';
 import type { ServiceState } from '../../../protocol/status.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
-import { afterFailure, judgeExit } from './restart-policy.ts';
+import { afterFailure, blockedMs, judgeExit } from './restart-policy.ts';
 
 /** What is remembered of a service from pass to pass, and across a death of the agent. Plain JSON. */
 export interface ServiceRecord {
@@ -33,7 +33,7 @@ export interface ServiceRecord {
   /** `isUnhealthy`: because its health check failed, so that the end counts as a failure. */
   stopping?: { at: number; killedAt?: number | undefined; isUnhealthy?: true | undefined } | undefined;
   /** What a start lacks, and when to look again, Unix ms. It and all below came after the first records and may be absent. */
-  blocked?: { reason: Reason; until: number } | undefined;
+  blocked?: { reason: Reason; until: number; looks?: number | undefined } | undefined;
   /** What was done to it last to relieve the device. */
   shed?: 'throttled' | 'stopped' | undefined;
   /** What its health check told last. */
@@ -98,13 +98,15 @@ export function noteStarted(record: ServiceRecord, reason: Reason): ServiceRecor
 }
 
 /** A start lacks something that may come. No failure; what the attempt left behind is removed first. */
-export function noteBlocked(record: ServiceRecord, reason: Reason, until: number): ServiceRecord {
+export function noteBlocked(record: ServiceRecord, reason: Reason): ServiceRecord {
   const { blocked } = record;
+  const looks = (blocked?.looks ?? 0) + 1;
+  const until = reason.at + blockedMs(looks);
   const waiting = { ...inState(record, 'waiting', reason.at), holds: true, stopping: undefined };
   if (blocked?.reason.code === reason.code && blocked.reason.message === reason.message)
-    return { ...waiting, blocked: { ...blocked, until } };
+    return { ...waiting, blocked: { ...blocked, until, looks } };
   const starts = blocked === undefined ? Math.max(0, record.starts - 1) : record.starts;
-  return withReason({ ...waiting, starts, blocked: { reason, until } }, reason);
+  return withReason({ ...waiting, starts, blocked: { reason, until, looks } }, reason);
 }
 
 /** A start, or the container itself, failed. Counts as a failure; what it left behind is removed first. */

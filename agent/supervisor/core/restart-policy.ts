@@ -11,6 +11,14 @@ export const CRASH_LOOP_FAILURES = 3;
 export const backoffMs = (policy: Policy, failures: number): number =>
   Math.min(policy.backoffMaxMs, policy.backoffInitialMs * 2 ** Math.min(failures - 1, 40));
 
+/** What a start lacked is looked for again no later than this. */
+export const BLOCKED_MAX_MS = 40_000;
+const BLOCKED_FIRST_MS = 5_000;
+
+/** Wait after the n-th look for what a start lacks (n ≥ 1), in ms: each look costs the disk two writes. */
+export const blockedMs = (looks: number): number =>
+  Math.min(BLOCKED_MAX_MS, BLOCKED_FIRST_MS * 2 ** Math.min(looks - 1, 8));
+
 /** What follows from an exit nobody asked for: completed, failed, given up, or a time to start again. */
 export function judgeExit(
   record: ServiceRecord,
