@@ -118,7 +118,8 @@ Try next:
   - export WHERRY_SOCKET=${layout.device.socket}
     bin/wherry status          what the device runs and why
     bin/wherry logs -f analyser
-    bin/wherry why redis
+    bin/wherry why analyser    why it waited, started, is held back
+    bin/wherry inspect redis   its budget as asked and as the kernel holds it, its network, its isolation
   - kill the agent (pkill -9 -f dist/agent/main.js): its services run on, the next agent takes them over
 Ctrl-C stops everything and leaves nothing behind; ${layout.server.dataDir.replace(/\/server$/, '')} keeps the state for the next start.`);
 }

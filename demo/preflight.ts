@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -11,6 +12,8 @@ const PROGRAMS: Record<string, string> = {
   'mkfs.erofs': 'erofs-utils',
   mmdebstrap: 'mmdebstrap',
   umoci: 'umoci',
+  ip: 'iproute2',
+  nft: 'nftables',
 };
 
 /** Everything that can be known before the first process is started. Throws SetupError that says what to do. */
@@ -18,6 +21,7 @@ export async function preflight({ port, dataDir, instance }: DemoOptions): Promi
   requireRoot();
   requirePrograms();
   requireControllers(instance);
+  requireSegments();
   for (const wanted of [port, port + 1, port + 2]) await requireFreePort(wanted);
   claim(dataDir);
 }
@@ -41,6 +45,24 @@ function requireControllers(instance: string): void {
   } catch (error) {
     throw new SetupError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** What a segment is made of, tried in a network namespace that goes with the trial. */
+const SEGMENT_PARTS = [
+  'ip link add b0 type bridge',
+  'ip link add v0 type veth peer name v1',
+  'nft add table inet t',
+  'nft add table bridge t',
+];
+
+function requireSegments(): void {
+  const { status, stderr } = spawnSync('unshare', ['--net', 'sh', '-ec', SEGMENT_PARTS.join('\n')], {
+    encoding: 'utf8',
+  });
+  if (status === 0) return;
+  throw new SetupError(
+    `Cannot make network segments: ${stderr.trim().split('\n')[0]}; the kernel must offer network namespaces, bridge, veth and nf_tables (inet and bridge)`,
+  );
 }
 
 function requireFreePort(port: number): Promise<void> {

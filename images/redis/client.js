@@ -1,27 +1,35 @@
 import { connect } from 'node:net';
 
-/** A redis client of what is needed here: one command at a time over a unix socket (RESP2), connecting anew when redis is away. */
+/** A reply that takes longer will not come: redis, or the machine it ran on, went without a word. */
+const ANSWER_MS = 2000;
+
+/** A redis client of what is needed here: one command at a time over TCP (RESP2), connecting anew when redis is away. */
 export class Redis {
-  #path;
+  #address;
+  #answerMs;
   #socket;
   #waiting = [];
   #text = '';
-  constructor(path) {
-    this.#path = path;
+  constructor({ host, port = 6379, answerMs = ANSWER_MS }) {
+    // Segments speak IPv4; a look-up of both families would wait for the other one.
+    this.#address = { host, port, family: 4 };
+    this.#answerMs = answerMs;
   }
 
   /** Resolves with the reply; rejects when redis is away. */
   command(...words) {
-    return new Promise((resolve, reject) => {
-      this.#socket ??= this.#open();
-      this.#waiting.push({ resolve, reject });
-      const bulk = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-      this.#socket.write(`*${words.length}\r\n${bulk.join('')}`);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers();
+    this.#socket ??= this.#open();
+    const socket = this.#socket;
+    const late = setTimeout(() => socket.destroy(new Error('redis does not answer')), this.#answerMs);
+    this.#waiting.push({ resolve, reject });
+    const bulk = words.map(String).map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+    socket.write(`*${words.length}\r\n${bulk.join('')}`);
+    return promise.finally(() => clearTimeout(late));
   }
 
   #open() {
-    const socket = connect(this.#path).setEncoding('latin1');
+    const socket = connect(this.#address).setEncoding('latin1');
     socket.on('data', (data) => {
       this.#text += data;
       for (let reply = parse(this.#text, 0); reply; reply = parse(this.#text, 0)) {

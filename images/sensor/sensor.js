@@ -8,7 +8,7 @@ const KEEP = 600;
 /** One sample in so many is printed too. */
 const PRINT_EACH = Number(process.env.PRINT_EACH ?? 10);
 
-const redis = new Redis(process.env.REDIS_SOCKET ?? '/run/bus/redis.sock');
+const redis = new Redis({ host: process.env.REDIS_HOST ?? 'redis' });
 const THERMAL = '/sys/class/thermal';
 let before = cpuTimes(readFileSync('/proc/stat', 'utf8'));
 let count = 0;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -22,8 +22,8 @@ test('a user who is not root is told to use sudo', () => {
 
 test('a missing program is named with the package that holds it', () => {
   const bin = join(dir, 'bin');
-  spawnSync('mkdir', [bin]);
-  for (const program of ['crun', 'conmon', 'mmdebstrap', 'umoci'])
+  mkdirSync(bin);
+  for (const program of ['crun', 'conmon', 'mmdebstrap', 'umoci', 'ip', 'nft'])
     symlinkSync('/bin/true', join(bin, program));
   const { status, stderr } = run(NODE, DEMO, { PATH: bin });
   expect({ status, stderr }).toEqual({
@@ -40,6 +40,20 @@ test('a kernel without cgroup controllers is named with what to do', () => {
     'Cannot hold services to budgets: the kernel offers no cgroup controller for memory, cpu, pids',
   );
   expect(stderr).toContain('cgroup_enable=memory');
+});
+
+test('a kernel without what segments are made of is named with what to do', () => {
+  const bin = join(dir, 'no-nftables');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'nft'), '#!/bin/sh\necho "netlink: Operation not supported" >&2; exit 1\n', {
+    mode: 0o755,
+  });
+  const { status, stderr } = run(NODE, DEMO, { PATH: `${bin}:${process.env['PATH']}` });
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr:
+      'Cannot make network segments: netlink: Operation not supported; the kernel must offer network namespaces, bridge, veth and nf_tables (inet and bridge)\n',
+  });
 });
 
 test.each([

@@ -1,41 +1,35 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
+import { ownedBy, presentLinks } from '../../agent/supervisor/network/owned-links.ts';
 
-/** What Wherry may leave on a machine, as sorted lines: compare before and after. */
-export interface MachineState {
+/** What is on the machine of one agent, by kind: whatever bears the name of its instance or of its folder. */
+export interface Traces {
   mounts: string[];
   cgroups: string[];
   loops: string[];
   namespaces: string[];
-  rules: string;
+  links: string[];
+  rules: string[];
   processes: string[];
 }
 
-export function machineState(): MachineState {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+export function tracesOf(instance: string, dir: string): Traces {
+  const isOurs = (line: string): boolean => line.includes(instance) || line.includes(dir);
+  const owned = ownedBy(instance);
   return {
-    mounts: mounts.map((line) => line.split(' ')[4] ?? '').sort(),
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(isOurs),
     cgroups: [
       ...globSync('/sys/fs/cgroup/wherry-*/**/'),
       ...globSync('/sys/fs/cgroup/*/wherry-*/**/'),
-    ].sort(),
-    loops: execFileSync('losetup', ['--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' })
-      .split('\n')
-      .sort(),
-    namespaces: execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n').sort(),
-    rules: spawnSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout ?? '',
-    processes: containerProcesses(),
+    ].filter(isOurs),
+    loops: linesOf('losetup', '--noheadings', '--output', 'BACK-FILE').filter(isOurs),
+    namespaces: linesOf('ip', 'netns', 'list').filter(isOurs),
+    links: [...presentLinks(owned)],
+    rules: linesOf('nft', 'list', 'tables').filter((line) => line.endsWith(` ${owned.table}`)),
+    // A zombie that init has yet to reap is no process of ours any more.
+    processes: linesOf('ps', '-eo', 'stat=,args=').filter((line) => !line.startsWith('Z') && isOurs(line)),
   };
 }
 
-/** Live conmons and what they hold; a zombie that init has yet to reap is no process of ours any more. */
-function containerProcesses(): string[] {
-  const lines = execFileSync('ps', ['-eo', 'stat=,args='], { encoding: 'utf8' }).split('\n');
-  return lines
-    .filter(
-      (line) =>
-        !line.startsWith('Z') &&
-        /conmon|wherry-demo|demo\/main|dist\/agent\/main|fleet-server\/main/.test(line),
-    )
-    .sort();
-}
+const linesOf = (program: string, ...args: string[]): string[] =>
+  execFileSync(program, args, { encoding: 'utf8' }).split('\n');

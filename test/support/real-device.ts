@@ -13,7 +13,7 @@ import { loadBoards } from '../../release/boards.ts';
 import { NODE, ROOT } from '../../scripts/setup.mjs';
 import { wherry } from './cli.ts';
 import type { TestFleet } from './fleet-server.ts';
-import { machineState } from './machine.ts';
+import { tracesOf } from './machine.ts';
 import { until } from './until.ts';
 
 const ANSWER_MS = 10_000;
@@ -105,9 +105,7 @@ export class RealDevice {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) await this.start();
     this.#child?.kill('SIGTERM');
     await this.#ended;
-    const traces = Object.values(machineState())
-      .flat()
-      .filter((line) => line.includes(this.#instance) || line.includes(this.dir));
+    const traces = Object.values(tracesOf(this.#instance, this.dir)).flat();
     await rm(this.dir, { recursive: true, force: true });
     if (traces.length > 0) throw new Error(`The agent left behind:\n${traces.join('\n')}`);
   }
