@@ -23,7 +23,7 @@ export interface ViewParts {
   ledger: PatientLedger;
   health(): DeviceHealth;
   online: Online;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
   /** Unix ms. */
   startedAt: number;
 }

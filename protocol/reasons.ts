@@ -55,6 +55,8 @@ export const REASONS = {
   'agent.disk-full': 'The disk of the agent is full; services run on, what happens is kept in memory',
   'agent.disk-freed': 'The disk of the agent can be written again',
   'agent.ledger-rebuilt': 'The ledger was unreadable and was rebuilt from what is on disk',
+  'secret.put': 'Somebody put a secret on the device',
+  'secret.removed': 'Somebody removed a secret from the device',
   // updates
   'update.offered': 'The server assigned this release',
   'update.committed': 'Every service stayed up for the soak time',

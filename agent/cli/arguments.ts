@@ -62,7 +62,8 @@ export function checkOperands(command: Command, operands: string[]): void {
   }
   const extra = operands.slice(command.operands.length);
   if (extra.length) {
-    throw usage(`Cannot run "${command.name}": "${extra.join(' ')}" is one argument too many`, command);
+    const said = `Cannot run "${command.name}": "${extra.join(' ')}" is one argument too many`;
+    throw usage(command.refuseMore ?? said, command);
   }
 }
 

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import type {
   PostMortemsAnswer,
   RestartAnswer,
+  SecretAnswer,
+  SecretsAnswer,
   ServicesAnswer,
   VersionAnswer,
   WhyAnswer,
@@ -29,6 +31,9 @@ export interface AgentClient {
   postmortems(): Promise<PostMortemsAnswer>;
   postmortem(id: string): Promise<Capsule>;
   restart(service: string, by: string): Promise<RestartAnswer>;
+  secrets(): Promise<SecretsAnswer>;
+  putSecret(name: string, content: Uint8Array, by: string): Promise<SecretAnswer>;
+  removeSecret(name: string, by: string): Promise<SecretAnswer>;
   /** Oldest first. Ends quietly when the signal is aborted. */
   logs(service: string, query: { tail: number; follow: boolean }): AsyncGenerator<LogLine>;
 }
@@ -45,6 +50,9 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     postmortems: () => json('GET', '/v1/postmortems'),
     postmortem: (id) => json('GET', `/v1/postmortems/${encodeURIComponent(id)}`),
     restart: (service, by) => json('POST', at(service, 'restart'), { by }),
+    secrets: () => json('GET', '/v1/secrets'),
+    putSecret: (name, content, by) => json('PUT', secretPath(name, by), content),
+    removeSecret: (name, by) => json('DELETE', secretPath(name, by)),
     async *logs(service, { tail, follow }) {
       const path = `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`;
       try {
@@ -61,6 +69,9 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
 
 const at = (service: string, verb?: string): string =>
   `/v1/services/${encodeURIComponent(service)}${verb ? `/${verb}` : ''}`;
+
+const secretPath = (name: string, by: string): string =>
+  `/v1/secrets/${encodeURIComponent(name)}?by=${encodeURIComponent(by)}`;
 
 /** Resolves with the head of the answer; its body is still to be read. */
 function call(
@@ -81,7 +92,8 @@ function call(
     outgoing.once('error', (error: NodeJS.ErrnoException) => {
       reject(signal.aborted ? error : connectionError(socketPath, error, isSocket(socketPath)));
     });
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    const isRaw = body === undefined || body instanceof Uint8Array;
+    outgoing.end(isRaw ? body : JSON.stringify(body));
   });
 }
 

@@ -20,6 +20,8 @@ export interface Command {
   description: string;
   /** Names of the arguments it takes, all required. */
   operands: string[];
+  /** What to say of more arguments where they must not be repeated. */
+  refuseMore?: string;
   options: Record<string, CommandOption>;
   examples: { command: string; what: string }[];
   /** Resolves with the exit code; throws CliError. */

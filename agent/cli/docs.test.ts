@@ -81,6 +81,7 @@ beforeAll(async () => {
   view.reasons = { web: [status.services[0]?.reason ?? []].flat() };
   view.inspections = { web: fakeInspection };
   view.kept = [fakeCapsule];
+  view.secrets.wanted = { web: ['web'] };
   view.write('web', { at: NOW, stream: 'stdout', text: 'x' });
   api = await serveLocalApi({ view, socketPath: join(folder, 'agent.sock'), onError: () => {} });
 });

@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { NOW } from '../local-api/fake-status.ts';
 import type { Io } from './io.ts';
 import { runCli } from './run.ts';
@@ -15,6 +15,7 @@ export class FakeTerminal {
     this.#io = {
       stdout: this.#sink('stdout'),
       stderr: this.#sink('stderr'),
+      stdin: Readable.from([Buffer.from('hunter2')]),
       env: { USER: 'ada' },
       isTTY: false,
       columns: 80,

@@ -1,9 +1,10 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 /** The terminal as the CLI sees it; main.ts hands in the process's own. stdout is for data, stderr for words. */
 export interface Io {
   stdout: Writable;
   stderr: Writable;
+  stdin: Readable & { isTTY?: boolean };
   env: Record<string, string | undefined>;
   /** stdout is a terminal: colours, and lines that fit its width. */
   isTTY: boolean;

@@ -11,6 +11,7 @@ if (import.meta.main) {
   process.exitCode = await runCli(process.argv.slice(2), {
     stdout: process.stdout,
     stderr: process.stderr,
+    stdin: process.stdin,
     env: process.env,
     isTTY: process.stdout.isTTY,
     columns: process.stdout.columns || 80,

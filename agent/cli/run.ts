@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { checkOperands, findCommand, parseArguments, unknownCommand, usage } from './arguments.ts';
 import { agentClient } from './client.ts';
 import type { Call, Command } from './command.ts';
@@ -11,12 +12,14 @@ import { RELEASE_NOUNS } from './release-nouns.ts';
 
 const DEFAULT_SOCKET = '/run/wherry/agent.sock';
 
-/** What a caller hands in; without `columns` and `now`: 80 and the machine's clock. */
-export type GivenIo = Omit<Io, 'columns' | 'now'> & Partial<Pick<Io, 'columns' | 'now'>>;
+type Optional = 'columns' | 'now' | 'stdin';
+/** What a caller hands in; without the optional ones: 80, the machine's clock and nothing to read. */
+export type GivenIo = Omit<Io, Optional> & Partial<Pick<Io, Optional>>;
 
 /** Runs one command line (without node and script) and resolves with the exit code. Never throws, never exits. */
 export async function runCli(argv: string[], given: GivenIo): Promise<number> {
-  const io: Io = { ...given, columns: given.columns ?? 80, now: given.now ?? Date.now };
+  const { columns = 80, now = Date.now, stdin = Readable.from([]) } = given;
+  const io: Io = { ...given, columns, now, stdin };
   try {
     return await dispatch(argv[0] === '--version' ? ['version', ...argv.slice(1)] : argv, io);
   } catch (error) {

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
@@ -293,6 +294,40 @@ test('restart', async () => {
   expect(view.restarts.map(({ who }) => who)).toEqual(['ada', 'ada', 'ada', 'grace']);
 });
 
+test('secrets', async () => {
+  const none = await transcript([['secret', 'list']]);
+  view.secrets.wanted = { token: ['web', 'sensor'], ca: ['web'] };
+  view.secrets.kept.set('old', 'x');
+  await writeFile(join(folder, 'key.pem'), 'pem text');
+  await writeFile(join(folder, 'big'), Buffer.alloc(70_000));
+  await writeFile(join(folder, 'empty'), '');
+  const text = await transcript([
+    ['secret', 'put', 'token'],
+    ['secret', 'put', 'key', '--from-file', join(folder, 'key.pem')],
+    ['secret', 'list'],
+    ['secret', 'list', '--json'],
+    ['secret', 'remove', 'token'],
+    ['secret', 'remove', 'token', '--json'],
+    ['secret', 'put', 'token', 'hunter3'],
+    ['secret', 'put', 'Token'],
+    ['secret', 'remove', '../ledger.db'],
+    ['secret', 'put', 'big', '--from-file', join(folder, 'big')],
+    ['secret', 'put', 'empty', '--from-file', join(folder, 'empty'), '--json'],
+    ['secret', 'put', 'x', '--from-file', join(folder, 'nothing')],
+    ['secret'],
+  ]);
+  const terminal = await transcript([['secret', 'put', 'token']], {
+    stdin: Object.assign(Readable.from(['typed']), { isTTY: true }),
+  });
+  await expect(`${none}\n${text}\n${terminal}`).toMatchFileSnapshot(golden('secret'));
+  expect(`${none}${text}${terminal}`).not.toMatch(/hunter2|pem text|typed/);
+  expect([...view.secrets.kept]).toEqual([
+    ['old', 'x'],
+    ['key', 'pem text'],
+  ]);
+  expect(view.secrets.changes.slice(0, 3)).toEqual(['ada put token', 'ada put key', 'ada removed token']);
+});
+
 test('version', async () => {
   const text = await transcript([['version'], ['version', '--json'], ['--version']]);
   view.agentStatus.agent.version = clientVersion().version;
@@ -338,6 +373,9 @@ test('help', async () => {
     'postmortem list',
     'postmortem show',
     'restart',
+    'secret put',
+    'secret list',
+    'secret remove',
     'version',
   ];
   const text = await transcript([['--help'], ...nouns.map((noun) => [...noun.split(' '), '--help'])]);
@@ -353,6 +391,7 @@ test('the agent is down', async () => {
     ['ps', '--json'],
     ['logs', 'web', '-f'],
     ['restart', 'web'],
+    ['secret', 'put', 'token'],
     ['version'],
     ['version', '--json'],
     ['ps', '--socket', join(folder, 'file')],

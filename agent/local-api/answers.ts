@@ -29,6 +29,26 @@ export interface RestartAnswer {
   result: 'accepted';
 }
 
+export interface SecretsAnswer {
+  /** By name: those on this device and those that the release in force wants. */
+  secrets: SecretShown[];
+}
+
+/** Never its content. */
+export interface SecretShown {
+  name: string;
+  isHere: boolean;
+  /** Services of the release in force that want it. */
+  services: string[];
+}
+
+export interface SecretAnswer {
+  secret: string;
+  /** `absent`: there was none to remove. */
+  result: 'put' | 'removed' | 'absent';
+  services: string[];
+}
+
 export interface PostMortemsAnswer {
   /** Newest first. */
   postmortems: CapsuleSummary[];

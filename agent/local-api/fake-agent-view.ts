@@ -2,6 +2,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 import type { Inspection } from './inspection.ts';
+import { FakeSecrets } from './fake-secrets.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 
 /** An agent that is data: tests set the fields and read `restarts` back. */
@@ -11,6 +12,7 @@ export class FakeAgentView implements AgentView {
   inspections: Record<string, Inspection> = {};
   kept: Capsule[] = [];
   readonly restarts: { service: string; who: string }[] = [];
+  readonly secrets = new FakeSecrets();
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
   readonly followers = new Set<AbortSignal>();

@@ -1,8 +1,11 @@
+import { SECRET_BYTES } from '../supervisor/secrets/limits.ts';
+
 /** What the socket takes from a caller. Sizes in bytes, times in milliseconds. */
 export const LOCAL_API_LIMITS = {
   headerBytes: 8 * 1024,
   headers: 32,
   bodyBytes: 1024,
+  secretBytes: SECRET_BYTES,
   /** Open at once, followers of logs included; further callers are cut off and try again. */
   connections: 32,
   headersMs: 5_000,

@@ -2,6 +2,7 @@ import type { Report, UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import type { SecretAnswer, SecretShown } from './answers.ts';
 import type { Inspection } from './inspection.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
@@ -35,6 +36,15 @@ export interface LogQuery {
   signal: AbortSignal;
 }
 
+/** Secrets of this device. No method gives a content back. `who` is kept with the event of each change. */
+export interface Secrets {
+  list(): Promise<SecretShown[]>;
+  /** Durable at return; services that wait for it start now. Resolves with why not, in one sentence. */
+  put(name: string, content: Uint8Array, who: string): Promise<SecretAnswer | { refused: string }>;
+  /** Services that run keep what they have until they stop. */
+  remove(name: string, who: string): Promise<SecretAnswer | { refused: string }>;
+}
+
 /** What the local API needs from the agent. Reads are answered from memory; none waits for the network. */
 export interface AgentView {
   version(): string;
@@ -46,6 +56,7 @@ export interface AgentView {
   /** Post-mortems, newest first. */
   capsules(): CapsuleSummary[];
   capsule(id: string): Capsule | undefined;
+  secrets: Secrets;
   /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
   restart(service: string, who: string): 'accepted' | 'unknown-service';
   /** Oldest first; undefined when the agent knows no such service. */

@@ -4,6 +4,7 @@ export const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'The path does not take this method' },
   'unknown-service': { status: 404, title: 'The agent knows no such service' },
   'unknown-postmortem': { status: 404, title: 'The agent keeps no such post-mortem' },
+  'bad-secret': { status: 400, title: 'The secret cannot be kept' },
   'bad-query': { status: 400, title: 'A query parameter cannot be read' },
   'bad-body': { status: 400, title: 'The request body cannot be read' },
   'body-too-large': { status: 413, title: 'The request body is too large' },

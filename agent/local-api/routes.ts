@@ -1,6 +1,8 @@
 import type {
   PostMortemsAnswer,
   RestartAnswer,
+  SecretAnswer,
+  SecretsAnswer,
   ServicesAnswer,
   VersionAnswer,
   WhyAnswer,
@@ -13,7 +15,7 @@ export interface LocalRequest {
   method: string;
   /** Path and query as they came. */
   url: string;
-  body: string;
+  body: Buffer;
   /** Aborted when the caller goes. */
   signal: AbortSignal;
 }
@@ -23,13 +25,15 @@ interface Call {
   request: LocalRequest;
   query: URLSearchParams;
   /** What stands for `:name`. */
-  service: string;
+  name: string;
 }
 
 interface Route {
-  method: 'GET' | 'POST';
-  /** `:name` stands for a service's name, or a post-mortem's. */
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** `:name` stands for a service's name, a post-mortem's or a secret's. */
   path: string;
+  /** Largest body; `bodyBytes` of the limits when not given. */
+  bodyBytes?: number;
   answer: (call: Call) => Answer | Promise<Answer>;
 }
 
@@ -41,20 +45,29 @@ export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/services/:name/why', answer: why },
   { method: 'POST', path: '/v1/services/:name/restart', answer: restart },
   { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+  { method: 'GET', path: '/v1/secrets', answer: secrets },
+  {
+    method: 'PUT',
+    path: '/v1/secrets/:name',
+    bodyBytes: LOCAL_API_LIMITS.secretBytes,
+    answer: putSecret,
+  },
+  { method: 'DELETE', path: '/v1/secrets/:name', answer: removeSecret },
   { method: 'GET', path: '/v1/postmortems', answer: postmortems },
   { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
 ];
 
+/** Largest body in bytes that a request to this path may have. */
+export const bodyLimit = ({ method, url }: Pick<LocalRequest, 'method' | 'url'>): number =>
+  routesTo(url).find(({ route }) => route.method === method)?.route.bodyBytes ?? LOCAL_API_LIMITS.bodyBytes;
+
 /** Answers one request from the view. Throws only when the view throws. */
 export function answerRequest(view: AgentView, request: LocalRequest): Answer | Promise<Answer> {
   const [path = '', search = ''] = request.url.split('?', 2);
-  const matches = ROUTES.flatMap((route) => {
-    const service = serviceIn(route.path, path);
-    return service === undefined ? [] : [{ route, service }];
-  });
+  const matches = routesTo(request.url);
   const match = matches.find(({ route }) => route.method === request.method);
   if (match) {
-    return match.route.answer({ view, request, query: new URLSearchParams(search), service: match.service });
+    return match.route.answer({ view, request, query: new URLSearchParams(search), name: match.name });
   }
   const allowed = matches.map(({ route }) => route.method).join(', ');
   if (!allowed) return problem('no-such-route', `Cannot find ${path}: the local API holds nothing there`);
@@ -65,8 +78,16 @@ export function answerRequest(view: AgentView, request: LocalRequest): Answer | 
   return { ...refusal, allow: allowed } as Answer;
 }
 
-/** The service's name when the path matches the pattern ('' where the pattern has none), else undefined. */
-function serviceIn(pattern: string, path: string): string | undefined {
+function routesTo(url: string): { route: Route; name: string }[] {
+  const [path = ''] = url.split('?', 1);
+  return ROUTES.flatMap((route) => {
+    const name = nameIn(route.path, path);
+    return name === undefined ? [] : [{ route, name }];
+  });
+}
+
+/** What stands for `:name` when the path matches the pattern ('' where the pattern has none), else undefined. */
+function nameIn(pattern: string, path: string): string | undefined {
   const wanted = pattern.split('/');
   const given = path.split('/');
   if (wanted.length !== given.length) return undefined;
@@ -90,7 +111,7 @@ function services({ view }: Call): Answer {
   return json({ services: view.status().services } satisfies ServicesAnswer);
 }
 
-async function inspect({ view, service }: Call): Promise<Answer> {
+async function inspect({ view, name: service }: Call): Promise<Answer> {
   const inspection = await view.inspect(service);
   return inspection ? json(inspection) : unknownService(view, service);
 }
@@ -99,7 +120,7 @@ function postmortems({ view }: Call): Answer {
   return json({ postmortems: view.capsules() } satisfies PostMortemsAnswer);
 }
 
-function postmortem({ view, service: id }: Call): Answer {
+function postmortem({ view, name: id }: Call): Answer {
   const capsule = view.capsule(id);
   if (capsule) return json(capsule);
   return problem(
@@ -108,7 +129,7 @@ function postmortem({ view, service: id }: Call): Answer {
   );
 }
 
-function why({ view, service }: Call): Answer {
+function why({ view, name: service }: Call): Answer {
   const reasons = view.why(service);
   if (!reasons) return unknownService(view, service);
   const status = view.status().services.find(({ name }) => name === service);
@@ -119,8 +140,8 @@ function why({ view, service }: Call): Answer {
   } satisfies WhyAnswer);
 }
 
-function restart({ view, service, request }: Call): Answer {
-  const who = whoIn(request.body);
+function restart({ view, name: service, request }: Call): Answer {
+  const who = whoIn(request.body.toString('utf8'));
   if (who === undefined) {
     return problem(
       'bad-body',
@@ -140,14 +161,44 @@ function whoIn(body: string): string | undefined {
   if (body === '') return 'local';
   try {
     const by: unknown = (JSON.parse(body) as { by?: unknown } | null)?.by;
-    const isName = typeof by === 'string' && /^[\x20-\x7e]+$/.test(by);
-    return isName && by.length <= LOCAL_API_LIMITS.whoCharacters ? by : undefined;
+    return typeof by === 'string' && isName(by) ? by : undefined;
   } catch {
     return undefined;
   }
 }
 
-function logs({ view, service, query, request }: Call): Answer {
+const isName = (by: string): boolean =>
+  /^[\x20-\x7e]+$/.test(by) && by.length <= LOCAL_API_LIMITS.whoCharacters;
+
+async function secrets({ view }: Call): Promise<Answer> {
+  return json({ secrets: await view.secrets.list() } satisfies SecretsAnswer);
+}
+
+function putSecret(call: Call): Promise<Answer> {
+  return changeSecret(call, (who) => call.view.secrets.put(call.name, call.request.body, who));
+}
+
+function removeSecret(call: Call): Promise<Answer> {
+  return changeSecret(call, (who) => call.view.secrets.remove(call.name, who));
+}
+
+/** Who asks comes in the query here: the body of a secret is its content and nothing else. */
+async function changeSecret(
+  { query }: Call,
+  change: (who: string) => Promise<SecretAnswer | { refused: string }>,
+): Promise<Answer> {
+  const by = query.get('by') ?? 'local';
+  if (!isName(by)) {
+    return problem(
+      'bad-query',
+      `Cannot read by: wanted a name of 1 to ${LOCAL_API_LIMITS.whoCharacters} printable characters`,
+    );
+  }
+  const answer = await change(by);
+  return 'refused' in answer ? problem('bad-secret', answer.refused) : json(answer);
+}
+
+function logs({ view, name: service, query, request }: Call): Answer {
   const tail = query.get('tail') ?? String(LOCAL_API_LIMITS.defaultTailLines);
   if (!/^\d{1,6}$/.test(tail) || Number(tail) > LOCAL_API_LIMITS.tailLines) {
     return problem(

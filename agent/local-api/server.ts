@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
-import { answerRequest } from './routes.ts';
+import { answerRequest, bodyLimit } from './routes.ts';
 import { type Group, listenOnSocket } from './socket.ts';
 
 export interface LocalApiOptions {
@@ -58,19 +58,13 @@ async function handle(
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   try {
-    const body = await readBody(request);
+    const { method = '', url = '' } = request;
+    const limit = bodyLimit({ method, url });
+    const body = await readBody(request, limit);
     const answer =
       body === undefined
-        ? problem(
-            'body-too-large',
-            `Cannot take the body: wanted at most ${LOCAL_API_LIMITS.bodyBytes} bytes`,
-          )
-        : await answerRequest(view, {
-            method: request.method ?? '',
-            url: request.url ?? '',
-            body,
-            signal: gone.signal,
-          });
+        ? problem('body-too-large', `Cannot take the body: wanted at most ${limit} bytes`)
+        : await answerRequest(view, { method, url, body, signal: gone.signal });
     await send(response, answer);
   } catch (error) {
     // The caller left while we wrote or read: an ordinary end of a followed log.
@@ -82,14 +76,14 @@ async function handle(
 }
 
 /** Undefined when the body is larger than the limit; what comes after the limit is never kept. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes <= LOCAL_API_LIMITS.bodyBytes) parts.push(part);
+    if (bytes <= limit) parts.push(part);
   }
-  return bytes > LOCAL_API_LIMITS.bodyBytes ? undefined : Buffer.concat(parts).toString('utf8');
+  return bytes > limit ? undefined : Buffer.concat(parts);
 }
 
 async function send(response: ServerResponse, answer: Answer): Promise<void> {

@@ -129,6 +129,15 @@ export class Supervisor implements Workloads {
     return 'accepted';
   }
 
+  /** What starts lacked has come: those that wait for it look again now. */
+  tryAgain(code: 'wait.secret'): void {
+    for (const [service, { blocked }] of this.#reconciler.records) {
+      if (blocked?.reason.code !== code) continue;
+      this.#reconciler.update(service, (record) => ({ ...record, blocked: { ...blocked, until: 0 } }));
+    }
+    this.#poke();
+  }
+
   /** 'keep': services run on for the next agent. 'stop': ends and removes them; throws when something is left. */
   async stop({ services }: { services: 'keep' | 'stop' }): Promise<void> {
     if (services === 'stop') await this.#stopAll();

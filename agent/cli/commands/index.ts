@@ -4,6 +4,7 @@ import { logs } from './logs.ts';
 import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
 import { restart } from './restart.ts';
+import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
 import { version } from './version.ts';
 import { why } from './why.ts';
@@ -18,5 +19,8 @@ export const COMMANDS: Command[] = [
   postmortemList,
   postmortemShow,
   restart,
+  secretPut,
+  secretList,
+  secretRemove,
   version,
 ];

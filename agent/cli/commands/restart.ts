@@ -1,6 +1,6 @@
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Io } from '../io.ts';
+import { whoAsks } from '../who-asks.ts';
 
 export const restart: Command = {
   name: 'restart',
@@ -25,10 +25,4 @@ async function run({ io, client, operands, isJson, print, printJson, say }: Call
   await say('The agent now stops it (SIGKILL once its grace is over) and starts it again.');
   await say(`See what became of it: wherry why ${answer.service}`);
   return EXIT.ok;
-}
-
-/** The person behind sudo rather than root: the name is for the record that `why` shows. */
-function whoAsks(env: Io['env']): string {
-  const name = env['SUDO_USER'] || env['USER'] || env['LOGNAME'] || '';
-  return /^[\x21-\x7e]{1,64}$/.test(name) ? name : `uid ${process.getuid?.() ?? '?'}`;
 }

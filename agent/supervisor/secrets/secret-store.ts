@@ -2,14 +2,13 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, syncFolder } from '../../../protocol/durable-file.ts';
+import { SECRET_BYTES } from './limits.ts';
 
 const CIPHER = 'aes-256-gcm';
 const VERSION = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-/** All secrets of a service lie in a tmpfs of 1 MiB. */
-const MAX_BYTES = 64 * 1024;
 
 /**
  * Secrets of this device, one file each: version byte, nonce, tag, AES-256-GCM text, with the name as associated data
@@ -25,11 +24,9 @@ export class SecretStore {
     this.#keyPath = join(stateDir, 'secrets.key');
   }
 
-  /** Durable at return; replaces one of the same name. */
+  /** Durable at return; replaces one of the same name. Throws what `secretFault` finds. */
   async put(name: string, content: Uint8Array): Promise<void> {
-    checkName(name);
-    if (content.length > MAX_BYTES)
-      throw new Error(`Cannot keep secret "${name}": it has ${content.length} bytes; at most ${MAX_BYTES}`);
+    check(name, content);
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, await this.#openKey(), nonce).setAAD(Buffer.from(name));
@@ -41,12 +38,12 @@ export class SecretStore {
   /** Names, sorted; never contents. */
   async list(): Promise<string[]> {
     const names = await readdir(this.#folder).catch(absent([]));
-    return names.filter((name) => NAME.test(name) && !name.endsWith('.new')).sort();
+    return names.filter((name) => secretFault(name) === undefined).sort();
   }
 
   /** Whether there was one. Durable at return. */
   async remove(name: string): Promise<boolean> {
-    checkName(name);
+    check(name);
     if (!(await this.list()).includes(name)) return false;
     await rm(join(this.#folder, name));
     await syncFolder(this.#folder);
@@ -55,7 +52,7 @@ export class SecretStore {
 
   /** undefined when there is none. Throws when it is not what this device sealed. */
   async open(name: string): Promise<Buffer | undefined> {
-    checkName(name);
+    check(name);
     const file = await readFile(join(this.#folder, name)).catch(absent(undefined));
     if (file === undefined) return undefined;
     try {
@@ -90,11 +87,20 @@ export class SecretStore {
   }
 }
 
-function checkName(name: string): void {
-  if (!NAME.test(name))
-    throw new Error(
-      `Cannot use secret "${name}": it must be lower case letters, digits, dots, dashes, at most 64`,
-    );
+/** Why no secret can have this name or content, in one sentence; undefined when it can. */
+export function secretFault(name: string, content?: Uint8Array): string | undefined {
+  if (!NAME.test(name) || name.endsWith('.new'))
+    return `Cannot use secret "${name}": its name must be lower case letters, digits, dots and dashes, at most 64, and not end in .new`;
+  if (content?.length === 0)
+    return `Cannot keep secret "${name}": it is empty; give it content, or remove it`;
+  if (content && content.length > SECRET_BYTES)
+    return `Cannot keep secret "${name}": it has ${content.length} bytes; wanted at most ${SECRET_BYTES}`;
+  return undefined;
+}
+
+function check(name: string, content?: Uint8Array): void {
+  const fault = secretFault(name, content);
+  if (fault !== undefined) throw new Error(fault);
 }
 
 const absent =
