@@ -1,0 +1,59 @@
+import type { ImageConfig } from '../image-config.ts';
+
+/** One disk of an emulated board; they appear as /dev/vda, /dev/vdb, … in this order. */
+export interface Disk {
+  file: string;
+  format: 'raw' | 'qcow2';
+  isReadOnly: boolean;
+}
+
+export interface EmulationParts {
+  emulator: ImageConfig['emulator'];
+  cpus: number;
+  memoryMib: number;
+  kernel: string;
+  initramfs: string;
+  commandLine: readonly string[];
+  disks: readonly Disk[];
+  /** What the board writes to its serial line. */
+  consoleFile: string;
+  /** Unix socket of the port that carries commands (control-channel.ts). */
+  controlSocket: string;
+  /** Unix socket on which QEMU itself takes orders. */
+  monitorSocket: string;
+}
+
+/** Addresses of QEMU's own network: the board, and the emulating machine as the board sees it. */
+export const BOARD_ADDRESS = '10.0.2.15/24';
+export const HOST_ADDRESS = '10.0.2.2';
+
+/** Arguments of QEMU for one board. The board reaches ports of the host's loopback interface at HOST_ADDRESS. */
+export function qemuArguments(parts: EmulationParts): string[] {
+  const { emulator, cpus, memoryMib, kernel, initramfs, commandLine, disks } = parts;
+  const options = [
+    ['-machine', `${emulator.machine},gic-version=2`],
+    ['-cpu', emulator.cpu],
+    ['-accel', 'tcg,thread=multi,tb-size=256'],
+    ['-smp', String(cpus)],
+    ['-m', `${memoryMib}M`],
+    ['-nographic', '-nodefaults', '-no-user-config'],
+    ['-kernel', kernel],
+    ['-initrd', initramfs],
+    ['-append', [`console=${emulator.console}`, ...commandLine].join(' ')],
+    ...disks.flatMap((disk, index) => [
+      ['-drive', `if=none,id=disk${index},file=${disk.file},format=${disk.format},${cacheOf(disk)}`],
+      ['-device', `virtio-blk-pci,drive=disk${index},serial=wherry${index}`],
+    ]),
+    ['-netdev', 'user,id=net'],
+    ['-device', 'virtio-net-pci,netdev=net,romfile='],
+    ['-device', 'virtio-rng-pci'],
+    ['-serial', `file:${parts.consoleFile}`],
+    ['-qmp', `unix:${parts.monitorSocket},server=on,wait=off`],
+    ['-device', 'virtio-serial-pci'],
+    ['-chardev', `socket,id=control,path=${parts.controlSocket},server=on,wait=off`],
+    ['-device', 'virtserialport,chardev=control,name=wherry.control'],
+  ];
+  return options.flat();
+}
+
+const cacheOf = ({ isReadOnly }: Disk): string => (isReadOnly ? 'readonly=on' : 'cache=writeback');
