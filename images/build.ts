@@ -5,14 +5,17 @@ import { fileURLToPath } from 'node:url';
 import type { Platform } from '../protocol/manifest.ts';
 import { appTree, baseTree, nodeTree, redisTree } from './layers.ts';
 import { addLayer, configure, createLayout, finishLayout } from './layout.ts';
+import { run } from './run.ts';
 
 /** Part of the key: raise it when the same sources would give other images. */
 const BUILDER = '1';
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
-export const IMAGES = ['sensor', 'analyser', 'analyser-2', 'redis'] as const;
+export const IMAGES = ['sensor', 'analyser', 'analyser-2', 'redis', 'wasm-runtime'] as const;
+/** A module for the image `wasm-runtime`. */
+export const WASM_SAMPLE = 'wasm-sample.wasm';
 
 export interface BuildImagesOptions {
-  /** One OCI image layout for each image, and the cache of downloads. */
+  /** One OCI image layout for each image, the sample module, and the cache of downloads. */
   outDir: string;
   platforms: Platform[];
   onProgress?: (line: string) => void;
@@ -25,6 +28,7 @@ interface Trees {
   sensor: string;
   analyser: string;
   'analyser-2': string;
+  'wasm-runtime': string;
 }
 
 /** Builds the sample images. Does nothing when sources and platforms are those of the last build. */
@@ -47,6 +51,7 @@ export async function buildImages({
     );
     onProgress('Packing the layers into OCI image layouts');
     await layouts(work, platforms, tars);
+    await run('wat2wasm', [join(SOURCES, 'wasm-sample/sample.wat'), '-o', join(outDir, WASM_SAMPLE)]);
     for (const image of IMAGES) {
       await rm(join(outDir, image), { recursive: true, force: true });
       await rename(join(work, image), join(outDir, image));
@@ -67,12 +72,21 @@ async function layerTars(outDir: string, work: string, platform: Platform): Prom
     baseTree(dir, platform).then(async (base) => ({ base, redis: await redisTree(dir, platform, base) })),
     nodeTree(join(outDir, 'cache'), dir, platform),
   ]);
-  const [sensor, analyser, second] = await Promise.all([
+  const [sensor, analyser, second, wasm] = await Promise.all([
     appTree(dir, 'sensor', ['sensor/sensor.js', 'sensor/samples.js', CLIENT]),
     appTree(dir, 'analyser', ['analyser/analyser.js', 'analyser/rolling.js', CLIENT]),
     appTree(dir, 'analyser-2', ['analyser/analyser.js', 'analyser/rolling.js', 'analyser/trend.js', CLIENT]),
+    appTree(dir, 'wasm-runtime', ['wasm-runtime/run.js']),
   ]);
-  return { base: packages.base.tar, node, redis: packages.redis, sensor, analyser, 'analyser-2': second };
+  return {
+    base: packages.base.tar,
+    node,
+    redis: packages.redis,
+    sensor,
+    analyser,
+    'analyser-2': second,
+    'wasm-runtime': wasm,
+  };
 }
 
 /** Layouts grow from each other, so that images share the very same base and node blobs and each is compressed once. */
@@ -90,7 +104,8 @@ async function layouts(
   await grow(undefined, 'base', 'base');
   await grow('base', 'redis', 'redis');
   await grow('base', 'node', 'node');
-  for (const app of ['sensor', 'analyser', 'analyser-2'] as const) await grow('node', app, app);
+  for (const app of ['sensor', 'analyser', 'analyser-2', 'wasm-runtime'] as const)
+    await grow('node', app, app);
   for (const image of IMAGES) {
     const layout = join(work, image);
     for (const platform of platforms) await configure(layout, platform, configOf(image));
@@ -98,18 +113,27 @@ async function layouts(
   }
 }
 
+const SCRIPTS = {
+  sensor: 'sensor/sensor.js',
+  analyser: 'analyser/analyser.js',
+  'analyser-2': 'analyser/analyser.js',
+  'wasm-runtime': 'wasm-runtime/run.js',
+};
+/** One compiler thread, not one for each core: they count against the service's pids. */
+const WASI_OPTIONS = ['--disable-warning=ExperimentalWarning', '--v8-pool-size=1'];
+
 /** What Debian's redis-server unit starts; the apps start their one script. */
 function configOf(image: (typeof IMAGES)[number]): { user: string; entrypoint: string[] } {
   if (image === 'redis') return { user: 'redis', entrypoint: ['/usr/bin/redis-server'] };
-  const script = image === 'sensor' ? 'sensor/sensor.js' : 'analyser/analyser.js';
-  return { user: 'nonroot', entrypoint: ['/usr/bin/node', `/app/${script}`] };
+  const options = image === 'wasm-runtime' ? WASI_OPTIONS : [];
+  return { user: 'nonroot', entrypoint: ['/usr/bin/node', ...options, `/app/${SCRIPTS[image]}`] };
 }
 
 /** Of every source file below images/, and the architecture-independent inputs. */
 async function keyOf(platforms: Platform[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([BUILDER, [...platforms].sort()]));
   const files = (await readdir(SOURCES, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name) && !/\.test\./.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(ts|js|wat)$/.test(entry.name) && !/\.test\./.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => !file.startsWith(join(SOURCES, '.build')))
     .sort();

@@ -208,7 +208,10 @@ export const sourceServiceSchema = {
   properties: {
     /** `oci:<folder>[:<ref>]` or `docker-archive:<file>[:<tag>]`, relative to release.yaml. */
     image: { type: 'string', minLength: 1 },
-    /** A WebAssembly module to run, relative to release.yaml. `image` is then the image of a WebAssembly runtime. */
+    /**
+     * A WebAssembly module for WASI preview 1, relative to release.yaml. `image` is then the image of its runtime, and
+     * `command` holds the module's arguments.
+     */
     wasm: { type: 'string', minLength: 1 },
     entrypoint: strings,
     command: strings,

@@ -16,9 +16,10 @@ import { DEFAULTS, durationOf, resolveService } from './core/resolve-service.ts'
 import { ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
 import { type ConvertedLayer, LayerCache, placeBlob } from './layer/convert.ts';
-import type { Image, ImageArchive } from './oci/image.ts';
+import type { Image, ImageArchive, ImageLayer } from './oci/image.ts';
 import { openImage } from './oci/reference.ts';
 import { readSource } from './source.ts';
+import { moduleLayer } from './wasm/module-layer.ts';
 
 export interface BuildOptions {
   /** release.yaml; image references are relative to its folder. */
@@ -112,12 +113,13 @@ async function buildService(
   platforms: Platform[],
   context: Context,
 ): Promise<ManifestService> {
+  const above = service.wasm === undefined ? [] : [await moduleLayer(name, service.wasm, context.baseDir)];
   const archive = await openImage(service.image, context.baseDir, context.tempDir);
   try {
     const images: ManifestService['images'] = {};
     let stopSignal: string | undefined;
     for (const platform of platforms) {
-      const image = await archiveImage(archive, name, platform);
+      const image = await archiveImage(archive, name, platform, above);
       const converted = await convertImage(name, platform, image, context);
       const resolved = resolveImage(service, converted);
       if (!resolved.ok)
@@ -133,8 +135,15 @@ async function buildService(
   }
 }
 
-async function archiveImage(archive: ImageArchive, service: string, platform: Platform): Promise<Image> {
-  const image = await archive.image(platform);
+/** `above`: layers that the service lays over those of its image. */
+async function archiveImage(
+  archive: ImageArchive,
+  service: string,
+  platform: Platform,
+  above: ImageLayer[],
+): Promise<Image> {
+  const found = await archive.image(platform);
+  const image = { ...found, layers: [...found.layers, ...above] };
   if (image.layers.length > LIMITS.layersPerImage)
     throw new ReleaseError(
       'image-refused',

@@ -129,7 +129,3 @@ test.each([
 ])('the isolation %j is a fault', (service, message) => {
   expect(faultsOf(service as Partial<Service>)).toEqual([expect.stringContaining(message)]);
 });
-
-test('a WebAssembly service is refused by name, not built as something else', () => {
-  expect(faultsOf({ wasm: 'module.wasm' })).toEqual([expect.stringContaining('does not build WebAssembly')]);
-});

@@ -27,7 +27,6 @@ export function crossCheck(source: ReleaseSource, boards: ReadonlyMap<string, Bo
         ...placeFaults(at, service, Object.keys(volumes)),
         ...deviceFaults(at, service),
         ...securityFaults(at, service),
-        ...kindFaults(at, service),
       ];
     }),
     ...dependencyFaults(services),
@@ -53,6 +52,3 @@ function restartFaults(at: string, restart: SourceService['restart']): string[] 
     return [`${at}.restart.backoff.max is ${backoff.max}; wanted at least initial, ${backoff.initial}`];
   return [];
 }
-
-const kindFaults = (at: string, { wasm }: SourceService): string[] =>
-  wasm === undefined ? [] : [`${at}.wasm: this version does not build WebAssembly services; remove it`];

@@ -44,7 +44,8 @@ export function resolveService(
     ...present({
       kind: service.wasm === undefined ? undefined : ('wasm' as const),
       runtime: service.runtime,
-      init: service.init ? (true as const) : undefined,
+      // A module has no signal handlers, and without one process 1 of a container does not see SIGTERM.
+      init: (service.init ?? service.wasm !== undefined) ? (true as const) : undefined,
       criticality: service.criticality === 'normal' ? undefined : service.criticality,
       dependsOn: service.dependsOn && filled(Object.fromEntries(sortedEntries(service.dependsOn))),
       health: service.health && resolveHealth(service.health),

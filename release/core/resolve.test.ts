@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { canonicalJson } from '../../protocol/canonical.ts';
 import { checkManifest } from '../../protocol/manifest.ts';
-import type { SourceService } from './resolve.ts';
+import { resolveImage, type SourceService } from './resolve.ts';
 import { resolveNetworks, resolveVolumes } from './resolve-resources.ts';
 import { resolveService } from './resolve-service.ts';
 
@@ -156,4 +156,26 @@ test('the order of what is a set does not change the manifest', () => {
   expect(canonicalJson(resolveService(turned, images, undefined))).toBe(
     canonicalJson(resolveService(full, images, undefined)),
   );
+});
+
+const runtime = {
+  digest: '0'.repeat(64),
+  layers: [],
+  accounts: { passwd: '', group: '' },
+  config: { entrypoint: ['/run'], command: ['--help'], environment: [], workingDir: '/', user: '1' },
+};
+
+test('a WebAssembly service runs its module under the runtime, with arguments of its own and an init', () => {
+  const wasm = { ...plain, wasm: 'a.wasm' };
+  const argsOf = (more: Partial<SourceService>) => {
+    const resolved = resolveImage({ ...wasm, ...more }, runtime);
+    return resolved.ok ? resolved.value.args : resolved.fault;
+  };
+  expect(argsOf({})).toEqual(['/run', '/module.wasm']);
+  expect(argsOf({ command: ['tick'] })).toEqual(['/run', '/module.wasm', 'tick']);
+  expect(argsOf({ entrypoint: ['/other', '-x'] })).toEqual(['/other', '-x', '/module.wasm']);
+  expect(argsOf({ entrypoint: [] })).toContain('has no entrypoint; set entrypoint');
+  expect(resolveService(wasm, images, undefined)).toMatchObject({ kind: 'wasm', init: true });
+  expect(resolveService({ ...wasm, init: false }, images, undefined)).not.toHaveProperty('init');
+  expect(resolveService(plain, images, undefined)).not.toHaveProperty('kind');
 });

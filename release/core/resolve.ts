@@ -20,24 +20,23 @@ export interface ConvertedImage {
 export type SourceService = ReleaseSource['services'][string];
 export type Resolved<T> = { ok: true; value: T; notes: string[] } | { ok: false; fault: string };
 
+/** Where a service of kind `wasm` has its module. */
+export const WASM_MODULE_PATH = '/module.wasm';
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** release.yaml over the image's own configuration, with compose's meaning: a new entrypoint drops the image's command. */
 export function resolveImage(service: SourceService, image: ConvertedImage): Resolved<ManifestImage> {
   const user = resolveUser(service, image);
   if (!user.ok) return user;
-  const entrypoint = service.entrypoint ?? image.config.entrypoint;
-  const command = service.command ?? (service.entrypoint ? [] : image.config.command);
-  const args = [...entrypoint, ...command];
-  if (args.length === 0)
-    return { ok: false, fault: 'the image has neither entrypoint nor command; set entrypoint' };
+  const args = resolveArgs(service, image.config);
+  if (!args.ok) return args;
   return {
     ok: true,
     notes: user.notes,
     value: {
       manifestDigest: image.digest,
       layers: image.layers,
-      args,
+      args: args.value,
       environment: {
         PATH: DEFAULT_PATH,
         ...parseEnvironment(image.config.environment),
@@ -47,6 +46,19 @@ export function resolveImage(service: SourceService, image: ConvertedImage): Res
       ...user.value,
     },
   };
+}
+
+/** Of a `wasm` service: the runtime as the image starts it, the module, the module's arguments. */
+function resolveArgs(service: SourceService, config: ConvertedImage['config']): Resolved<string[]> {
+  const entrypoint = service.entrypoint ?? config.entrypoint;
+  if (service.wasm !== undefined)
+    return entrypoint.length > 0
+      ? { ok: true, value: [...entrypoint, WASM_MODULE_PATH, ...(service.command ?? [])], notes: [] }
+      : { ok: false, fault: 'the image of its WebAssembly runtime has no entrypoint; set entrypoint' };
+  const args = [...entrypoint, ...(service.command ?? (service.entrypoint ? [] : config.command))];
+  return args.length > 0
+    ? { ok: true, value: args, notes: [] }
+    : { ok: false, fault: 'the image has neither entrypoint nor command; set entrypoint' };
 }
 
 function resolveUser(service: SourceService, image: ConvertedImage): Resolved<{ uid: number; gid: number }> {

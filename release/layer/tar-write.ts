@@ -1,8 +1,9 @@
 /** Small pax archives for GNU tar to extract: the one tool at hand that sets xattrs and makes device nodes. */
-export interface TarNode {
+export type TarNode = Attributes & ({ type: 'dir' | 'whiteout' } | { type: 'file'; content: Uint8Array });
+
+interface Attributes {
   /** latin1 text of the path's bytes. */
   path: string;
-  type: 'dir' | 'whiteout';
   mode: number;
   uid: number;
   gid: number;
@@ -12,12 +13,15 @@ export interface TarNode {
 }
 
 const BLOCK = 512;
+/** POSIX.1-2017 pax, typeflag; overlayfs's whiteout is a character device. */
+const FLAGS = { dir: '5', whiteout: '3', file: '0' } as const;
 
 export function writeTar(nodes: readonly TarNode[]): Buffer {
   return Buffer.concat([...nodes.flatMap(nodeBlocks), Buffer.alloc(2 * BLOCK)]);
 }
 
-function nodeBlocks(node: TarNode): Buffer[] {
+function nodeBlocks(node: TarNode): Uint8Array[] {
+  const content = node.type === 'file' ? node.content : new Uint8Array();
   const records = {
     path: node.type === 'dir' ? `${node.path || '.'}/` : node.path,
     mtime: node.mtime,
@@ -29,8 +33,10 @@ function nodeBlocks(node: TarNode): Buffer[] {
   return [
     header({ type: 'x', mode: 0o644, size: pax.length }),
     pax,
-    Buffer.alloc((BLOCK - (pax.length % BLOCK)) % BLOCK),
-    header({ type: node.type === 'dir' ? '5' : '3', mode: node.mode, size: 0 }),
+    padding(pax),
+    header({ type: FLAGS[node.type], mode: node.mode, size: content.length }),
+    content,
+    padding(content),
   ];
 }
 
@@ -60,5 +66,7 @@ function header({ type, mode, size }: { type: string; mode: number; size: number
   block.write(`${octal(sum, 6)}\0 `, 148, 'latin1');
   return block;
 }
+
+const padding = ({ length }: Uint8Array): Buffer => Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
 
 const octal = (value: number, digits: number): string => value.toString(8).padStart(digits, '0');
