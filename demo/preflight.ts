@@ -12,6 +12,7 @@ const PROGRAMS: Record<string, string> = {
   'mkfs.erofs': 'erofs-utils',
   mmdebstrap: 'mmdebstrap',
   umoci: 'umoci',
+  wat2wasm: 'wabt',
   ip: 'iproute2',
   nft: 'nftables',
 };

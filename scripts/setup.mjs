@@ -25,7 +25,7 @@ export const PACKAGES = {
     'catatonit',
   ],
   release: ['erofs-utils', 'tar', 'zstd'],
-  images: ['mmdebstrap', 'umoci', 'ca-certificates', 'debian-archive-keyring'],
+  images: ['mmdebstrap', 'umoci', 'wabt', 'ca-certificates', 'debian-archive-keyring'],
   test: [
     'runc',
     'chromium',
