@@ -9,6 +9,7 @@ import type { AgentView } from './local-api/ports.ts';
 import { openMachine } from './open-machine.ts';
 import { rebootHost } from './reboot-host.ts';
 import { secretsView } from './secrets-view.ts';
+import { kernelLogUsec, readOomKills } from './supervisor/cgroup/oom-log.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
@@ -41,8 +42,6 @@ export interface Supervised {
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
   details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
-  postMortems: PostMortemQueue;
-  onRollback: UpdateEngineOptions['onRollback'];
   /** When the supervisor last began a look at the machine, Unix ms: one that hangs begins none. */
   lastLookAt(): number;
   start(): void;
@@ -111,13 +110,6 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     health,
     details: {
       inspect: inspector({
-      secrets: secretsView({
-        store: isolation.secrets,
-        desired: inForce,
-        supervisor,
-        outbox: ledger.outbox,
-        clock: systemClock,
-      }),
         desired: () => releaseInForce(config, ledger),
         statuses,
         held: (service) => cgroups.read(service),
@@ -128,6 +120,13 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       }),
       capsules: () => ring.list(),
       capsule: (id) => ring.read(id),
+      secrets: secretsView({
+        store: isolation.secrets,
+        desired: () => releaseInForce(config, ledger),
+        supervisor,
+        outbox: ledger.outbox,
+        clock: systemClock,
+      }),
     },
     lastLookAt: () => lookedAt,
     start: () => {
