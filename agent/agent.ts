@@ -47,8 +47,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   const goOnline = (identity: Identity): void => {
     const observed = () => ({ services: supervisor.statuses(), device: health() });
+    const { postMortems, onRollback } = supervised;
     const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
-    const connected = connect(parts);
+    const connected = connect({ ...parts, postMortems, onRollback });
     online.connected = { ...connected, identity };
     // The release in force must be known before the supervisor's first look, or it would stop what runs.
     connected.engine.start();

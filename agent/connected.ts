@@ -7,11 +7,12 @@ import type { PatientLedger } from './ledger/patient-ledger.ts';
 import { BulkSession } from './link/bulk-session.ts';
 import { tlsDial } from './link/dial.ts';
 import { MqttLink } from './link/mqtt-link.ts';
+import type { PostMortemQueue } from './link/ports.ts';
 import { Reporter } from './link/reporter.ts';
 import type { AgentStatus } from './local-api/ports.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { systemClock } from './system-clock.ts';
-import { UpdateEngine } from './update/engine.ts';
+import { UpdateEngine, type UpdateEngineOptions } from './update/engine.ts';
 import type { BlobStore, Log, Workloads } from './update/ports.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
@@ -27,6 +28,8 @@ export interface ConnectedParts {
   bootId: string;
   /** What a report says of the services and the device, now. */
   observed(): Pick<Report, 'services' | 'device'>;
+  postMortems: PostMortemQueue;
+  onRollback: UpdateEngineOptions['onRollback'];
   log: Log;
 }
 
@@ -51,6 +54,7 @@ export function connect(parts: ConnectedParts): Connected {
     identity,
     dial,
     outbox: ledger.outbox,
+    postMortems: parts.postMortems,
     clock: systemClock,
     log,
     handlers: {
@@ -122,6 +126,7 @@ function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () =>
       return specs.services;
     },
     onChange,
+    onRollback: parts.onRollback,
     log,
   });
 }

@@ -1,33 +1,25 @@
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { parseBytes } from '../protocol/quantities.ts';
-import type { DeviceHealth, ServiceStatus } from '../protocol/status.ts';
+import type { DeviceHealth } from '../protocol/status.ts';
 import type { AgentConfig } from './config.ts';
 import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
+import type { PostMortemQueue } from './link/ports.ts';
 import type { AgentView } from './local-api/ports.ts';
 import { openMachine } from './open-machine.ts';
+import { openPostMortems } from './open-post-mortems.ts';
 import { rebootHost } from './reboot-host.ts';
 import { secretsView } from './secrets-view.ts';
-import { kernelLogUsec, readOomKills } from './supervisor/cgroup/oom-log.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
-import { readLog } from './supervisor/logs/read-log.ts';
-import type { ContainerRuntime } from './supervisor/ports.ts';
-import type { Capsule } from './supervisor/postmortem/capsule.ts';
-import { CapsuleRing } from './supervisor/postmortem/capsule-ring.ts';
-import { PostMortems } from './supervisor/postmortem/post-mortems.ts';
+import type { ContainerRuntime, ObservedContainer } from './supervisor/ports.ts';
 import type { DesiredServices } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import { desiredServices } from './update/desired-services.ts';
-
-/** Log lines that a post-mortem keeps. */
-const TAIL_LINES = 50;
-/** How far back the kernel's log is looked through for the process it killed. */
-const OOM_LOG_USEC = 60_000_000;
+import type { UpdateEngineOptions } from './update/engine.ts';
 
 export interface SupervisedParts {
   config: AgentConfig;
@@ -42,6 +34,8 @@ export interface Supervised {
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
   details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  postMortems: PostMortemQueue;
+  onRollback: UpdateEngineOptions['onRollback'];
   /** When the supervisor last began a look at the machine, Unix ms: one that hangs begins none. */
   lastLookAt(): number;
   start(): void;
@@ -60,16 +54,14 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     onError,
   });
   const { cgroups, isolation, networks, runtime, pump } = openMachine(parts);
-  let lookedAt = systemClock.now();
+  const look: Look = { at: systemClock.now(), containers: [] };
   const health = (): DeviceHealth => {
     const faults = ledger.faults();
     const shedding = supervisor.shedding();
     return { ...facts.health(), ...(shedding && { shedding }), ...(faults.length > 0 && { faults }) };
   };
   const supervisor = new Supervisor({
-    runtime: noticing(runtime, () => {
-      lookedAt = systemClock.now();
-    }),
+    runtime: noticing(runtime, look),
     cgroups,
     networks,
     rootfs: isolation.rootfs,
@@ -93,16 +85,15 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       void postMortems.note(event);
     },
   });
-  const ring = new CapsuleRing(join(stateDir, 'capsules'), onError);
-  const statuses = (): ServiceStatus[] => supervisor.statuses();
-  const postMortems = new PostMortems({
-    ring,
-    statuses,
-    why: (service) => supervisor.why(service),
+  const inForce = (): DesiredServices => releaseInForce(config, ledger);
+  const { ring, postMortems } = openPostMortems({
+    stateDir,
+    supervisor: () => supervisor,
+    seen: () => look.containers,
+    inForce,
     health,
-    releaseOf: (service) => releaseOf(releaseInForce(config, ledger), service),
-    tail: (service) => lastLines(join(stateDir, 'logs', service)),
-    oomKilled: (service) => lastKilled(cgroups.pathOf(service)),
+    cgroups,
+    pump,
     onError,
   });
   return {
@@ -110,8 +101,8 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     health,
     details: {
       inspect: inspector({
-        desired: () => releaseInForce(config, ledger),
-        statuses,
+        desired: inForce,
+        statuses: () => supervisor.statuses(),
         held: (service) => cgroups.read(service),
         hostIds: async (spec) => {
           const range = await isolation.rangeOf(spec);
@@ -122,13 +113,15 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       capsule: (id) => ring.read(id),
       secrets: secretsView({
         store: isolation.secrets,
-        desired: () => releaseInForce(config, ledger),
+        desired: inForce,
         supervisor,
         outbox: ledger.outbox,
         clock: systemClock,
       }),
     },
-    lastLookAt: () => lookedAt,
+    postMortems: ring,
+    onRollback: (why, failed, unwell) => void postMortems.noteRollback(why, failed, unwell),
+    lastLookAt: () => look.at,
     start: () => {
       pump.start();
       supervisor.start();
@@ -141,26 +134,6 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
   };
 }
 
-function releaseOf({ release, services }: DesiredServices, service: string) {
-  return {
-    release: release && `${release.name} ${release.version}`,
-    specDigest: services.find(({ name }) => name === service)?.digest,
-  };
-}
-
-async function lastLines(folder: string): Promise<Capsule['log']> {
-  const lines: Capsule['log'] = [];
-  const signal = new AbortController().signal;
-  for await (const line of readLog(folder, { tail: TAIL_LINES, follow: false, signal })) lines.push(line);
-  return lines;
-}
-
-function lastKilled(cgroup: string): Capsule['oomKilled'] {
-  const since = Math.max(0, kernelLogUsec() - OOM_LOG_USEC);
-  const killed = readOomKills(since).findLast((kill) => kill.cgroup === cgroup);
-  return killed && { pid: killed.pid, command: killed.task };
-}
-
 /** The release in force as the ledger has it: what runs on while the device has no identity, or none to be read. */
 export function releaseInForce({ board }: AgentConfig, ledger: PatientLedger): DesiredServices {
   return desiredServices(ledger.load(), (manifest) => {
@@ -170,12 +143,20 @@ export function releaseInForce({ board }: AgentConfig, ledger: PatientLedger): D
   });
 }
 
+/** The supervisor's last look at the machine: when it began, and what the last one that ended saw. */
+interface Look {
+  at: number;
+  containers: readonly ObservedContainer[];
+}
+
 /** Every pass of the supervisor begins with this look. */
-function noticing(runtime: ContainerRuntime, onLook: () => void): ContainerRuntime {
+function noticing(runtime: ContainerRuntime, look: Look): ContainerRuntime {
   const observe = runtime.observe.bind(runtime);
-  runtime.observe = () => {
-    onLook();
-    return observe();
+  runtime.observe = async () => {
+    look.at = systemClock.now();
+    const containers = await observe();
+    look.containers = containers;
+    return containers;
   };
   return runtime;
 }

@@ -4,6 +4,7 @@ import type { Report } from '../protocol/messages.ts';
 export interface Feed {
   deviceChanged(device: string): void;
   reported(device: string, report: Report): void;
+  postMortemCame(device: string, id: string): void;
   rolloutChanged(rollout: string): void;
   releaseChanged(release: string): void;
 }

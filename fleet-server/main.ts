@@ -10,6 +10,7 @@ import { type FleetServer, type FleetServerConfig, TENANT } from './config.ts';
 import { Desired } from './devices/desired.ts';
 import { Inbox } from './devices/inbox.ts';
 import { MetricLog } from './devices/metrics.ts';
+import { PostMortemStore } from './devices/post-mortems.ts';
 import { Presence } from './devices/presence.ts';
 import { DeviceViews } from './devices/view.ts';
 import { type DeviceCa, openDeviceCa } from './enrolment/device-ca.ts';
@@ -133,6 +134,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
     (error) => log.error({ error }, 'cannot tell watchers'),
   );
   const metrics = new MetricLog(db, (error) => log.error({ error }, 'cannot store metrics'));
+  const postMortems = new PostMortemStore(db);
   const rollouts = new Rollouts(db, stream, Date.now);
   const link: { broker?: Broker } = {};
   // Devices are heard only once the broker is there, so this never throws in practice.
@@ -151,6 +153,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
     db,
     presence,
     metrics,
+    postMortems,
     desired,
     broker,
     log,
@@ -173,6 +176,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
     devices,
     stream,
     metrics,
+    postMortems,
     rollouts,
     desired,
     inbox,

@@ -17,6 +17,7 @@ export const PROBLEMS = {
   'enrol.token-used-up': { status: 403, title: 'The enrolment token is used up' },
   'enrol.csr-bad': { status: 400, title: 'The certificate request is not acceptable' },
   'device.unknown': { status: 404, title: 'The device is not known' },
+  'post-mortem.unknown': { status: 404, title: 'The post-mortem is not known' },
   'object.unknown': { status: 404, title: 'The object is not stored' },
   'object.name-refused': { status: 400, title: 'Objects of this name cannot be uploaded' },
   'object.digest-mismatch': { status: 422, title: 'The content is not what its name says' },

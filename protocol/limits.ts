@@ -35,4 +35,8 @@ export const LIMITS = {
   reconnectMinMs: 1_000,
   reconnectMaxMs: 300_000,
   outboxEvents: 1_000,
+  /** A post-mortem as JSON text. */
+  postMortemBytes: 32 * 1024,
+  /** Post-mortems that the server keeps of a device; the oldest go first. */
+  postMortemsKept: 100,
 } as const;

@@ -42,6 +42,7 @@ export const UPDATE_PHASES = [
   'fetching',
   'verified',
   'staged',
+  'waiting',
   'switching',
   'soaking',
   'committed',
@@ -130,12 +131,12 @@ export const getSchema = {
 } as const;
 export type Get = FromSchema<typeof getSchema>;
 
-/** dn/ack: events the server has stored. */
+/** dn/ack: events and post-mortems the server has stored. */
 export const ackSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['v', 'ids'],
-  properties: { v, ids: { type: 'array', items: { type: 'string', maxLength: 36 }, maxItems: 256 } },
+  properties: { v, ids: { type: 'array', items: { type: 'string', maxLength: 80 }, maxItems: 256 } },
 } as const;
 export type Ack = FromSchema<typeof ackSchema>;
 

@@ -13,6 +13,7 @@ import {
   helloSchema,
   reportSchema,
 } from '../protocol/messages.ts';
+import { postMortemSchema } from '../protocol/post-mortem.ts';
 import { REASONS } from '../protocol/reasons.ts';
 import { releaseSourceSchema } from '../protocol/release-source.ts';
 import { DOWN_CHANNELS, UP_CHANNELS } from '../protocol/topics.ts';
@@ -77,6 +78,7 @@ const SECTIONS: Record<string, () => string> = {
   hello: () => fields(helloSchema),
   report: () => fields(reportSchema),
   event: () => fields(eventSchema),
+  postmortem: () => fields(postMortemSchema),
   get: () => fields(getSchema),
   ack: () => fields(ackSchema),
   fault: () => fields(faultSchema),

@@ -7,26 +7,30 @@ import { backoffMs } from './backoff.ts';
 import type { Dial } from './dial.ts';
 import { EventPump } from './event-pump.ts';
 import { MqttConnection } from './mqtt-connection.ts';
-import type { EventQueue, Link, LinkHandlers } from './ports.ts';
+import type { EventQueue, Link, LinkHandlers, PostMortemQueue } from './ports.ts';
+import { PostMortemPump, type PostMortemTimes } from './post-mortem-pump.ts';
 
 export interface MqttLinkOptions {
   identity: { tenant: string; device: string };
   dial: Dial;
   outbox: EventQueue;
+  postMortems: PostMortemQueue;
   handlers: LinkHandlers;
   clock: Clock;
   log: Log;
   reconnect?: { minMs: number; maxMs: number };
+  postMortemTimes?: Partial<PostMortemTimes>;
 }
 
 /** Events that nobody acknowledged go again after this. */
 const RESEND_MS = 15_000;
 const RECONNECT = { minMs: LIMITS.reconnectMinMs, maxMs: LIMITS.reconnectMaxMs };
 
-/** The control session: hello, reports and events up; assignments and acknowledgements down. */
+/** The control session: hello, reports, events and post-mortems up; assignments and acknowledgements down. */
 export class MqttLink implements Link {
   readonly #options: MqttLinkOptions;
   readonly #pump: EventPump;
+  readonly #postMortems: PostMortemPump;
   readonly #desiredTopic: string;
   readonly #ackTopic: string;
   #connection: MqttConnection | undefined;
@@ -43,6 +47,13 @@ export class MqttLink implements Link {
     this.#desiredTopic = downTopic(tenant, device, 'desired');
     this.#ackTopic = downTopic(tenant, device, 'ack');
     this.#pump = new EventPump(options.outbox, (event) => this.#publish('event', event, 1));
+    this.#postMortems = new PostMortemPump({
+      queue: options.postMortems,
+      send: (capsule) => this.#publish('postmortem', capsule, 1),
+      clock: options.clock,
+      log: options.log,
+      ...(options.postMortemTimes && { times: options.postMortemTimes }),
+    });
     options.outbox.onAdded(() => {
       if (this.isConnected()) this.#pump.pump();
     });
@@ -66,6 +77,7 @@ export class MqttLink implements Link {
     this.#isStopped = true;
     this.#cancelReconnect?.();
     this.#cancelResend?.();
+    this.#postMortems.closed();
     await this.#connection?.close();
   }
 
@@ -81,10 +93,14 @@ export class MqttLink implements Link {
         log.info({}, 'Connected to the fleet server');
         this.#publish('hello', { v: 1, ...handlers.hello() }, 1);
         this.#pump.pumpAgain();
+        this.#postMortems.opened();
         handlers.onConnected();
       },
       onMessage: (topic, payload) => this.#received(topic, payload),
-      onLost: (reason) => this.#reconnectLater(reason),
+      onLost: (reason) => {
+        this.#postMortems.closed();
+        this.#reconnectLater(reason);
+      },
     });
   }
 
@@ -109,7 +125,10 @@ export class MqttLink implements Link {
     if (topic === this.#desiredTopic && document !== undefined)
       return this.#options.handlers.onDesired(document);
     const ack = checkAck(document);
-    if (topic === this.#ackTopic && ack.ok) return this.#pump.acknowledged(ack.value.ids);
+    if (topic === this.#ackTopic && ack.ok) {
+      this.#pump.acknowledged(ack.value.ids);
+      return this.#postMortems.acknowledged(ack.value.ids);
+    }
     this.#unreadable++;
     const fields = { topic, bytes: payload.length, dropped: this.#unreadable };
     this.#options.log.warn(fields, 'A message from the server could not be read and was dropped');

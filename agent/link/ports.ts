@@ -1,4 +1,5 @@
 import type { DeviceEvent, Hello, Report } from '../../protocol/messages.ts';
+import type { PostMortem } from '../../protocol/post-mortem.ts';
 
 /** Where the link meets the rest of the agent. */
 
@@ -8,6 +9,16 @@ export interface EventQueue {
   pending(limit: number): DeviceEvent[];
   /** Forgets events that the server has stored; unknown ids are not an error. Durable at return. */
   acknowledge(ids: readonly string[]): void;
+  /** Calls back after each addition; one listener. */
+  onAdded(run: () => void): void;
+}
+
+/** Post-mortems that the server does not have yet. */
+export interface PostMortemQueue {
+  /** The oldest; undefined when the server has them all. */
+  next(): PostMortem | undefined;
+  /** The server has this one and those before it. Durable when resolved, if the disk takes it; never rejects. */
+  acknowledge(id: string): Promise<void>;
   /** Calls back after each addition; one listener. */
   onAdded(run: () => void): void;
 }

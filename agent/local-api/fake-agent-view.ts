@@ -1,8 +1,9 @@
+import { summaryOf } from '../../protocol/post-mortem.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
-import type { Inspection } from './inspection.ts';
 import { FakeSecrets } from './fake-secrets.ts';
+import type { Inspection } from './inspection.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 
 /** An agent that is data: tests set the fields and read `restarts` back. */
@@ -11,8 +12,8 @@ export class FakeAgentView implements AgentView {
   reasons: Record<string, Reason[]> = {};
   inspections: Record<string, Inspection> = {};
   kept: Capsule[] = [];
-  readonly restarts: { service: string; who: string }[] = [];
   readonly secrets = new FakeSecrets();
+  readonly restarts: { service: string; who: string }[] = [];
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
   readonly followers = new Set<AbortSignal>();
@@ -45,14 +46,7 @@ export class FakeAgentView implements AgentView {
   }
 
   capsules(): CapsuleSummary[] {
-    return this.kept.map(({ id, at, kind, service, release, reasons }) => ({
-      id,
-      at,
-      kind,
-      service,
-      ...(release !== undefined && { release }),
-      message: reasons[0]?.message ?? '',
-    }));
+    return this.kept.map(summaryOf);
   }
 
   capsule(id: string): Capsule | undefined {

@@ -53,7 +53,7 @@ export const fakeCapsule: Capsule = {
   reasons: [
     {
       code: 'exit.oom',
-      message: 'The kernel killed a process in it: memory reached 32 MiB',
+      message: 'Ran out of its memory budget and was killed after 25.0 s',
       at: NOW - 95_000,
       causes: [{ code: 'start.retry', message: 'Start 2 after a wait of 4 s', at: NOW - 120_000 }],
     },

@@ -2,6 +2,7 @@ import { openAssignment } from '../../protocol/assignment.ts';
 import type { Board } from '../../protocol/board.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
+import type { Reason } from '../../protocol/reasons.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
 import { layersOf } from './core/fetch-plan.ts';
@@ -27,6 +28,8 @@ export interface UpdateEngineOptions {
   toServices(manifest: Manifest, platform: Platform): ServiceSpec[];
   /** The status changed; at most four times a second for progress. */
   onChange(): void;
+  /** A release is about to be taken down because these of its services did not stay well; its rollback is durable. */
+  onRollback(why: Reason, failed: DesiredServices, unwell: readonly string[]): void;
   log: Log;
   times?: Partial<UpdateTimes>;
 }
@@ -139,10 +142,25 @@ export class UpdateEngine {
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
     const isNews = next.isDurable || next.record.reason !== this.#record.reason;
+    const failed = this.#isRollback(next.record) ? this.#failing() : undefined;
     this.#record = next.record;
+    if (failed && next.record.reason) this.#options.onRollback(next.record.reason, failed, unwellIn(input));
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
     for (const effect of next.effects) this.#perform(effect);
     if (isNews) onChange();
+  }
+
+  #isRollback({ phase }: UpdateRecord): boolean {
+    return phase === 'rolling_back' && this.#record.phase !== phase;
+  }
+
+  /** A manifest that this agent cannot read must not keep it from rolling back. */
+  #failing(): DesiredServices {
+    try {
+      return this.#desired();
+    } catch {
+      return { release: this.#record.incoming?.release, services: [] };
+    }
   }
 
   /** The disk does not take the step: nothing of it happens, and it is tried again. What runs goes on running. */
@@ -232,6 +250,10 @@ export class UpdateEngine {
     if (freedBytes > 0) this.#options.log.info({ freedBytes }, 'Blobs that no release needs were deleted');
   }
 }
+
+/** Without a look at the services none is to blame. */
+const unwellIn = (input: UpdateInput): string[] =>
+  input.type === 'health' ? input.health.unhealthy.map(({ service }) => service) : [];
 
 function deviceEvent({ code, message, release, phase }: UpdateEvent, at: number) {
   return {

@@ -13,12 +13,14 @@ import type { Feed } from '../feed.ts';
 import type { Database } from '../store/tables.ts';
 import type { Desired } from './desired.ts';
 import type { MetricLog } from './metrics.ts';
+import type { PostMortemStore } from './post-mortems.ts';
 import type { Presence } from './presence.ts';
 
 export interface InboxOptions {
   db: Database;
   presence: Presence;
   metrics: MetricLog;
+  postMortems: PostMortemStore;
   desired: Desired;
   feed: Feed;
   broker: () => Pick<Broker, 'send'>;
@@ -56,6 +58,8 @@ export class Inbox {
         return this.#read(device, channel, checkEvent(parseJson(payload)), (event) =>
           this.#event(device, event),
         );
+      case 'postmortem':
+        return this.#postMortem(device, payload);
     }
   }
 
@@ -102,7 +106,7 @@ export class Inbox {
 
   /** Stored, then acknowledged: the device keeps it until then. A second copy is acknowledged again. */
   async #event(device: string, event: DeviceEvent): Promise<void> {
-    const { db, broker, attempts, now } = this.#options;
+    const { db, attempts, now } = this.#options;
     const { numInsertedOrUpdatedRows } = await db
       .insertInto('deviceEvents')
       .values({
@@ -115,7 +119,21 @@ export class Inbox {
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst();
     if (numInsertedOrUpdatedRows) await attempts.happened(device, event);
-    await broker().send(device, 'control', 'ack', JSON.stringify({ v: 1, ids: [event.id] }), 0);
+    await this.#acknowledge(device, event.id);
+  }
+
+  /** As events. One that will never be taken is acknowledged too: the device would send it for ever. */
+  async #postMortem(device: string, payload: Buffer): Promise<void> {
+    const { postMortems, feed, now, log } = this.#options;
+    const taken = await postMortems.take(device, payload, now());
+    if (taken.kind === 'refused')
+      log.warn({ device, id: taken.id, faults: taken.faults }, 'dropped a malformed post-mortem');
+    else if (taken.isNew) feed.postMortemCame(device, taken.id);
+    if (taken.id !== undefined) await this.#acknowledge(device, taken.id);
+  }
+
+  async #acknowledge(device: string, id: string): Promise<void> {
+    await this.#options.broker().send(device, 'control', 'ack', JSON.stringify({ v: 1, ids: [id] }), 0);
   }
 }
 

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import type { DeviceEvent, Report } from '../../protocol/messages.ts';
 import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
+import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../../protocol/post-mortem.ts';
 
 const Text = Type.String({ maxLength: 1024 });
 const Time = Type.Integer({ description: 'Unix time in milliseconds' });
@@ -61,6 +62,13 @@ export const DeviceEvents = Type.Object({
   items: Type.Array(Type.Unsafe<DeviceEvent>({ type: 'object', additionalProperties: true })),
 });
 export type DeviceEvents = Static<typeof DeviceEvents>;
+
+/** What devices keep of services that crashed, newest first: in short here, in whole one by one. */
+export const DevicePostMortems = Type.Object({
+  items: Type.Array(Type.Unsafe<PostMortemSummary>({ type: 'object', additionalProperties: true })),
+});
+export type DevicePostMortems = Static<typeof DevicePostMortems>;
+export const DevicePostMortem = Type.Unsafe<PostMortem>(postMortemSchema);
 
 /** Use over time of one service, oldest first; parallel arrays. */
 export const ServiceMetrics = Type.Object({
@@ -211,5 +219,7 @@ export const Page = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
 export type StreamEvent =
   | { kind: 'device'; data: DeviceSummary }
   | { kind: 'device-report'; data: { id: string; report: Report } }
+  /** One came from a device: the newest of those that did. */
+  | { kind: 'post-mortem'; data: { device: string; id: string } }
   | { kind: 'rollout'; data: Rollout }
   | { kind: 'release'; data: Release };

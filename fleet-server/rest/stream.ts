@@ -39,6 +39,12 @@ export class Stream implements Feed {
     this.#later(`report ${id}`, () => Promise.resolve({ kind: 'device-report', data: { id, report } }));
   }
 
+  postMortemCame(device: string, id: string): void {
+    this.#later(`post-mortem ${device}`, () =>
+      Promise.resolve({ kind: 'post-mortem', data: { device, id } }),
+    );
+  }
+
   rolloutChanged(id: string): void {
     this.#later(`rollout ${id}`, async () => event('rollout', await this.#views.rollout(id)));
   }

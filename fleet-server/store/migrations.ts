@@ -38,6 +38,12 @@ export const MIGRATIONS: readonly string[][] = [
     `create table audit (id text primary key, at integer not null, who text not null, action text not null,
        subject text not null, detail text not null)`,
   ],
+  [
+    `create table postMortems (deviceId text not null, id text not null, at integer not null,
+       receivedAt integer not null, summaryJson text not null, bodyJson text not null,
+       primary key (deviceId, id))`,
+    `create index postMortemsTime on postMortems (deviceId, receivedAt)`,
+  ],
 ];
 
 /** Brings the schema up to date. Throws when the database is from a newer program. */

@@ -5,6 +5,7 @@ export interface Tables {
   devices: DeviceRow;
   deviceState: DeviceStateRow;
   deviceEvents: { deviceId: string; id: string; at: number; receivedAt: number; bodyJson: string };
+  postMortems: PostMortemRow;
   serviceMetrics: MetricRow;
   releases: ReleaseRow;
   /** Published TUF metadata by object name; `text` is exactly what is served. */
@@ -45,6 +46,17 @@ export interface DeviceStateRow {
   agentVersion: string | null;
   reportJson: string | null;
   currentManifest: string | null;
+}
+
+export interface PostMortemRow {
+  deviceId: string;
+  /** The device's own. */
+  id: string;
+  /** The device's clock; `receivedAt` is ours. */
+  at: number;
+  receivedAt: number;
+  summaryJson: string;
+  bodyJson: string;
 }
 
 export interface MetricRow {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tcpDial } from '../../agent/link/dial.ts';
 import { MqttLink } from '../../agent/link/mqtt-link.ts';
-import type { EventQueue } from '../../agent/link/ports.ts';
+import type { EventQueue, PostMortemQueue } from '../../agent/link/ports.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { checkEvent, checkHello, type DeviceEvent } from '../../protocol/messages.ts';
+import { checkPostMortem, type PostMortem } from '../../protocol/post-mortem.ts';
 import { ChunkServer, startTestBroker, type TestBroker } from '../support/chunk-server.ts';
 import { until } from '../support/until.ts';
 
@@ -15,6 +16,7 @@ const desired: unknown[] = [];
 const log: string[] = [];
 let added = () => {};
 let events: DeviceEvent[] = [];
+let capsules: PostMortem[] = [];
 const outbox: EventQueue = {
   pending: (limit) => events.slice(0, limit),
   acknowledge: (ids) => {
@@ -23,6 +25,14 @@ const outbox: EventQueue = {
   onAdded: (run) => {
     added = run;
   },
+};
+const postMortems: PostMortemQueue = {
+  next: () => capsules[0],
+  acknowledge: (id) => {
+    capsules = capsules.filter((capsule) => capsule.id !== id);
+    return Promise.resolve();
+  },
+  onAdded: () => undefined,
 };
 const event = (digit: string): DeviceEvent => ({
   v: 1,
@@ -36,6 +46,7 @@ const event = (digit: string): DeviceEvent => ({
 beforeEach(async () => {
   up.length = desired.length = log.length = 0;
   events = [];
+  capsules = [];
   broker = await startTestBroker();
   server = new ChunkServer(broker.broker, new Map());
   broker.broker.subscribe(
@@ -50,6 +61,7 @@ beforeEach(async () => {
     identity: { tenant: 'demo', device: 'boat-1' },
     dial: tcpDial({ host: '127.0.0.1', port: broker.port }),
     outbox,
+    postMortems,
     handlers: {
       hello: () => ({
         bootId: 'b',
@@ -67,6 +79,7 @@ beforeEach(async () => {
     clock: systemClock,
     log: { info: () => {}, warn: (_fields, message) => log.push(message) },
     reconnect: { minMs: 20, maxMs: 100 },
+    postMortemTimes: { settleMs: 10, paceMs: 10, resendMs: 60_000 },
   });
 });
 afterEach(async () => {
@@ -98,6 +111,30 @@ test('comes back after a lost session, says hello again and repeats what nobody 
     (client as { close(): void }).close();
   await until(() => sent('event').length === 2);
   expect(sent('hello')).toHaveLength(2);
+});
+
+test('sends post-mortems until each is acknowledged, again after a lost session', async () => {
+  const capsule = (digit: number): PostMortem => ({
+    v: 1,
+    id: `00000000000${digit}-web`,
+    at: digit,
+    kind: 'oom',
+    service: 'web',
+    reasons: [],
+    log: [],
+  });
+  capsules = [capsule(1), capsule(2)];
+  link.start();
+  await until(() => sent('postmortem').length === 1);
+  expect(checkPostMortem(sent('postmortem')[0]?.body)).toEqual({ ok: true, value: capsule(1) });
+  for (const client of Object.values((broker.broker as unknown as { clients: object }).clients))
+    (client as { close(): void }).close();
+  await until(() => sent('postmortem').length === 2);
+  server.publish('dn/demo/boat-1/ack', JSON.stringify({ v: 1, ids: [capsule(1).id] }), 1);
+  await until(() => sent('postmortem').length === 3);
+  expect(sent('postmortem').map(({ body }) => (body as PostMortem).id)).toEqual(
+    [1, 1, 2].map((digit) => capsule(digit).id),
+  );
 });
 
 test('hands assignments on and drops what it cannot read with a word in the log', async () => {

@@ -163,6 +163,9 @@ test('a release that fails its soak is rolled back and not taken again', async (
   expect(agent.engine.current?.version).toBe('1.0.0');
   expect(bench.workloads.desired?.release?.version).toBe('1.0.0');
   expect(agent.engine.status().reason?.message).toContain('crash-looping');
+  expect(agent.rollbacks).toMatchObject([
+    { why: { code: 'update.rolled-back' }, failed: { release: { version: '2.0.0' } }, unwell: ['web'] },
+  ]);
   agent.engine.offer(bench.repository.assign(bad, { generation: 3 }));
   await expectRefusal('refused.bad-release');
   expect(agent.engine.current?.generation).toBe(1);

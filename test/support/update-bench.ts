@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openLedger } from '../../agent/ledger/open-ledger.ts';
 import { BulkSession } from '../../agent/link/bulk-session.ts';
 import { tcpDial } from '../../agent/link/dial.ts';
+import type { DesiredServices } from '../../agent/supervisor/service-spec.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
 import { UpdateEngine } from '../../agent/update/engine.ts';
@@ -11,6 +12,7 @@ import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
 import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
 import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
 import { TufUpdater } from '../../agent/update/tuf/updater.ts';
+import type { Reason } from '../../protocol/reasons.ts';
 import { ChunkServer, startTestBroker } from './chunk-server.ts';
 import { TestRepository } from './test-repository.ts';
 import { until } from './until.ts';
@@ -50,6 +52,7 @@ export async function startUpdateBench() {
       factoryRoot: join(folder, 'factory-root.json'),
     });
     let notices = 0;
+    const rollbacks: { why: Reason; failed: DesiredServices; unwell: readonly string[] }[] = [];
     const engine = new UpdateEngine({
       identity: { device: 'boat-1', platform: 'linux/amd64', fleetKey: repository.fleetKeyPem },
       board,
@@ -62,6 +65,7 @@ export async function startUpdateBench() {
       clock: { ...systemClock, ...change },
       toServices: () => [],
       onChange: () => notices++,
+      onRollback: (why, failed, unwell) => rollbacks.push({ why, failed, unwell }),
       log: logger,
       times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100 },
     });
@@ -76,7 +80,7 @@ export async function startUpdateBench() {
         timeoutMs,
         what: `phase ${wanted}; log: ${log.slice(-5).join(' | ')}`,
       });
-    return { engine, ledger, blobs, channel, source, stop, phase, notices: () => notices };
+    return { engine, ledger, blobs, channel, source, stop, phase, rollbacks, notices: () => notices };
   };
   const close = async () => {
     await broker.close();

@@ -54,10 +54,12 @@ async function list({ io, paint, client, isJson, print, printJson, say }: Call):
   );
   const columns = io.isTTY ? io.columns : Number.POSITIVE_INFINITY;
   await print([paint.dim(heading)]);
-  for (const [index, { message }] of postmortems.entries()) {
+  for (const [index, { message, causes = [] }] of postmortems.entries()) {
+    const chain = causes.flatMap((cause) => hang('    because ', printable(cause.message), columns));
     await print([
       rows[index] ?? '',
-      ...hang('  ', printable(message) || 'no reason on record', columns).map(paint.dim),
+      ...hang('  ', printable(message) || 'no reason on record', columns),
+      ...chain.map(paint.dim),
     ]);
   }
   return EXIT.ok;

@@ -7,7 +7,9 @@ import { describePressure } from './device-lines.ts';
 export function describeCapsule(capsule: Capsule): [heading: string, text: string][] {
   const { service, kind, at, release, exit, oomKilled, bootId, specDigest } = capsule;
   const rows: [string, string | undefined][] = [
-    ['Service', `${service} of ${release ?? 'no release'}`],
+    service === undefined
+      ? ['Release', release ?? 'none']
+      : ['Service', `${service} of ${release ?? 'no release'}`],
     ['What', `${kind} at ${clockTime(at)}`],
     ['Exit', exit && (exit.signal === undefined ? `code ${exit.code}` : `signal ${exit.signal}`)],
     ['Killed', oomKilled && `${oomKilled.command}, pid ${oomKilled.pid}, for want of memory`],

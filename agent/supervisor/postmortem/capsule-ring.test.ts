@@ -111,3 +111,28 @@ test('a disk that takes nothing loses the capsule, counted, and the next that ca
   rmSync(folder);
   expect(await own.add(content())).toBeDefined();
 });
+
+test('the server gets the oldest first, each once, also over a restart of the agent', async () => {
+  const first = await ring().add(content());
+  const second = await ring().add(content({ service: 'web' }));
+  const own = ring();
+  expect(own.next()?.id).toBe(first);
+  await own.acknowledge(first ?? '');
+  expect(own.next()?.id).toBe(second);
+  await ring().acknowledge(second ?? '');
+  const later = ring();
+  expect(later.next()).toBeUndefined();
+  let calls = 0;
+  later.onAdded(() => calls++);
+  const third = await later.add(content());
+  expect([later.next()?.id, calls, later.list().length]).toEqual([third, 1, 3]);
+});
+
+test('one that comes after the ring was lost is still sent, whatever the clock says', async () => {
+  const own = ring();
+  const id = await own.add(content({ at: 1_900_000_000_000 }));
+  await own.acknowledge(id ?? '');
+  rmSync(join(folder, `${id}.json`));
+  const next = await ring().add(content({ at: 1_000 }));
+  expect(ring().next()?.id).toBe(next);
+});

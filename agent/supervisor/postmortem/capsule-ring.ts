@@ -1,28 +1,40 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../../protocol/durable-file.ts';
+import { POST_MORTEM_ID, summaryOf } from '../../../protocol/post-mortem.ts';
+import type { PostMortemQueue } from '../../link/ports.ts';
 import type { Capsule, CapsuleContent, CapsuleSummary } from './capsule.ts';
 import { CAPSULE_LIMITS, filesToDrop, fitCapsule } from './core/fit-capsule.ts';
 
-const FILE = /^([0-9a-f]{12}-[a-z0-9-]{1,64})\.json$/;
+const FILE = new RegExp(`${POST_MORTEM_ID.slice(0, -1)}\\.json$`);
+const ID = new RegExp(POST_MORTEM_ID);
+/** Holds the id of the newest capsule that the server has. */
+const SENT = 'sent';
 
 /**
- * Capsules in a folder, at most 32 and 1 MiB in all, the oldest go first. Survives reboots; a file that a power cut or
- * a bad card left unreadable is removed when it is met.
+ * Capsules in a folder, at most 32 and 1 MiB in all, the oldest go first. Survives reboots, as does how far the server
+ * has them; a file that a power cut or a bad card left unreadable is removed when it is met.
  */
-export class CapsuleRing {
+export class CapsuleRing implements PostMortemQueue {
   readonly #folder: string;
   readonly #onError: (error: unknown) => void;
   #adding: Promise<unknown> = Promise.resolve();
   #lost = 0;
   /** Names rise also when the clock stands or is set back. */
   #lastNumber: number;
+  /** Capsules up to this one the server has; '' = none. */
+  #sent: string;
+  #onAdded: () => void = () => undefined;
 
   constructor(folder: string, onError: (error: unknown) => void) {
     this.#folder = folder;
     this.#onError = onError;
     this.#sweep();
-    this.#lastNumber = Number.parseInt(this.#names().at(-1)?.slice(0, 12) ?? '0', 16);
+    this.#sent = this.#readSent();
+    const last = this.#names().at(-1) ?? '';
+    this.#lastNumber = Math.max(
+      ...[last, this.#sent].map((id) => Number.parseInt(id.slice(0, 12) || '0', 16)),
+    );
   }
 
   /** Capsules that could not be kept since the start, for want of disk. */
@@ -42,14 +54,7 @@ export class CapsuleRing {
     return this.#names()
       .toReversed()
       .flatMap((name) => this.#load(name) ?? [])
-      .map(({ id, at, kind, service, release, reasons }) => ({
-        id,
-        at,
-        kind,
-        service,
-        ...(release !== undefined && { release }),
-        message: reasons[0]?.message ?? '',
-      }));
+      .map(summaryOf);
   }
 
   read(id: string): Capsule | undefined {
@@ -57,15 +62,44 @@ export class CapsuleRing {
     return FILE.test(name) ? this.#load(name) : undefined;
   }
 
+  /** The oldest that the server does not have. */
+  next(): Capsule | undefined {
+    for (const name of this.#names()) {
+      if (name.slice(0, -'.json'.length) <= this.#sent) continue;
+      const capsule = this.#load(name);
+      if (capsule) return capsule;
+    }
+    return undefined;
+  }
+
+  /** Durable once resolved, if the disk takes it: else the server is given some once more after a restart. */
+  acknowledge(id: string): Promise<void> {
+    if (id > this.#sent) this.#sent = id;
+    const kept = this.#keepSentAfter(this.#adding).catch(this.#onError);
+    this.#adding = kept;
+    return kept;
+  }
+
+  onAdded(run: () => void): void {
+    this.#onAdded = run;
+  }
+
+  async #keepSentAfter(before: Promise<unknown>): Promise<void> {
+    await before;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    await replaceFile(join(this.#folder, SENT), this.#sent, 0o600);
+  }
+
   async #addAfter(before: Promise<unknown>, content: CapsuleContent): Promise<string | undefined> {
     await before;
     try {
       this.#lastNumber = Math.max(this.#lastNumber + 1, content.at);
-      const id = `${this.#lastNumber.toString(16).padStart(12, '0')}-${content.service}`;
+      const id = `${this.#lastNumber.toString(16).padStart(12, '0')}-${content.service ?? 'release'}`;
       const text = fitCapsule({ v: 1, id, ...content }, Buffer.byteLength);
       mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       this.#makeRoom(Buffer.byteLength(text));
       await replaceFile(join(this.#folder, `${id}.json`), text, 0o600);
+      this.#onAdded();
       return id;
     } catch (error) {
       this.#lost++;
@@ -78,6 +112,15 @@ export class CapsuleRing {
   #makeRoom(bytes: number): void {
     const files = this.#names().map((name) => ({ name, bytes: statSync(join(this.#folder, name)).size }));
     for (const name of filesToDrop(files, bytes)) rmSync(join(this.#folder, name), { force: true });
+  }
+
+  #readSent(): string {
+    try {
+      const id = readFileSync(join(this.#folder, SENT), 'utf8');
+      return ID.test(id) ? id : '';
+    } catch {
+      return '';
+    }
   }
 
   /** Oldest first. */

@@ -1,15 +1,19 @@
-import type { Reason, ReasonCode } from '../../../protocol/reasons.ts';
+import { becauseOf, type Reason, type ReasonCode } from '../../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../../protocol/status.ts';
+import type { DesiredServices } from '../service-spec.ts';
 import type { Capsule } from './capsule.ts';
 import type { CapsuleRing } from './capsule-ring.ts';
+import { endOf } from './core/end-of.ts';
 
 export interface PostMortemOptions {
   ring: CapsuleRing;
   statuses(): ServiceStatus[];
   why(service: string): Reason[] | undefined;
   health(): DeviceHealth;
-  /** "demo 1.0.0", and the digest of the service's specification. */
-  releaseOf(service: string): { release?: string | undefined; specDigest?: string | undefined };
+  /** The release in force, with its services. */
+  inForce(): DesiredServices;
+  /** How its process ended last, as the machine shows it; undefined when that is lost. */
+  exitOf(service: string): Capsule['exit'];
   /** The last lines of a service, oldest first. */
   tail(service: string): Promise<Capsule['log']>;
   /** The process that the kernel killed last in the service's cgroup. */
@@ -23,8 +27,15 @@ const KINDS: Partial<Record<ReasonCode, Capsule['kind']>> = {
   'exit.lost': 'crash',
   'exit.oom': 'oom',
 };
-/** An exit that leads here was none to look into. */
-const PEACEFUL: ReadonlySet<ServiceStatus['state']> = new Set(['completed', 'stopped', 'stopping']);
+
+/** What is known of a service at the moment it is about. */
+interface Scene {
+  service: string;
+  status: ServiceStatus;
+  reasons: Reason[];
+  at: number;
+  desired: DesiredServices;
+}
 
 /** Makes a capsule of each crash and of each service that was not well when its release was rolled back. */
 export class PostMortems {
@@ -54,43 +65,83 @@ export class PostMortems {
   }): Promise<void> {
     const kind = KINDS[code];
     if (kind === undefined || service === undefined) return;
-    // The event is told in the middle of the step that it is about; its state stands a moment later.
+    const exit = code === 'exit.lost' ? undefined : this.#options.exitOf(service);
+    // The event is told in the middle of the step that it is about; its reasons stand a moment later.
     await Promise.resolve();
+    const scene = this.#look(service, at, this.#options.inForce());
+    const reasons = scene && endOf(scene.reasons, code, at);
+    if (scene === undefined || reasons === undefined) return;
+    const oomKilled = kind === 'oom' ? this.#options.oomKilled(service) : undefined;
+    await this.#keep(kind, { ...scene, reasons }, { ...(exit && { exit }), ...(oomKilled && { oomKilled }) });
+  }
+
+  /**
+   * Before the release that failed is taken down: how its services are is read at once. Without a service to blame
+   * the capsule is about the release. Never rejects.
+   */
+  async noteRollback(why: Reason, failed: DesiredServices, unwell: readonly string[]): Promise<void> {
+    const scenes = unwell.flatMap((service) => this.#look(service, why.at, failed) ?? []);
+    const kept = scenes.map((scene) =>
+      this.#keep('rollback', { ...scene, reasons: [becauseOf(why, scene.reasons[0]), ...scene.reasons] }, {}),
+    );
+    if (scenes.length === 0) kept.push(this.#keepRelease(why, failed));
+    await Promise.all(kept);
+  }
+
+  #look(service: string, at: number, desired: DesiredServices): Scene | undefined {
     const status = this.#options.statuses().find(({ name }) => name === service);
-    if (status === undefined || PEACEFUL.has(status.state)) return;
-    await this.#keep(kind, service, status, at);
+    return status && { service, status, reasons: this.#options.why(service) ?? [status.reason], at, desired };
   }
 
-  /** Before the release that failed is taken down. */
-  async noteRollback(services: readonly string[], at: number): Promise<void> {
-    for (const service of services) {
-      const status = this.#options.statuses().find(({ name }) => name === service);
-      if (status) await this.#keep('rollback', service, status, at);
-    }
-  }
-
-  async #keep(kind: Capsule['kind'], service: string, status: ServiceStatus, at: number): Promise<void> {
-    const { ring, why, health, releaseOf, tail, oomKilled, onError } = this.#options;
+  async #keep(
+    kind: Capsule['kind'],
+    { service, status, reasons, at, desired }: Scene,
+    more: Pick<Capsule, 'exit' | 'oomKilled'>,
+  ): Promise<void> {
+    const { ring, tail, onError } = this.#options;
     try {
-      const { memoryAvailableBytes, memoryPressure, ioPressure, cpuPressure, temperatureCelsius, boot } =
-        health();
       const usage = status.usage ?? this.#usage.get(service);
-      await ring.add({
+      const seen = {
         at,
         kind,
         service,
-        ...releaseOf(service),
-        reasons: why(service) ?? [status.reason],
+        ...releaseOf(desired),
+        ...digestOf(desired, service),
+        reasons,
+        ...more,
         budget: status.budget,
         ...(usage && { usage }),
         oomKills: status.oomKills,
-        ...(kind === 'oom' && { oomKilled: oomKilled(service) }),
-        device: { memoryAvailableBytes, memoryPressure, ioPressure, cpuPressure, temperatureCelsius },
-        log: await tail(service).catch(() => []),
-        ...(boot && { bootId: boot.id }),
-      });
+        ...this.#device(),
+      };
+      await ring.add({ ...seen, log: await tail(service).catch(() => []) });
     } catch (error) {
       onError(error);
     }
   }
+
+  async #keepRelease(why: Reason, failed: DesiredServices): Promise<void> {
+    const { ring, onError } = this.#options;
+    const about = { at: why.at, kind: 'rollback' as const, ...releaseOf(failed), reasons: [why], log: [] };
+    try {
+      await ring.add({ ...about, ...this.#device() });
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  #device(): Pick<Capsule, 'device' | 'bootId'> {
+    const { memoryAvailableBytes, memoryPressure, ioPressure, cpuPressure, temperatureCelsius, boot } =
+      this.#options.health();
+    const device = { memoryAvailableBytes, memoryPressure, ioPressure, cpuPressure, temperatureCelsius };
+    return { device, ...(boot && { bootId: boot.id }) };
+  }
+}
+
+const releaseOf = ({ release }: DesiredServices) =>
+  release && { release: `${release.name} ${release.version}` };
+
+function digestOf({ services }: DesiredServices, service: string) {
+  const spec = services.find(({ name }) => name === service);
+  return spec && { specDigest: spec.digest };
 }

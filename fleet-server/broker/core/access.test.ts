@@ -17,6 +17,9 @@ test('the client id is the certificate’s name or its bulk twin', () => {
 
 test('a device publishes on its own channels only, each in its session', () => {
   expect(publish(control, upTopic('default', 'cam-1', 'report'), { qos: 1 })).toBeUndefined();
+  expect(publish(control, upTopic('default', 'cam-1', 'postmortem'), { qos: 1 })).toBeUndefined();
+  expect(publish(control, upTopic('default', 'cam-2', 'postmortem'))).toContain('not its own');
+  expect(publish(bulk, upTopic('default', 'cam-1', 'postmortem'))).toContain('bulk session');
   expect(publish(bulk, upTopic('default', 'cam-1', 'get'))).toBeUndefined();
   expect(publish(control, upTopic('default', 'cam-1', 'get'))).toContain('control session');
   expect(publish(bulk, upTopic('default', 'cam-1', 'report'))).toContain('bulk session');

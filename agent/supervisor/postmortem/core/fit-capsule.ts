@@ -1,9 +1,10 @@
+import { LIMITS } from '../../../../protocol/limits.ts';
 import type { Capsule } from '../capsule.ts';
 
 export const CAPSULE_LIMITS = {
   files: 32,
   totalBytes: 1024 * 1024,
-  fileBytes: 32 * 1024,
+  fileBytes: LIMITS.postMortemBytes,
   logLines: 50,
   lineCharacters: 1024,
   reasons: 16,
