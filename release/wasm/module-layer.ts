@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { formatBytes } from '../../protocol/quantities.ts';
 import { WASM_MODULE_PATH } from '../core/resolve.ts';
 import { WASM_MODULE_BYTES, wasmModuleFault } from '../core/wasm-module.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
@@ -33,7 +32,8 @@ async function readModule(service: string, name: string, path: string): Promise<
       `Cannot take the WebAssembly module of service "${service}": ${name}: ${what}`,
     );
   };
-  const handle = await open(path).catch((cause: unknown) => {
+  // A pipe without a writer must not hold up the build.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
     throw new ReleaseError(
       'image',
       `Cannot read the WebAssembly module of service "${service}": ${messageOf(cause)}`,
@@ -44,7 +44,7 @@ async function readModule(service: string, name: string, path: string): Promise<
     const stats = await handle.stat();
     if (!stats.isFile()) return refuse('it is not a file; wanted a WebAssembly module');
     if (stats.size > WASM_MODULE_BYTES)
-      return refuse(`it has ${formatBytes(stats.size)}; wanted at most ${formatBytes(WASM_MODULE_BYTES)}`);
+      return refuse(`it has ${stats.size} bytes; wanted at most ${WASM_MODULE_BYTES}`);
     const bytes = await handle.readFile();
     const fault = wasmModuleFault(bytes);
     return fault === undefined ? bytes : refuse(fault);
