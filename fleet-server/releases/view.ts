@@ -19,7 +19,9 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
     manifestSha256: row.manifestSha256,
     boards: [...manifest.boards],
     sizeBytes: sizesOf(manifest),
-    services: Object.entries(manifest.services).map(([name, service]) => serviceView(name, service)),
+    services: Object.entries(manifest.services).map(([name, service]) =>
+      serviceView(name, service, manifest.networks),
+    ),
     signedBy: JSON.parse(row.signedByJson) as string[],
     targetsVersion: row.targetsVersion,
     uploadedAt: row.uploadedAt,
@@ -28,8 +30,12 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
   };
 }
 
-function serviceView(name: string, service: ManifestService): Release['services'][number] {
-  const { resources, network, images, segments, ports } = service;
+function serviceView(
+  name: string,
+  service: ManifestService,
+  declared: Manifest['networks'],
+): Release['services'][number] {
+  const { resources, network, images, segments, ports, criticality, dependsOn, health } = service;
   const loosenings = looseningsOf(service);
   return {
     name,
@@ -38,14 +44,26 @@ function serviceView(name: string, service: ManifestService): Release['services'
     pidsMax: resources.pidsMax,
     network,
     layers: Math.max(...Object.values(images).map((image) => image?.layers.length ?? 0)),
-    ...(segments && { networks: Object.keys(segments) }),
+    ...(segments && {
+      networks: Object.keys(segments).map((segment) =>
+        declared?.[segment]?.internal ? `${segment} (internal)` : segment,
+      ),
+    }),
     ...(ports && {
       ports: ports.map(
         ({ address, host, protocol, container }) => `${address ?? '*'}:${host}/${protocol} to ${container}`,
       ),
     }),
+    ...(criticality !== undefined && { criticality }),
+    ...(dependsOn && { dependsOn }),
+    ...(health && { health: checkText(health.check) }),
     ...(loosenings.length > 0 && { loosenings }),
   };
+}
+
+function checkText(check: NonNullable<ManifestService['health']>['check']): string {
+  if (check.kind === 'exec') return check.args.join(' ');
+  return check.kind === 'http' ? `GET :${check.port}${check.path}` : `TCP port ${check.port}`;
 }
 
 /** Shared layers count once: that is how they are stored and fetched. */

@@ -100,6 +100,12 @@ export const Release = Type.Object({
       /** Its segments by name; absent = none. */
       networks: Type.Optional(Type.Array(Type.String())),
       ports: Type.Optional(Type.Array(Type.String())),
+      /** Absent = normal. */
+      criticality: Type.Optional(Type.Enum(['critical', 'high', 'low'])),
+      /** What it waits for, by service; absent = nothing. */
+      dependsOn: Type.Optional(Type.Record(Type.String(), Type.Enum(['started', 'healthy', 'completed']))),
+      /** Its health check in one line; absent = none. */
+      health: Type.Optional(Type.String()),
       /** In what it is less isolated than the default, one sentence each; absent = in nothing. */
       loosenings: Type.Optional(Type.Array(Type.String())),
     }),

@@ -61,11 +61,14 @@ const plain = (value: number) => String(value);
 
 function ServiceRow({ service }: { service: ServiceStatus }) {
   const { name, state, health, isThrottled, restarts, oomKills, budget, usage } = service;
+  // One word says both.
+  const isWell = state === 'running' && health?.state === 'healthy';
   return (
     <tr role="row">
       <th role="rowheader" scope="row" className="cell-main">
         <span className="cluster">
-          <strong>{name}</strong> <Badge word={SERVICE_WORDS[state]} />
+          <strong>{name}</strong>
+          {isWell ? null : <Badge word={SERVICE_WORDS[state]} />}
           {health ? <Badge word={HEALTH_WORDS[health.state]} /> : null}
           {isThrottled ? <Badge word={THROTTLED_WORD} /> : null}
         </span>

@@ -41,6 +41,11 @@ export function BudgetTable({ services }: { services: Service[] }) {
             <tr role="row" key={service.name}>
               <th role="rowheader" scope="row" className="cell-main">
                 {service.name}
+                {termsOf(service).map((line) => (
+                  <span className="service-reason small soft" key={line}>
+                    {line}
+                  </span>
+                ))}
                 {(service.loosenings ?? []).map((line) => (
                   <span className="service-reason small text-warn" key={line}>
                     {line}
@@ -75,4 +80,14 @@ export function BudgetTable({ services }: { services: Service[] }) {
       </table>
     </Panel>
   );
+}
+
+/** What is asked for beside the budget, a line each. */
+function termsOf({ criticality, dependsOn = {}, health }: Service): string[] {
+  const needs = Object.entries(dependsOn).map(([name, condition]) => `${name} is ${condition}`);
+  return [
+    ...(criticality ? [`${criticality} criticality`] : []),
+    ...(needs.length > 0 ? [`starts when ${needs.join(' and ')}`] : []),
+    ...(health ? [`health check: ${health}`] : []),
+  ];
 }
