@@ -1,6 +1,7 @@
 import { Value } from 'typebox/value';
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkReport } from '../../../protocol/messages.ts';
+import { checkPostMortem } from '../../../protocol/post-mortem.ts';
 import { until } from '../../../test/support/until.ts';
 import * as api from '../../rest/api.ts';
 import { Fleet } from './mock/fleet.ts';
@@ -23,6 +24,7 @@ function faults(fleet: Fleet): string[] {
       [api.DeviceDetail, ask(fleet, `/devices/${id}`).body] as const,
       [api.DeviceMetrics, ask(fleet, `/devices/${id}/metrics`).body] as const,
       [api.DeviceEvents, ask(fleet, `/devices/${id}/events`).body] as const,
+      [api.DevicePostMortems, ask(fleet, `/devices/${id}/postmortems`).body] as const,
     ]),
   ] as const;
   const wrong = bodies.flatMap(([schema, body]) =>
@@ -31,12 +33,18 @@ function faults(fleet: Fleet): string[] {
   const reports = fleet.devices.flatMap(({ detail: { report } }) => (report ? [report] : []));
   return [
     ...wrong,
+    ...fleet.devices.flatMap(({ postMortems }) => postMortems.flatMap((each) => faultsIn(each))),
     ...reports.filter((report) => !isValid(report)).map(({ sequence }) => `report ${sequence}`),
   ];
 }
 
 function isValid(report: unknown): boolean {
   return checkReport(report).ok;
+}
+
+function faultsIn(postMortem: unknown): string[] {
+  const checked = checkPostMortem(postMortem);
+  return checked.ok ? [] : checked.faults;
 }
 
 describe('simulated fleet', () => {

@@ -49,6 +49,15 @@ export const SHOTS: readonly Shot[] = [
   { name: 'device', path: '/devices/gauge-01', act: charts },
   { name: 'device-refused', path: '/devices/gauge-03', act: charts },
   { name: 'device-failing', path: '/devices/gauge-05', act: charts },
+  {
+    name: 'device-post-mortem',
+    path: '/devices/gauge-05',
+    act: async (page) => {
+      await charts(page);
+      await page.getByText('the kernel killed node').first().click();
+      await page.getByText('Its last lines').waitFor();
+    },
+  },
   { name: 'device-offline', path: '/devices/gauge-06', act: sees('The device is offline') },
   {
     name: 'device-new',

@@ -1,5 +1,6 @@
 import type { Release } from '../../../rest/api.ts';
 import { type MockDevice, mockDevice, record } from './device.ts';
+import { somePostMortems } from './post-mortems.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -127,6 +128,7 @@ function failing(device: MockDevice, now: number): MockDevice {
       message: 'The kernel killed node (pid 2231): 128 MiB of 128 MiB in use',
     });
   }
+  device.postMortems.push(...somePostMortems(now));
   record(device, now - 4 * MINUTE, {
     kind: 'service',
     code: 'wait.given-up',

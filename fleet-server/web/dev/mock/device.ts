@@ -1,4 +1,5 @@
 import type { DeviceEvent, Report } from '../../../../protocol/messages.ts';
+import type { PostMortem } from '../../../../protocol/post-mortem.ts';
 import type { ReasonCode } from '../../../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../../../protocol/status.ts';
 import type { DeviceDetail, DeviceMetrics, DeviceSummary, Release } from '../../../rest/api.ts';
@@ -12,6 +13,7 @@ export interface MockDevice {
   detail: DeviceDetail;
   events: DeviceEvent[];
   metrics: DeviceMetrics;
+  postMortems: PostMortem[];
 }
 
 interface Setup {
@@ -52,6 +54,7 @@ export function mockDevice(now: number, setup: Setup): MockDevice {
   return {
     detail,
     events: [],
+    postMortems: [],
     metrics: report && isOnline ? pastMetrics(now, report.services) : { items: [] },
   };
 }

@@ -1,6 +1,8 @@
+import { type PostMortem, summaryOf as shorten } from '../../../../protocol/post-mortem.ts';
 import type {
   DeviceEvents,
   DeviceMetrics,
+  DevicePostMortems,
   EnrolmentToken,
   Problem,
   Release,
@@ -31,8 +33,8 @@ export function respond(fleet: Fleet, ask: Ask): Reply {
   if (path === '/session') return session(ask);
   if (!ask.isSignedIn) return problem(401, 'unauthenticated', 'Cannot answer: nobody is signed in');
   if (method === 'POST') return post(fleet, ask);
-  const [, collection, id = '', part] = path.split('/').map(decodeURIComponent);
-  const found = part ? devicePart(fleet, id, part) : collectionItem(fleet, collection, id);
+  const [, collection, id = '', part, item] = path.split('/').map(decodeURIComponent);
+  const found = part ? devicePart(fleet, id, part, item) : collectionItem(fleet, collection, id);
   return found === undefined
     ? problem(404, 'not-found', `Cannot find ${path}: there is no such thing`)
     : { status: 200, body: found };
@@ -82,8 +84,15 @@ function collectionItem(fleet: Fleet, collection: string | undefined, id: string
   }
 }
 
-function devicePart(fleet: Fleet, id: string, part: string): DeviceEvents | DeviceMetrics | undefined {
+type DevicePart = DeviceEvents | DeviceMetrics | DevicePostMortems | PostMortem;
+
+function devicePart(fleet: Fleet, id: string, part: string, item?: string): DevicePart | undefined {
   const device = fleet.device(id);
+  if (part === 'postmortems') {
+    return item === undefined
+      ? device && { items: device.postMortems.map(shorten) }
+      : device?.postMortems.find((postMortem) => postMortem.id === item);
+  }
   if (part === 'events') return device && { items: device.events };
   return part === 'metrics' ? device?.metrics : undefined;
 }

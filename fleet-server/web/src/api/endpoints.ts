@@ -3,8 +3,10 @@ import type {
   DeviceDetail,
   DeviceEvents,
   DeviceMetrics,
+  DevicePostMortems,
   DeviceSummary,
   EnrolmentToken,
+  PostMortem,
   Release,
   Rollout,
   Session,
@@ -43,6 +45,9 @@ export const api = {
   device: (id: string) => request<DeviceDetail>('GET', `/devices/${part(id)}`),
   deviceEvents: (id: string) => request<DeviceEvents>('GET', `/devices/${part(id)}/events`),
   deviceMetrics: (id: string) => request<DeviceMetrics>('GET', `/devices/${part(id)}/metrics`),
+  devicePostMortems: (id: string) => request<DevicePostMortems>('GET', `/devices/${part(id)}/postmortems`),
+  devicePostMortem: (id: string, postMortem: string) =>
+    request<PostMortem>('GET', `/devices/${part(id)}/postmortems/${part(postMortem)}`),
 
   releases: () => everyPage<Release>('/releases'),
   release: (id: string) => request<Release>('GET', `/releases/${part(id)}`),

@@ -8,6 +8,8 @@ export const keys = {
   device: (id: string) => ['device', id] as const,
   deviceEvents: (id: string) => ['device-events', id] as const,
   deviceMetrics: (id: string) => ['device-metrics', id] as const,
+  devicePostMortems: (id: string) => ['device-post-mortems', id] as const,
+  devicePostMortem: (id: string, postMortem: string) => ['device-post-mortem', id, postMortem] as const,
   releases: ['releases'] as const,
   release: (id: string) => ['release', id] as const,
   rollouts: ['rollouts'] as const,
@@ -39,6 +41,13 @@ export const useDeviceEvents = (id: string) =>
   useQuery({ queryKey: keys.deviceEvents(id), queryFn: () => api.deviceEvents(id) });
 export const useDeviceMetrics = (id: string) =>
   useQuery({ queryKey: keys.deviceMetrics(id), queryFn: () => api.deviceMetrics(id) });
+export const useDevicePostMortems = (id: string) =>
+  useQuery({ queryKey: keys.devicePostMortems(id), queryFn: () => api.devicePostMortems(id) });
+export const useDevicePostMortem = (id: string, postMortem: string) =>
+  useQuery({
+    queryKey: keys.devicePostMortem(id, postMortem),
+    queryFn: () => api.devicePostMortem(id, postMortem),
+  });
 export const useRelease = (id: string) =>
   useQuery({ queryKey: keys.release(id), queryFn: () => api.release(id) });
 export const useRollout = (id: string) =>

@@ -1,6 +1,7 @@
 import type {
   Attempt,
   DeviceHealth,
+  PostMortem,
   Rollout,
   ServiceState,
   ServiceStatus,
@@ -19,6 +20,7 @@ export const PHASE_WORDS: Record<UpdatePhase, Word> = {
   fetching: { label: 'Fetching', tone: 'busy' },
   verified: { label: 'Verified', tone: 'busy' },
   staged: { label: 'Staged', tone: 'busy' },
+  waiting: { label: 'Waiting', tone: 'busy' },
   switching: { label: 'Switching', tone: 'busy' },
   soaking: { label: 'Soaking', tone: 'busy' },
   committed: { label: 'Up to date', tone: 'ok' },
@@ -61,6 +63,12 @@ export const BOOT_WORDS: Record<NonNullable<DeviceHealth['boot']>['reason'], str
   'lost-power': 'after a loss of power',
   panic: 'after a kernel panic',
   watchdog: 'by the watchdog',
+};
+
+export const POST_MORTEM_WORDS: Record<PostMortem['kind'], Word> = {
+  crash: { label: 'Crashed', tone: 'warn' },
+  oom: { label: 'Out of memory', tone: 'bad' },
+  rollback: { label: 'Rolled back', tone: 'bad' },
 };
 
 export const ATTEMPT_WORDS: Record<Attempt['state'], Word> = {

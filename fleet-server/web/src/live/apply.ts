@@ -21,6 +21,9 @@ export function applyEvent(client: QueryClient, event: StreamEvent): void {
     case 'device-report':
       applyReport(client, event.data.id, event.data.report);
       return;
+    case 'post-mortem':
+      void client.invalidateQueries({ queryKey: keys.devicePostMortems(event.data.device) });
+      return;
     case 'rollout':
       patchList<Rollout>(client, keys.rollouts, event.data);
       client.setQueryData<Rollout>(keys.rollout(event.data.id), event.data);

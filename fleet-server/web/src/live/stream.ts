@@ -10,7 +10,13 @@ export interface StreamHandlers {
   onGap(): void;
 }
 
-const KINDS: readonly StreamEvent['kind'][] = ['device', 'device-report', 'rollout', 'release'];
+const KINDS: readonly StreamEvent['kind'][] = [
+  'device',
+  'device-report',
+  'post-mortem',
+  'rollout',
+  'release',
+];
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 

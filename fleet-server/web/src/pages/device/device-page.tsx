@@ -11,6 +11,7 @@ import { ConditionNotices } from './condition-facts.tsx';
 import { HealthPanel } from './health-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
 import { IdentityPanel } from './identity-panel.tsx';
+import { PostMortemsPanel } from './post-mortems-panel.tsx';
 import { ServicesPanel } from './services-panel.tsx';
 import { UpdatePanel } from './update-panel.tsx';
 import { UsePanel } from './use-panel.tsx';
@@ -81,6 +82,7 @@ function Body({ device }: { device: DeviceDetail }) {
         <UpdatePanel device={device} />
         <ServicesPanel services={report?.services} />
         <UsePanel id={device.id} services={report?.services ?? []} />
+        <PostMortemsPanel id={device.id} />
         <HistoryPanel id={device.id} />
       </div>
       <aside className="stack device-aside" aria-label="About the device">
