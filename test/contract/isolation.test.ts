@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
-import { PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
+import { type IdMapper, PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
-import type { Placement } from '../../agent/supervisor/runtime/oci-spec.ts';
 import { ownSysfs } from '../../agent/supervisor/runtime/own-sysfs.ts';
+import type { IdRange, Placement } from '../../agent/supervisor/runtime/placement.ts';
 import { UserNamespaces } from '../../agent/supervisor/runtime/user-namespace.ts';
 import { SecretStore } from '../../agent/supervisor/secrets/secret-store.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
@@ -21,6 +21,15 @@ type Parts = Parameters<typeof serviceSpec>[1];
 const EPERM = '1';
 const ENOSYS = '38';
 const EAFNOSUPPORT = '97';
+
+/** As on a kernel that has no id-mapped mounts. */
+const unmapping: IdMapper = { bind: () => Promise.reject(new Error('mount_setattr: Invalid argument')) };
+const WAYS = [
+  ['mapped', new PerlIdMapper()],
+  ['shifted', unmapping],
+] as const;
+/** Groups of volumes begin here. */
+const GROUP = 64_000;
 
 const node = (path: string, target: string) => ({ kind: 'node', path, target, access: 'rw' }) as const;
 
@@ -50,12 +59,7 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     (await sh(list.map((call) => `/bin/syscall ${call}`).join('; '), parts)).split('\n');
 
   let image: TinyImage;
-  const store = (hostBase: number) =>
-    new ErofsRootfs({
-      runDir: join(dir, 'run'),
-      blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
-      ids: { rangeOf: async () => ({ hostBase, size: 65_536 }), mapper: new PerlIdMapper() },
-    });
+  const blobPath = (verity: string): string => join(image.blobDir, `${verity}.erofs`);
 
   beforeAll(async () => {
     image = await tinyImage();
@@ -130,7 +134,13 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     expect(await sh('(sleep 0; echo a) | cat; ls /proc/self/fd >/dev/null && id -u')).toBe('a\n1000');
   });
 
-  describe('a user namespace', () => {
+  describe.each(WAYS)('a user namespace with %s ids', (way, mapper) => {
+    const store = (range: IdRange) =>
+      new ErofsRootfs({
+        runDir: join(dir, way),
+        blobPath,
+        ids: { rangeOf: async () => range, mapper },
+      });
     const ids = { hostBase: 2_000_000_000 + (process.pid % 1000) * 65_536, size: 65_536 };
 
     test('has its own ids, hostname, terminals and root without rights outside', async () => {
@@ -151,7 +161,8 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     test('shares a volume by its group with a service of other ids, in a joined network too', async () => {
       const netns = `wherry-iso-${process.pid}-${runtime}`;
       execFileSync('ip', ['netns', 'add', netns]);
-      const mounts = [{ volume: 'bus', path: '/data', readOnly: false, gid: 77, sizeBytes: 65_536 }];
+      const mounts = [{ volume: 'bus', path: '/data', readOnly: false, gid: GROUP, sizeBytes: 65_536 }];
+      const kept = way === 'shifted' ? { keptGids: [GROUP] } : {};
       const mountedBy = async (
         hostBase: number,
         uid: number,
@@ -159,14 +170,15 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
         network: 'none' | 'segments',
       ) => {
         const parts = { layers: [image.verity], mounts, uid, gid: uid, network };
-        const root = await store(hostBase).mount(serviceSpec('one', parts));
+        const range = { hostBase, size: 65_536, ...kept };
+        const root = await store(range).mount(serviceSpec('one', parts));
         return sh(script, parts, {
           rootfs: root,
-          ids: { hostBase, size: 65_536 },
-          volumePath: (volume) => store(hostBase).volumePath(volume, 'one'),
+          ids: range,
+          volumePath: (volume) => store(range).volumePath(volume, 'one'),
           ...(network === 'segments' && {
             netns: `/run/netns/${netns}`,
-            sysfs: await ownSysfs(join(dir, 'run')),
+            sysfs: await ownSysfs(join(dir, way)),
           }),
         });
       };
@@ -177,17 +189,19 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
           'umask 007; echo hello > /data/file; ls -ln /data',
           'none',
         );
-        expect(wrote).toMatch(/1000 +77 .* file/);
+        expect(wrote).toMatch(/1000 +64000 .* file/);
         const read = await mountedBy(
           ids.hostBase + 65_536,
           2000,
           'cat /data/file; echo more >> /data/file; ls -ln /data; ls /sys/class /sys/fs/cgroup; ls /proc/net/',
           'segments',
         );
-        expect(read).toMatch(/^hello\n[^]*1000 +77 .* file[^]*net/);
+        // Where ids are shifted, the other's user is nobody here.
+        const writer = way === 'mapped' ? '1000' : '65534';
+        expect(read).toMatch(new RegExp(`^hello\n[^]*${writer} +64000 .* file[^]*net`));
       } finally {
         execFileSync('ip', ['netns', 'delete', netns]);
-        await store(0).destroy();
+        await store(ids).destroy();
       }
     });
   });
@@ -209,20 +223,21 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     expect(await sh(look, security({ newPrivileges: true }))).toBe('0');
   });
 
-  describe('what the manifest lets in', () => {
-    const stateDir = join(dir, 'state');
-    const runDir = join(dir, 'run2');
+  describe.each(WAYS)('what the manifest lets in, with %s ids:', (way, mapper) => {
+    const stateDir = join(dir, `state-${way}`);
+    const runDir = join(dir, `run-${way}`);
     const cdi = join(dir, 'cdi');
     const secrets = new SecretStore(stateDir);
-    const mapper = new PerlIdMapper();
 
-    const open = () => new UserNamespaces({ stateDir, runDir, mapper });
+    const open = () =>
+      new UserNamespaces({ stateDir, runDir, mapper, volumePath: (name) => join(dir, name) });
 
     const runIsolated = async (parts: Parts, script: string): Promise<string> => {
       const { rootfs: store, placementOf } = openIsolation({
         stateDir,
         runDir,
-        blobPath: (verity) => join(image.blobDir, `${verity}.erofs`),
+        blobPath,
+        mapper,
         cdiFolders: [cdi],
       });
       const args = ['/bin/sh', '-c', script];
@@ -312,11 +327,58 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
       expect(said).toMatch(/^0 +2\d{9} +65536\n(?:[^/\n]+\n)*lo(?:\n[^/\n]+)*$/);
     });
 
+    test('what it writes into its root and volumes is its own, and its files are those of the image', async () => {
+      const mounts = [{ volume: 'bus', path: '/srv', readOnly: false, gid: GROUP, sizeBytes: 65_536 }];
+      const layers = [image.verity, image.extraVerity];
+      const script =
+        'ls -ln /bin/busybox /extra/link; echo more >> /extra/file && cat /extra/file; touch /own && ls -ln /own; echo x > /srv/x && ls -ln /srv';
+      const writable = { layers, mounts, uid: 0, gid: 0, ...security({ readOnlyRoot: false }) };
+      const said = await runIsolated(writable, script);
+      expect(said).toMatch(
+        / 0 +0 .*busybox\n.* 0 +0 .*nowhere\n[^]*more\n.* 0 +0 .*own\n.*\n.* 0 +64000 .*x$/,
+      );
+    });
+
     test('a machine that cannot do it says so by name', async () => {
-      const broken = { bind: async () => Promise.reject(new Error('mount_setattr: Invalid argument')) };
-      const ids = new UserNamespaces({ stateDir, runDir, mapper: broken });
+      const closed = join(dir, `closed-${way}`, 'run');
+      mkdirSync(closed, { recursive: true });
+      chmodSync(dirname(closed), 0o700);
+      const ids = new UserNamespaces({ stateDir, runDir: closed, mapper, volumePath: (name) => name });
       expect(await ids.rangeOf(serviceSpec('one'))).toBeUndefined();
       expect(ids.degraded(serviceSpec('one'))).toMatchObject([{ what: 'userNamespace' }]);
+    });
+
+    test('a volume on disk that cannot be mapped keeps its ids, and its service says so by name', async () => {
+      const mounts = [
+        {
+          volume: 'kept',
+          path: '/srv',
+          readOnly: false,
+          gid: GROUP,
+          sizeBytes: 1 << 20,
+          backing: 'disk' as const,
+        },
+      ];
+      const isolation = openIsolation({ stateDir, runDir, blobPath, mapper });
+      const spec = serviceSpec('one', { layers: [image.verity], mounts });
+      try {
+        await isolation.rootfs.mount(spec);
+        const range = await isolation.rangeOf(spec);
+        expect(range === undefined).toBe(way === 'shifted');
+        const names = isolation.degraded(spec).map(({ what }) => what);
+        expect(names).toEqual(way === 'shifted' ? ['userNamespace'] : []);
+      } finally {
+        await isolation.rootfs.destroy();
+      }
+    });
+
+    test('a container is in no group of the machine', async () => {
+      const mounts = [{ volume: 'bus', path: '/srv', readOnly: false, gid: 6, sizeBytes: 4096 }];
+      const spec = serviceSpec('one', { mounts });
+      const found = await open()
+        .rangeOf(spec)
+        .catch((error: { code: string }) => error.code);
+      expect(found).toEqual(way === 'shifted' ? 'fail.isolation' : await open().rangeOf(serviceSpec('one')));
     });
   });
 });

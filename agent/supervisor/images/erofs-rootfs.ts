@@ -18,6 +18,7 @@ import { runProgram } from '../runtime/run-program.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { type Bind, type IdMapper } from './id-mapper.ts';
 import { readMounts } from './mount-table.ts';
+import { SHIFTED, shiftLayers } from './shifted-layers.ts';
 import { formatExt4, removeLostFound, Volumes } from './volumes.ts';
 
 export interface ErofsOptions {
@@ -46,6 +47,8 @@ export class ErofsRootfs implements RootfsStore {
   readonly #options: ErofsOptions;
   readonly #volumes: Volumes;
   #last: Promise<unknown> = Promise.resolve();
+  /** EROFS learnt id-mapped mounts in Linux 5.19: a layer that could not be mapped stands for all. */
+  #mapsLayers = true;
 
   constructor(options: ErofsOptions) {
     const { runDir, stateDir } = options;
@@ -149,17 +152,28 @@ export class ErofsRootfs implements RootfsStore {
     const { folders, files } = this.#pointsOf(spec);
     const isWhole =
       single !== undefined && files.length === 0 && folders.every((path) => isFolderIn(single, path));
-    if (range !== undefined) {
-      const shifted = isWhole ? [root] : spec.layers.map((_layer, index) => join(home, 'l', String(index)));
-      const layers = spec.layers.map((verity, index) => ({
-        source: this.#layerPath(verity),
-        target: shifted[index] ?? root,
-      }));
-      await this.#shift(range, [...layers, ...this.#ownVolumes(spec)]);
-    } else if (isWhole) symlinkSync(single, root);
-    if (isWhole) return range === undefined ? single : root;
-    await this.#mountOverlay(spec, home, root, range);
+    if (range === undefined) {
+      if (isWhole) symlinkSync(single, root);
+      else await this.#mountOverlay(spec, home, root, spec.layers.map(unmapped));
+      return isWhole ? single : root;
+    }
+    await this.#map(range, this.#ownVolumes(spec, range));
+    const targets = isWhole ? [root] : spec.layers.map((_layer, index) => join(home, 'l', String(index)));
+    const isMapped = await this.#mapLayers(range, spec.layers, targets);
+    if (isWhole && isMapped) return root;
+    const names = isMapped ? targets.map((_target, index) => `l/${index}`) : spec.layers.map(unmapped);
+    if (!isMapped) await shiftLayers(range, [...names].reverse(), home);
+    await this.#mountOverlay(spec, home, root, isMapped ? names : [...names, SHIFTED], range);
     return root;
+  }
+
+  async #mapLayers(range: IdRange, layers: readonly string[], targets: readonly string[]): Promise<boolean> {
+    const binds = layers.map((verity, index) => ({
+      source: this.#layerPath(verity),
+      target: targets[index] ?? '',
+    }));
+    if (this.#mapsLayers) await this.#map(range, binds).catch(() => (this.#mapsLayers = false));
+    return this.#mapsLayers;
   }
 
   #pointsOf(spec: ServiceSpec): { folders: string[]; files: string[] } {
@@ -168,32 +182,37 @@ export class ErofsRootfs implements RootfsStore {
     return { folders, files: [...fileMountPoints(spec), ...(more?.files ?? [])] };
   }
 
-  #ownVolumes(spec: ServiceSpec): Bind[] {
-    const names = [...new Set(spec.mounts.map(({ volume }) => volume))];
+  #ownVolumes(spec: ServiceSpec, { keptGids = [] }: IdRange): Bind[] {
+    const mapped = spec.mounts.filter(({ gid, backing }) => backing === 'disk' || !keptGids.includes(gid));
+    const names = [...new Set(mapped.map(({ volume }) => volume))];
     return names.map((name) => ({
       source: this.#volumes.pathOf(name),
       target: join(this.homeOf(spec.name), 'volumes', name),
     }));
   }
 
-  async #shift(range: IdRange, binds: Bind[]): Promise<void> {
+  async #map(range: IdRange, binds: Bind[]): Promise<void> {
     for (const { target } of binds) mkdirSync(target, { recursive: true, mode: 0o711 });
-    await this.#options.ids?.mapper.bind(range, binds);
+    if (binds.length > 0) await this.#options.ids?.mapper.bind(range, binds);
   }
 
-  async #mountOverlay(spec: ServiceSpec, home: string, root: string, range?: IdRange): Promise<void> {
+  /** `layers`: lowest first, relative to the home, so that many fit into one page of mount options. */
+  async #mountOverlay(
+    spec: ServiceSpec,
+    home: string,
+    root: string,
+    layers: readonly string[],
+    range?: IdRange,
+  ): Promise<void> {
     // Lowest layer of all: the folders that the container's mounts need and an image may lack.
     const skeleton = join(home, 'skeleton');
     const owner = range?.hostBase ?? 0;
     const { folders, files } = this.#pointsOf(spec);
     makeFolders(skeleton, [...folders, ...files.map((file) => dirname(file))], owner);
     for (const file of files) writeFileSync(join(skeleton, file), '', { flag: 'a' });
-    mkdirSync(root);
-    // Relative names, so that many layers fit into one page of mount options.
-    const names = spec.layers.map((verity, index) =>
-      range === undefined ? `../../layers/${layerName(verity)}` : `l/${index}`,
-    );
-    let options = `nodev,nosuid,lowerdir=${[...names.reverse(), 'skeleton'].join(':')}`;
+    mkdirSync(root, { recursive: true });
+    const metacopy = layers.includes(SHIFTED) ? 'metacopy=on,' : '';
+    let options = `nodev,nosuid,${metacopy}lowerdir=${[...[...layers].reverse(), 'skeleton'].join(':')}`;
     if (!spec.security.readOnlyRoot) {
       const rw = join(home, 'rw');
       mkdirSync(rw);
@@ -242,6 +261,7 @@ export class ErofsRootfs implements RootfsStore {
 }
 
 const layerName = (verity: string): string => verity.slice(0, NAME_DIGITS);
+const unmapped = (verity: string): string => `../../layers/${layerName(verity)}`;
 
 function readIfThere(path: string): string {
   try {

@@ -19,7 +19,6 @@ export interface IdMapper {
  */
 export class PerlIdMapper implements IdMapper {
   async bind({ hostBase, size }: IdRange, binds: readonly Bind[]): Promise<void> {
-    if (binds.length === 0) return;
     const paths = binds.flatMap(({ source, target }) => [source, target]);
     await runProgram('perl', ['-e', IDMAP_SCRIPT, String(hostBase), String(size), ...paths]);
   }

@@ -36,9 +36,14 @@ export interface Isolation {
 
 export function openIsolation(options: IsolationOptions): Isolation {
   const { stateDir, runDir, blobPath, cdiFolders, mapper = new PerlIdMapper() } = options;
-  const namespaces = new UserNamespaces({ stateDir, runDir, mapper });
+  const namespaces = new UserNamespaces({
+    stateDir,
+    runDir,
+    mapper,
+    volumePath: (volume) => rootfs.volumePath(volume),
+  });
   const secrets = new SecretStore(stateDir);
-  const rootfs = new ErofsRootfs({
+  const rootfs: ErofsRootfs = new ErofsRootfs({
     runDir,
     blobPath,
     stateDir,

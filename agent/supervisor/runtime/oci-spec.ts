@@ -2,7 +2,7 @@ import type { ServiceSpec } from '../service-spec.ts';
 import { mountsOf } from './oci-mounts.ts';
 import { processOf } from './oci-process.ts';
 import { ociResources } from './oci-resources.ts';
-import type { PlacedDevice, Placement } from './placement.ts';
+import type { IdRange, PlacedDevice, Placement } from './placement.ts';
 import { seccompOf } from './seccomp-profile.ts';
 
 export type { Placement } from './placement.ts';
@@ -55,8 +55,25 @@ function namespacesOf(spec: ServiceSpec, { netns, ids }: Placement): object[] {
 
 function idMappings({ ids }: Placement): object {
   if (ids === undefined) return {};
-  const mappings = [{ containerID: 0, hostID: ids.hostBase, size: ids.size }];
-  return { uidMappings: mappings, gidMappings: mappings };
+  return {
+    uidMappings: mappingsOf(ids, []),
+    gidMappings: mappingsOf(
+      ids,
+      [...(ids.keptGids ?? [])].sort((a, b) => a - b),
+    ),
+  };
+}
+
+/** The range, with a hole of one id for each that is kept. */
+function mappingsOf({ hostBase, size }: IdRange, kept: readonly number[]): object[] {
+  const ends = [...kept, size];
+  return ends.flatMap((end, index) => {
+    const first = index === 0 ? 0 : (ends[index - 1] ?? 0) + 1;
+    return [
+      ...(end > first ? [{ containerID: first, hostID: hostBase + first, size: end - first }] : []),
+      ...(end < size ? [{ containerID: end, hostID: end, size: 1 }] : []),
+    ];
+  });
 }
 
 /** Nothing but these; runtimes add null, zero and their like, which every program expects. */

@@ -2,6 +2,8 @@
 export interface IdRange {
   hostBase: number;
   size: number;
+  /** Groups that are the machine's own in the container too: of volumes whose ids are not mapped. */
+  keptGids?: readonly number[];
 }
 
 /** A device node made ready on the machine, to be bound into the container. */

@@ -1,15 +1,18 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '../../../protocol/durable-file.ts';
 import { needsHostIds } from '../../../protocol/loosenings.ts';
 import type { Degradation } from '../../../protocol/status.ts';
 import type { IdMapper } from '../images/id-mapper.ts';
+import { whyNotShifted } from '../images/shifted-layers.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import type { IdRange } from './placement.ts';
 import { runProgram } from './run-program.ts';
 
 const FIRST_ID = 2_000_000_000;
 const RANGE = 65_536;
+/** Below are groups of the machine; a release gives volumes higher ones. */
+const FIRST_VOLUME_GID = 60_000;
 /** Ranges end below 2^32 - 1, which the kernel keeps for "none". */
 const SLOTS = Math.floor((0xffff_ffff - FIRST_ID) / RANGE);
 
@@ -19,6 +22,8 @@ interface Options {
   /** Everything of the containers lies below; their users must be able to get there. */
   runDir: string;
   mapper: IdMapper;
+  /** Where the volume is mounted on the machine. */
+  volumePath(volume: string): string;
 }
 
 /**
@@ -31,6 +36,10 @@ export class UserNamespaces {
   readonly #slots: Record<string, number>;
   /** Why this machine cannot; found out at the first start of a service. */
   #why: string | undefined;
+  /** Whether filesystems in memory can be mapped; all others could before them. */
+  #mapsMemory = true;
+  /** Why volumes on disk cannot be mapped; null once it is known that they can. */
+  #diskWhy: string | null | undefined;
   #probed: Promise<void> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -52,6 +61,9 @@ export class UserNamespaces {
   degraded(spec: ServiceSpec): Degradation[] {
     if (spec.security.userNamespace === 'host') return [];
     if (this.#why !== undefined) return [{ what: 'userNamespace', why: this.#why }];
+    const disk = diskVolume(spec);
+    if (disk !== undefined && this.#diskWhy)
+      return [{ what: 'userNamespace', why: `volume ${disk} on disk cannot be mapped: ${this.#diskWhy}` }];
     const rights = needsHostIds(spec);
     if (rights.length === 0) return [];
     const why = `the kernel honours ${rights.join(', ')} only without a user namespace`;
@@ -59,12 +71,29 @@ export class UserNamespaces {
   }
 
   async #probe(): Promise<void> {
-    this.#why = closedFolder(this.#options.runDir) ?? (await whyNotMapped(this.#options));
+    const { runDir, mapper } = this.#options;
+    this.#why = closedFolder(runDir);
+    if (this.#why !== undefined) return;
+    const unmapped = await whyNotMapped(runDir, mapper);
+    this.#mapsMemory = unmapped === undefined;
+    const unshifted = this.#mapsMemory ? undefined : await whyNotShifted(runDir);
+    if (unshifted !== undefined)
+      this.#why = `this machine has no id-mapped mounts: ${unmapped}; ${unshifted}`;
+  }
+
+  /** A volume on disk keeps the ids that it was written with: mapped, or the machine's. */
+  async #probeDisk(spec: ServiceSpec): Promise<void> {
+    const volume = diskVolume(spec);
+    const source = volume === undefined ? '' : this.#options.volumePath(volume);
+    if (this.#diskWhy !== undefined || !existsSync(source)) return;
+    const { runDir, mapper } = this.#options;
+    this.#diskWhy = this.#mapsMemory ? null : ((await whyNotBound(runDir, mapper, source)) ?? null);
   }
 
   async #rangeOf(spec: ServiceSpec): Promise<IdRange | undefined> {
     this.#probed ??= this.#probe();
     await this.#probed;
+    await this.#probeDisk(spec);
     const isShared = spec.security.userNamespace === 'host' || this.degraded(spec).length > 0;
     if (isShared) return undefined;
     const highest = Math.max(spec.uid, spec.gid, ...spec.mounts.map(({ gid }) => gid));
@@ -73,7 +102,8 @@ export class UserNamespaces {
       throw Object.assign(new Error(message), { code: 'fail.isolation' });
     }
     const slot = this.#slots[spec.name] ?? (await this.#take(spec.name));
-    return { hostBase: FIRST_ID + slot * RANGE, size: RANGE };
+    const range = { hostBase: FIRST_ID + slot * RANGE, size: RANGE };
+    return this.#mapsMemory ? range : { ...range, keptGids: keptGids(spec) };
   }
 
   async #take(service: string): Promise<number> {
@@ -118,22 +148,40 @@ function closedFolder(path: string): string | undefined {
   }
 }
 
+const diskVolume = ({ mounts }: ServiceSpec): string | undefined =>
+  mounts.find(({ backing }) => backing === 'disk')?.volume;
+
+/** Services share a volume in memory by its group, so where it cannot be mapped the group is the same for all. */
+function keptGids({ name, mounts }: ServiceSpec): number[] {
+  const gids = [...new Set(mounts.flatMap(({ gid, backing }) => (backing === undefined ? [gid] : [])))];
+  const low = gids.find((gid) => gid < FIRST_VOLUME_GID);
+  if (low === undefined) return gids;
+  const message = `Cannot start service "${name}": a volume of its has the group ${low}, and without id-mapped mounts a container would be in that group of the machine; build the release with volume groups from ${FIRST_VOLUME_GID} on`;
+  throw Object.assign(new Error(message), { code: 'fail.isolation' });
+}
+
 /** tmpfs was the last of the filesystems in use here that learnt it, so it stands for all. */
-async function whyNotMapped({ runDir, mapper }: Options): Promise<string | undefined> {
-  const probe = join(runDir, 'idmap-probe');
+async function whyNotMapped(runDir: string, mapper: IdMapper): Promise<string | undefined> {
+  const probe = join(runDir, 'idmap-tmpfs');
   mkdirSync(probe, { recursive: true });
-  const made: string[] = [];
+  await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'wherry-probe', probe]);
   try {
-    await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'wherry-probe', probe]);
-    made.push(probe);
-    await mapper.bind({ hostBase: FIRST_ID, size: RANGE }, [{ source: probe, target: probe }]);
-    made.push(probe);
-    return undefined;
+    return await whyNotBound(runDir, mapper, probe);
+  } finally {
+    await runProgram('umount', [probe]);
+  }
+}
+
+async function whyNotBound(runDir: string, mapper: IdMapper, source: string): Promise<string | undefined> {
+  const target = join(runDir, 'idmap-probe');
+  mkdirSync(target, { recursive: true });
+  try {
+    await mapper.bind({ hostBase: FIRST_ID, size: RANGE }, [{ source, target }]);
   } catch (error) {
     const said =
       error instanceof Error ? error.message.trim().split(': ').slice(-2).join(': ') : String(error);
-    return `this machine has no id-mapped mounts: ${said.slice(-200)}`;
-  } finally {
-    for (const path of made) await runProgram('umount', [path]);
+    return said.slice(-200);
   }
+  await runProgram('umount', [target]);
+  return undefined;
 }
