@@ -104,6 +104,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
         desired: inForce,
         statuses: () => supervisor.statuses(),
         held: (service) => cgroups.read(service),
+        loosenings: (spec) => isolation.loosenings(spec),
         hostIds: async (spec) => {
           const range = await isolation.rangeOf(spec);
           return range && { first: range.hostBase, count: range.size };
