@@ -14,10 +14,19 @@ export interface InspectParts {
   held: Budget | undefined;
   /** Host ids that stand for its own; undefined when it has the host's. */
   hostIds: { first: number; count: number } | undefined;
+  /** Loosenings that this device adds. */
+  loosenings?: string[];
 }
 
 /** A service in words, beside what this device makes of it. */
-export function inspectService({ spec, status, release, held, hostIds }: InspectParts): Inspection {
+export function inspectService({
+  spec,
+  status,
+  release,
+  held,
+  hostIds,
+  loosenings = [],
+}: InspectParts): Inspection {
   return {
     service: spec.name,
     state: status.state,
@@ -30,7 +39,7 @@ export function inspectService({ spec, status, release, held, hostIds }: Inspect
     user: { uid: spec.uid, gid: spec.gid, ...(hostIds && { hostIds }) },
     budgets: inspectBudgets(spec.resources, held),
     degraded: status.degraded ?? [],
-    loosenings: looseningsOf(spec),
+    loosenings: [...looseningsOf(spec), ...loosenings],
     network: inspectNetwork(spec, status),
     ...(spec.health && { health: inspectHealth(spec.health, status.health) }),
     dependsOn: Object.entries(spec.dependsOn ?? {}).map(([service, until]) => ({ service, until })),
@@ -122,10 +131,11 @@ export interface InspectorParts {
   /** What the service's cgroup holds. */
   held(service: string): Promise<Budget | undefined>;
   hostIds(spec: ServiceSpec): Promise<InspectParts['hostIds']>;
+  loosenings(spec: ServiceSpec): string[];
 }
 
 /** The `inspect` of the local API; undefined for a service that the release in force does not hold. */
-export function inspector({ desired, statuses, held, hostIds }: InspectorParts) {
+export function inspector({ desired, statuses, held, hostIds, loosenings }: InspectorParts) {
   return async (service: string): Promise<Inspection | undefined> => {
     const { release, services } = desired();
     const spec = services.find(({ name }) => name === service);
@@ -138,6 +148,7 @@ export function inspector({ desired, statuses, held, hostIds }: InspectorParts) 
       release,
       held: isHeld ? await held(service) : undefined,
       hostIds: await hostIds(spec),
+      loosenings: loosenings(spec),
     });
   };
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,6 +32,8 @@ const WAYS = [
 const GROUP = 64_000;
 
 const node = (path: string, target: string) => ({ kind: 'node', path, target, access: 'rw' }) as const;
+
+const gpu = (name: string) => ({ devices: [{ kind: 'cdi', name: `v.com/gpu=${name}` } as const] });
 
 const security = (more: Partial<ServiceSpec['security']>) => ({
   security: { readOnlyRoot: true, capabilities: [], ...more },
@@ -265,7 +267,7 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
       await expect(started).rejects.toMatchObject({ code: 'wait.device' });
     });
 
-    test('a CDI device brings its environment, nodes and mounts; hooks are refused', async () => {
+    test('a CDI device brings its environment, nodes, mounts and hooks', async () => {
       mkdirSync(cdi, { recursive: true });
       writeFileSync(join(dir, 'library'), 'a library');
       const containerEdits = {
@@ -275,19 +277,31 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
           { hostPath: join(dir, 'library'), containerPath: '/usr/lib/gpu.so', options: ['ro', 'bind'] },
         ],
       };
-      const hooks = [{ hookName: 'createContainer', path: '/bin/true' }];
+      const wrote = join(dir, `hook-${way}`);
+      const ready = ['sh', '-c', `id -u > ${wrote}; echo $KIND >> ${wrote}`];
+      const hook = { path: '/bin/sh', args: ready, env: ['KIND=gpu', 'PATH=/bin:/usr/bin'] };
       const devices = [
         { name: '0', containerEdits },
-        { name: 'hooked', containerEdits: { hooks } },
+        { name: 'hooked', containerEdits: { hooks: [{ hookName: 'createRuntime', ...hook }] } },
+        { name: 'odd', containerEdits: { hooks: [{ hookName: 'now', ...hook }] } },
+        { name: 'more', containerEdits: { intelRdt: { closID: 'x' } } },
       ];
       writeFileSync(join(cdi, 'v.json'), JSON.stringify({ cdiVersion: '0.6.0', kind: 'v.com/gpu', devices }));
       const script = 'echo $GPU; cat /usr/lib/gpu.so; echo; ls -ln /dev/gpu';
-      const said = await runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=0' }] }, script);
+      const said = await runIsolated(gpu('0'), script);
       expect(said).toMatch(/^yes\na library\n.*1000 +1000 +1, +7/);
-      const hooked = runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=hooked' }] }, 'true');
-      await expect(hooked).rejects.toMatchObject({ code: 'fail.isolation' });
-      const absent = runIsolated({ devices: [{ kind: 'cdi', name: 'v.com/gpu=1' }] }, 'true');
-      await expect(absent).rejects.toMatchObject({ code: 'wait.device' });
+      expect(await runIsolated(gpu('hooked'), 'echo up')).toBe('up');
+      expect(readFileSync(wrote, 'utf8')).toBe('0\ngpu\n');
+      const { loosenings } = openIsolation({ stateDir, runDir, blobPath, cdiFolders: [cdi] });
+      expect(loosenings(serviceSpec('one', gpu('hooked')))).toEqual([
+        'has /bin/sh run as root at its createRuntime, for v.com/gpu=hooked',
+      ]);
+      for (const name of ['odd', 'more'])
+        await expect(runIsolated(gpu(name), 'true')).rejects.toMatchObject({ code: 'fail.isolation' });
+      await expect(runIsolated(gpu('1'), 'true')).rejects.toMatchObject({ code: 'wait.device' });
+      chmodSync(join(cdi, 'v.json'), 0o666);
+      await expect(runIsolated(gpu('hooked'), 'true')).rejects.toMatchObject({ code: 'fail.isolation' });
+      chmodSync(join(cdi, 'v.json'), 0o644);
     });
 
     test('a secret is a file for its user alone, and one that is missing is waited for', async () => {

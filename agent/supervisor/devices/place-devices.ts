@@ -5,7 +5,7 @@ import { runProgram } from '../runtime/run-program.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { CDI_FOLDERS, type ContainerEdits, cdiEdits } from './cdi.ts';
 
-type Brought = Pick<Placement, 'devices' | 'environment' | 'mounts'>;
+type Brought = Pick<Placement, 'devices' | 'environment' | 'mounts' | 'hooks'>;
 interface Wish {
   path: string;
   target: string;
@@ -34,8 +34,12 @@ export async function placeDevices(
   const wishes = [...nodes, ...edits.flatMap(nodesOf)];
   const found = wishes.map((wish) => ({ ...wish, ...look(spec.name, wish.path) }));
   const environment = edits.flatMap(({ env = [] }) => env);
-  const mounts = edits.flatMap(mountsOf);
-  if (found.length === 0) return { environment, mounts };
+  const rest = {
+    environment,
+    mounts: edits.flatMap(mountsOf),
+    hooks: edits.flatMap(({ hooks = [] }) => hooks),
+  };
+  if (found.length === 0) return rest;
   mkdirSync(folder, { recursive: true, mode: 0o711 });
   const options = 'nosuid,noexec,mode=711,size=64k';
   await runProgram('mount', ['-t', 'tmpfs', '-o', options, 'wherry-devices', folder]);
@@ -48,7 +52,7 @@ export async function placeDevices(
     chownSync(source, base + spec.uid, base + spec.gid);
     devices.push({ source, target, isWritable, kind, major, minor });
   }
-  return { devices, environment, mounts };
+  return { devices, ...rest };
 }
 
 /** Where the mounts of the service's CDI devices go; what is not there is told by `placeDevices`. */
@@ -65,6 +69,22 @@ export function cdiMountPoints(
     }
   }
   return points;
+}
+
+/** What the hooks of its CDI devices loosen, one short sentence each. */
+export function cdiLoosenings(spec: ServiceSpec, cdiFolders: readonly string[] = CDI_FOLDERS): string[] {
+  return (spec.devices ?? []).flatMap((device) => {
+    if (device.kind !== 'cdi') return [];
+    try {
+      const { hooks = [] } = cdiEdits(device.name, cdiFolders);
+      return hooks.map(
+        ({ hookName, path }) => `has ${path} run as root at its ${hookName}, for ${device.name}`,
+      );
+    } catch {
+      // Why it cannot be had is told at its start.
+      return [];
+    }
+  });
 }
 
 const nodesOf = ({ deviceNodes = [] }: ContainerEdits): Wish[] =>

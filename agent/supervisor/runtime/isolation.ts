@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Degradation } from '../../../protocol/status.ts';
-import { cdiMountPoints, placeDevices } from '../devices/place-devices.ts';
+import { cdiLoosenings, cdiMountPoints, placeDevices } from '../devices/place-devices.ts';
 import { ErofsRootfs } from '../images/erofs-rootfs.ts';
 import { type IdMapper, PerlIdMapper } from '../images/id-mapper.ts';
 import { mountSecrets } from '../secrets/mount-secrets.ts';
@@ -30,6 +30,8 @@ export interface Isolation {
   placementOf(spec: ServiceSpec): Promise<Partial<Placement>>;
   /** Its ids on this machine; undefined = the machine's own. */
   rangeOf(spec: ServiceSpec): Promise<IdRange | undefined>;
+  /** In which it is less isolated for what is on this machine, beside what its manifest says. */
+  loosenings(spec: ServiceSpec): string[];
   /** What of the isolation this machine cannot hold; known once the first service was mounted. */
   degraded(spec: ServiceSpec): Degradation[];
 }
@@ -68,6 +70,7 @@ export function openIsolation(options: IsolationOptions): Isolation {
     secrets,
     placementOf,
     rangeOf: (spec) => namespaces.rangeOf(spec),
+    loosenings: (spec) => cdiLoosenings(spec, cdiFolders),
     degraded: (spec) => namespaces.degraded(spec),
   };
 }

@@ -2,7 +2,7 @@ import type { ServiceSpec } from '../service-spec.ts';
 import { mountsOf } from './oci-mounts.ts';
 import { processOf } from './oci-process.ts';
 import { ociResources } from './oci-resources.ts';
-import type { IdRange, PlacedDevice, Placement } from './placement.ts';
+import type { Hook, IdRange, PlacedDevice, Placement } from './placement.ts';
 import { seccompOf } from './seccomp-profile.ts';
 
 export type { Placement } from './placement.ts';
@@ -34,6 +34,7 @@ export function ociSpec(spec: ServiceSpec, place: Placement): object {
     root: { path: place.rootfs, readonly: spec.security.readOnlyRoot },
     process: processOf(spec, place.environment),
     mounts: mountsOf(spec, place),
+    ...hooksOf(place.hooks),
     linux: {
       cgroupsPath: place.cgroupsPath,
       namespaces: namespacesOf(spec, place),
@@ -44,6 +45,17 @@ export function ociSpec(spec: ServiceSpec, place: Placement): object {
       readonlyPaths: READ_ONLY,
     },
   };
+}
+
+/** A hook that hangs must not hang the start for good. */
+const HOOK_SECONDS = 30;
+
+function hooksOf(hooks: readonly Hook[] = []): object {
+  if (hooks.length === 0) return {};
+  const byName: Record<string, object[]> = {};
+  for (const { hookName, timeout = HOOK_SECONDS, ...hook } of hooks)
+    (byName[hookName] ??= []).push({ ...hook, timeout });
+  return { hooks: byName };
 }
 
 /** A new network namespace is empty: the runtime brings up nothing but the loopback. */

@@ -16,6 +16,24 @@ export interface PlacedDevice {
   minor: number;
 }
 
+/** OCI runtime-spec 1.0.2, `hooks`: a program and when it runs. `timeout` in seconds. */
+export interface Hook {
+  hookName: string;
+  path: string;
+  args?: string[];
+  env?: string[];
+  timeout?: number;
+}
+
+export const HOOK_NAMES: ReadonlySet<string> = new Set([
+  'prestart',
+  'createRuntime',
+  'createContainer',
+  'startContainer',
+  'poststart',
+  'poststop',
+]);
+
 /** Where the parts of a container are on this machine. What is optional is absent where the service has none. */
 export interface Placement {
   rootfs: string;
@@ -34,7 +52,8 @@ export interface Placement {
   devices?: readonly PlacedDevice[] | undefined;
   /** Folder with a file for each secret of the service, named like the secret. */
   secretsDir?: string | undefined;
-  /** What CDI devices bring beside their nodes: `NAME=value`, and bind mounts. */
+  /** What CDI devices bring beside their nodes: `NAME=value`, bind mounts, and programs that make them ready. */
   environment?: readonly string[] | undefined;
+  hooks?: readonly Hook[] | undefined;
   mounts?: readonly { source: string; target: string; options: readonly string[] }[] | undefined;
 }
