@@ -76,6 +76,7 @@ export const REASONS = {
   'refused.metadata-expired': 'Release metadata has expired',
   'refused.metadata-malformed': 'Release metadata cannot be read',
   'refused.target-missing': 'The signed targets do not name this release',
+  'refused.floor': 'The release is below the floor that the release keys have set',
   'refused.manifest-digest': 'The manifest is not the one that was signed',
   'refused.manifest-malformed': 'The manifest cannot be read',
   'refused.blob-digest': 'Image data is not what was signed',
