@@ -24,6 +24,8 @@ export const LIMITS = {
   manifestBytes: 1024 * 1024,
   /** How many root versions one refresh may walk. TUF 1.0.34 §5.3. */
   rootSteps: 256,
+  /** How many delegated roles one search may visit. TUF 1.0.34 §5.6.7.1. */
+  delegatedRoles: 32,
   services: 64,
   layersPerImage: 64,
   blobBytes: 8 * 1024 ** 3,

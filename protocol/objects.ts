@@ -6,9 +6,10 @@
  *   leaves-<fs-verity digest>    its 32-byte leaf hashes (fsverity.ts)
  *   manifest-<sha256>            a release manifest
  *   root-<n> targets-<n> snapshot-<n> timestamp     TUF metadata
+ *   delegated-<role>-<n>         targets metadata of a delegated role
  */
 const NAME =
-  /^(?:(?:blob|leaves|manifest)-[0-9a-f]{64}|(?:root|targets|snapshot)-[1-9][0-9]{0,8}|timestamp)$/;
+  /^(?:(?:blob|leaves|manifest)-[0-9a-f]{64}|(?:root|targets|snapshot|delegated-[a-z][a-z0-9-]{0,31})-[1-9][0-9]{0,8}|timestamp)$/;
 
 export const isObjectName = (name: string): boolean => NAME.test(name);
 export const blobObject = (verity: string): string => `blob-${verity}`;
@@ -17,3 +18,7 @@ export const manifestObject = (sha256: string): string => `manifest-${sha256}`;
 export const metadataObject = (role: 'root' | 'targets' | 'snapshot', version: number): string =>
   `${role}-${version}`;
 export const TIMESTAMP_OBJECT = 'timestamp';
+const ROLE = /^[a-z][a-z0-9-]{0,31}$/;
+/** Undefined for a role that no object can be named after. */
+export const delegatedObject = (role: string, version: number): string | undefined =>
+  ROLE.test(role) ? `delegated-${role}-${version}` : undefined;

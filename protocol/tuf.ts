@@ -1,12 +1,18 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import type { Snapshot, Targets, Timestamp } from '@tufjs/models';
-import { Key, Metadata, MetadataKind, Root, Signature } from '@tufjs/models';
-import { canonicalJson, sha256Hex } from './canonical.ts';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { Key, Snapshot, Targets, Timestamp } from '@tufjs/models';
+import { Metadata, MetadataKind, Root, Signature } from '@tufjs/models';
+import { tufCanonical } from './tuf-canonical.ts';
+import { checkSigned, type DelegatedRole, delegatedRoles, missingIn, type Role } from './tuf-document.ts';
+import { isSignedBy, signatureOf, tufKeyOf } from './tuf-keys.ts';
+
+export { keyIdOf, type PublicKey, tufKeyOf } from './tuf-keys.ts';
 
 /**
  * TUF 1.0 metadata: strict parsing and threshold checks over @tufjs/models, for the signer, the server and the
- * device alike. The models leave open that a keyid is the hash of its key (TUF 1.0.34 §4.2): without that, one key
- * under two keyids satisfies a threshold of two. They also accept any parsable `expires`; here it is ISO 8601 UTC.
+ * device alike. Signatures are checked over the canonical form of what was sent, not of what the models made of it,
+ * so that fields they do not know stay covered (TUF 1.0.34 §4). What the models leave open is checked here: a keyid
+ * is the hash of its key and no role counts one key twice (§4.2), `expires` is ISO 8601 UTC, nothing required is
+ * missing, no digest is weak, delegations keep their order.
  */
 export interface RoleTypes {
   root: Root;
@@ -29,102 +35,115 @@ export class TufError extends Error {
   }
 }
 
+/** Metadata as it came, with the document that its signatures cover. */
+class ReadMetadata<T extends Root | Timestamp | Snapshot | Targets> extends Metadata<T> {
+  readonly document: unknown;
+  readonly signedBytes: Buffer;
+  constructor(read: Metadata<T>, document: unknown) {
+    super(read.signed, read.signatures, read.unrecognizedFields);
+    this.document = document;
+    this.signedBytes = Buffer.from(tufCanonical(document));
+  }
+}
+
 const KINDS = {
   root: MetadataKind.Root,
   timestamp: MetadataKind.Timestamp,
   snapshot: MetadataKind.Snapshot,
   targets: MetadataKind.Targets,
 } as const;
-const ISO_UTC = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 
-/** Parses one role's JSON text. Throws TufError `malformed`, naming the file and the fault. */
-export function parseRole<R extends RoleName>(role: R, text: string | Uint8Array): SignedRole<R> {
+/**
+ * Parses one role's JSON text. Throws TufError `malformed`, naming the file and the fault. A delegated role is read as
+ * `targets` under its own `name`.
+ */
+export function parseRole<R extends RoleName>(
+  role: R,
+  text: string | Uint8Array,
+  name: string = role,
+): SignedRole<R> {
   const fail = (what: string, cause?: unknown): never => {
-    throw new TufError('malformed', `Cannot read ${role}.json: ${what}`, { cause });
+    throw new TufError('malformed', `Cannot read ${name}.json: ${what}`, { cause });
   };
   let metadata: SignedRole<R>;
   try {
     const document = JSON.parse(Buffer.from(text as string).toString('utf8'));
+    const missing = missingIn(role, document?.signed ?? {});
+    if (missing) throw new TypeError(`${missing} is missing`);
     // The models overload fromJSON per kind; the kind and the type parameter are the same key of one table.
-    metadata = Metadata.fromJSON(KINDS[role] as MetadataKind.Root, document) as unknown as SignedRole<R>;
+    const read = Metadata.fromJSON(KINDS[role] as MetadataKind.Root, document) as unknown as SignedRole<R>;
+    metadata = new ReadMetadata(read, document.signed);
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), error);
   }
-  const { signed } = metadata;
-  if (!ISO_UTC.test(signed.expires) || Number.isNaN(Date.parse(signed.expires)))
-    fail(`expires is "${signed.expires}"; wanted YYYY-MM-DDTHH:MM:SSZ`);
-  if (!Number.isSafeInteger(signed.version) || signed.version < 1)
-    fail(`version is ${signed.version}; wanted a whole number from 1`);
-  if (signed instanceof Root) checkRootKeys(signed, fail);
+  checkSigned(metadata.signed, fail);
   return metadata;
 }
 
-function checkRootKeys(root: Root, fail: (what: string) => never): void {
-  for (const [id, key] of Object.entries(root.keys)) {
-    if (keyIdOf(key.toJSON()) !== id) fail(`keyid ${id.slice(0, 12)} is not the sha256 of its key`);
-  }
-  for (const [name, role] of Object.entries(root.roles)) {
-    if (role.threshold < 1) fail(`role ${name} has threshold ${role.threshold}; wanted 1 or more`);
-    if (role.keyIDs.some((id) => !root.keys[id])) fail(`role ${name} names a key that root does not hold`);
-  }
+/** Who may sign for a role, as root (top-level roles) or targets (delegated roles) say. */
+export type Delegator = SignedRole<'root'> | SignedRole<'targets'>;
+
+function delegationOf(
+  delegator: Delegator,
+  name: string,
+): { keys: Record<string, Key>; role: Role | undefined } {
+  const { signed } = delegator;
+  const { keys = {}, roles = {} } = signed instanceof Root ? signed : (signed.delegations ?? {});
+  return { keys, role: Object.hasOwn(roles, name) ? roles[name] : undefined };
 }
 
-/** Throws TufError `signature` unless enough of root's keys for `role` signed `metadata`. TUF 1.0.34 §5.3.4 and after. */
-export function verifyRole<R extends RoleName>(
-  root: SignedRole<'root'>,
-  role: R,
-  metadata: SignedRole<R>,
-): void {
-  try {
-    root.verifyDelegate(role, metadata);
-  } catch (error) {
-    throw new TufError(
-      'signature',
-      `Cannot trust ${role}.json version ${metadata.signed.version}: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
-  }
+/**
+ * Throws TufError `signature` unless enough of the delegator's keys for the role signed `metadata`.
+ * TUF 1.0.34 §5.3.4 and after.
+ */
+export function verifyRole(delegator: Delegator, name: string, metadata: SignedRole<RoleName>): void {
+  const threshold = delegationOf(delegator, name).role?.threshold ?? Number.POSITIVE_INFINITY;
+  const signers = signersOf(delegator, name, metadata).length;
+  if (signers >= threshold) return;
+  throw new TufError(
+    'signature',
+    `Cannot trust ${name}.json version ${metadata.signed.version}: ${name} was signed by ${signers}/${threshold} keys`,
+  );
 }
 
 /** Keyids of the role's trusted keys whose signature on `metadata` is good. */
-export function signersOf<R extends RoleName>(
-  root: SignedRole<'root'>,
-  role: R,
-  metadata: SignedRole<R>,
-): string[] {
-  return (root.signed.roles[role]?.keyIDs ?? []).filter((id) => {
-    try {
-      root.signed.keys[id]?.verifySignature(metadata);
-      return root.signed.keys[id] !== undefined;
-    } catch {
-      return false;
-    }
+export function signersOf(delegator: Delegator, name: string, metadata: SignedRole<RoleName>): string[] {
+  const { keys, role } = delegationOf(delegator, name);
+  const bytes = signedBytesOf(metadata);
+  return [...new Set(role?.keyIDs)].filter((id) => {
+    const key = Object.hasOwn(keys, id) ? keys[id] : undefined;
+    const signature = Object.hasOwn(metadata.signatures, id) ? metadata.signatures[id] : undefined;
+    return key !== undefined && signature !== undefined && isSignedBy(key, bytes, signature.sig);
   });
 }
 
-/** keyid = sha256 of the key's canonical JSON. TUF 1.0.34 §4.2. */
-export const keyIdOf = (key: object): string => sha256Hex(canonicalJson(key));
+/** What a signature covers: the canonical form of `signed`. TUF 1.0.34 §4.1. */
+export const signedBytesOf = (metadata: SignedRole<RoleName>): Buffer =>
+  metadata instanceof ReadMetadata
+    ? metadata.signedBytes
+    : Buffer.from(tufCanonical(metadata.signed.toJSON()));
 
-/** The TUF form of an ed25519 public key. */
-export function tufKeyOf(key: KeyObject): Key {
-  const raw = createPublicKey(
-    key.type === 'private'
-      ? key.export({ type: 'pkcs8', format: 'pem' })
-      : key.export({ type: 'spki', format: 'pem' }),
-  )
-    .export({ type: 'spki', format: 'der' })
-    .subarray(-32);
-  const body = { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: raw.toString('hex') } };
-  return Key.fromJSON(keyIdOf(body), body);
-}
+/** The roles that targets delegate to, in the order in which they are searched. */
+export const delegationsOf = (metadata: SignedRole<'targets'>): DelegatedRole[] =>
+  delegatedRoles(metadata.signed, metadata instanceof ReadMetadata ? metadata.document : undefined);
 
-/** Adds a signature by an ed25519 private key (PKCS#8 PEM or KeyObject). */
+/** Adds a signature by a private key (PKCS#8 PEM or KeyObject). */
 export function signRole<R extends RoleName>(metadata: SignedRole<R>, privateKey: KeyObject | string): void {
   const key = typeof privateKey === 'string' ? createPrivateKey(privateKey) : privateKey;
-  const keyID = tufKeyOf(key).keyID;
-  metadata.sign((bytes) => new Signature({ keyID, sig: sign(null, bytes, key).toString('hex') }));
+  addSignature(metadata, tufKeyOf(key).keyID, signatureOf(key, signedBytesOf(metadata)));
+}
+
+/** Adds a signature (hex) that was made elsewhere. */
+export function addSignature(metadata: SignedRole<RoleName>, keyID: string, sig: string): void {
+  metadata.signatures[keyID] = new Signature({ keyID, sig });
 }
 
 /** The file's text: what is stored, hashed and sent. */
 export const roleText = <R extends RoleName>(metadata: SignedRole<R>): string =>
-  JSON.stringify(metadata.toJSON(), null, 1);
+  JSON.stringify(
+    metadata instanceof ReadMetadata
+      ? { ...metadata.toJSON(), signed: metadata.document }
+      : metadata.toJSON(),
+    null,
+    1,
+  );

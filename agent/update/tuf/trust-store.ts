@@ -2,20 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../../../protocol/canonical.ts';
 import { replaceFile } from '../../../protocol/durable-file.ts';
-
-/** The exact texts of the trusted metadata. */
-export interface TrustedTexts {
-  root: string;
-  timestamp?: string | undefined;
-  snapshot?: string | undefined;
-  targets?: string | undefined;
-}
-
-export interface LoadedTrust {
-  texts: TrustedTexts;
-  /** `factory-after-loss`: slots were there and none could be read, so the system image's root is the floor again. */
-  origin: 'slot' | 'factory' | 'factory-after-loss';
-}
+import type { LoadedTrust, TrustedMetadata, TrustedTexts } from './ports.ts';
 
 interface Slot {
   sequence: number;
@@ -28,7 +15,7 @@ const SLOTS = ['trust-a.json', 'trust-b.json'] as const;
  * Two slots written in turn, each with a sequence and a checksum: a write cut short costs the newest state only, and
  * the slot before it still holds the rollback floor.
  */
-export class TrustStore {
+export class TrustStore implements TrustedMetadata {
   readonly #folder: string;
   readonly #factoryRoot: string;
   #sequence = 0;
@@ -44,7 +31,7 @@ export class TrustStore {
     const newest = slots[0];
     if (newest) {
       this.#sequence = newest.sequence;
-      return { texts: newest.texts, origin: 'slot' };
+      return { texts: newest.texts, origin: 'stored' };
     }
     const root = await readFile(this.#factoryRoot, 'utf8').catch((cause: Error) => {
       throw new Error(`Cannot read the factory root metadata: ${cause.message}`, { cause });

@@ -1,0 +1,33 @@
+import { delegatedObject, metadataObject, TIMESTAMP_OBJECT } from '../../../protocol/objects.ts';
+import type { ChunkSource } from '../ports.ts';
+import { SourceError } from '../sources/source-error.ts';
+import type { MetadataFile, MetadataSource } from './ports.ts';
+
+/** Metadata as objects of a chunk source: every name but the timestamp's holds a version. */
+export class ObjectMetadata implements MetadataSource {
+  readonly #source: ChunkSource;
+  constructor(source: ChunkSource) {
+    this.#source = source;
+  }
+
+  async read(file: MetadataFile, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return this.#source.read(objectOf(file), maxBytes, signal);
+  }
+}
+
+function objectOf({ role, version }: MetadataFile): string {
+  if (role === 'timestamp') return TIMESTAMP_OBJECT;
+  const name =
+    version === undefined
+      ? undefined
+      : role === 'root' || role === 'snapshot' || role === 'targets'
+        ? metadataObject(role, version)
+        : delegatedObject(role, version);
+  if (name !== undefined) return name;
+  throw new SourceError(
+    'unknown-object',
+    version === undefined
+      ? `Cannot fetch ${role}.json: root says that the repository has no consistent snapshots; sign a root with consistent_snapshot`
+      : `Cannot fetch ${role}.json: no object can have this role's name`,
+  );
+}
