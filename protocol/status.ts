@@ -42,6 +42,8 @@ export const serviceStatusSchema = {
     restarts: integer,
     oomKills: integer,
     pid: integer,
+    /** Absent = a container. */
+    kind: { const: 'wasm' },
     criticality: { enum: ['critical', 'high', 'normal', 'low'] },
     /** Its health check; absent when it has none or does not run. */
     health: {

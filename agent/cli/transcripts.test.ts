@@ -137,6 +137,11 @@ test('a device in trouble, on a terminal of 80 columns', async () => {
   await expect(text).toMatchFileSnapshot(golden('trouble-80-columns'));
 });
 
+test('a WebAssembly service is called one', async () => {
+  view.agentStatus = fakeStatus({ services: [fakeService('sensor', { kind: 'wasm' }), fakeService('web')] });
+  await expect(await transcript([['ps'], ['why', 'sensor']])).toMatchFileSnapshot(golden('wasm'));
+});
+
 test('names too long for the table stand above their row', async () => {
   makeTrouble();
   for (const service of view.agentStatus.services) service.name += '-of-the-second-camera';

@@ -20,6 +20,8 @@ export interface WhyAnswer {
   /** Absent, with `since`, when the release no longer holds the service. */
   state?: ServiceState;
   since?: number;
+  /** Absent = a container. */
+  kind?: NonNullable<ServiceStatus['kind']>;
   /** Newest first. */
   reasons: Reason[];
 }

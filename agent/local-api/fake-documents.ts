@@ -103,6 +103,7 @@ export function fullStatus(): AgentStatus {
     services: [
       fakeService('web', {
         reason,
+        kind: 'wasm',
         criticality: 'high',
         health: { state: 'unhealthy', since: NOW, detail: 'HTTP 500' },
         isThrottled: true,

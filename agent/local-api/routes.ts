@@ -136,6 +136,7 @@ function why({ view, name: service }: Call): Answer {
   return json({
     service,
     ...(status && { state: status.state, since: status.since }),
+    ...(status?.kind && { kind: status.kind }),
     reasons,
   } satisfies WhyAnswer);
 }

@@ -35,7 +35,7 @@ function serviceView(
   service: ManifestService,
   declared: Manifest['networks'],
 ): Release['services'][number] {
-  const { resources, network, images, segments, ports, criticality, dependsOn, health } = service;
+  const { resources, network, images, segments, ports, criticality, dependsOn, health, kind } = service;
   const loosenings = looseningsOf(service);
   return {
     name,
@@ -54,6 +54,7 @@ function serviceView(
         ({ address, host, protocol, container }) => `${address ?? '*'}:${host}/${protocol} to ${container}`,
       ),
     }),
+    ...(kind && { kind }),
     ...(criticality !== undefined && { criticality }),
     ...(dependsOn && { dependsOn }),
     ...(health && { health: checkText(health.check) }),

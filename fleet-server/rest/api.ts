@@ -100,6 +100,8 @@ export const Release = Type.Object({
       /** Its segments by name; absent = none. */
       networks: Type.Optional(Type.Array(Type.String())),
       ports: Type.Optional(Type.Array(Type.String())),
+      /** Absent = a container. */
+      kind: Type.Optional(Type.Literal('wasm')),
       /** Absent = normal. */
       criticality: Type.Optional(Type.Enum(['critical', 'high', 'low'])),
       /** What it waits for, by service; absent = nothing. */

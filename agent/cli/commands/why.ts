@@ -33,9 +33,9 @@ async function run({ io, paint, client, operands, isJson, print, printJson }: Ca
   return EXIT.ok;
 }
 
-function opening({ service, state, since, reasons }: WhyAnswer, now: number): string {
+function opening({ service, state, since, kind, reasons }: WhyAnswer, now: number): string {
   const chain = reasons.length ? ', because' : '; no reason is on record';
   if (state === undefined || since === undefined)
     return `${service} is not part of the release in force${chain}`;
-  return `${service} has been ${plain(state)} for ${formatDuration(now - since)}${chain}`;
+  return `${service}${kind ? ` (${kind})` : ''} has been ${plain(state)} for ${formatDuration(now - since)}${chain}`;
 }

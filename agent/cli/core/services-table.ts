@@ -50,9 +50,9 @@ function table([heading = [], ...services]: string[][], row = 0): ServicesTable 
   return { heading, services, row };
 }
 
-/** "[unhealthy, degraded] The release wants it …" */
+/** "[wasm, unhealthy, degraded] The release wants it …" */
 function remark(service: ServiceStatus): string {
-  const marks = marksOf(service);
+  const marks = [...(service.kind ? [service.kind] : []), ...marksOf(service)];
   return `${marks.length ? `[${marks.join(', ')}] ` : ''}${printable(service.reason.message)}`;
 }
 

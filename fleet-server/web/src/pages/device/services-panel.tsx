@@ -60,7 +60,7 @@ export function ServicesPanel({ services }: { services: ServiceStatus[] | undefi
 const plain = (value: number) => String(value);
 
 function ServiceRow({ service }: { service: ServiceStatus }) {
-  const { name, state, health, isThrottled, restarts, oomKills, budget, usage } = service;
+  const { name, kind, state, health, isThrottled, restarts, oomKills, budget, usage } = service;
   // One word says both.
   const isWell = state === 'running' && health?.state === 'healthy';
   return (
@@ -68,6 +68,7 @@ function ServiceRow({ service }: { service: ServiceStatus }) {
       <th role="rowheader" scope="row" className="cell-main">
         <span className="cluster">
           <strong>{name}</strong>
+          {kind ? <span className="soft small">WebAssembly</span> : null}
           {isWell ? null : <Badge word={SERVICE_WORDS[state]} />}
           {health ? <Badge word={HEALTH_WORDS[health.state]} /> : null}
           {isThrottled ? <Badge word={THROTTLED_WORD} /> : null}

@@ -83,9 +83,10 @@ export function BudgetTable({ services }: { services: Service[] }) {
 }
 
 /** What is asked for beside the budget, a line each. */
-function termsOf({ criticality, dependsOn = {}, health }: Service): string[] {
+function termsOf({ kind, criticality, dependsOn = {}, health }: Service): string[] {
   const needs = Object.entries(dependsOn).map(([name, condition]) => `${name} is ${condition}`);
   return [
+    ...(kind ? ['runs a WebAssembly module'] : []),
     ...(criticality ? [`${criticality} criticality`] : []),
     ...(needs.length > 0 ? [`starts when ${needs.join(' and ')}`] : []),
     ...(health ? [`health check: ${health}`] : []),
