@@ -37,6 +37,7 @@ export function serviceStatus(
     restarts: Math.max(0, record.starts - 1),
     oomKills: record.oomKills + (isRunning ? (usage?.oomKills ?? 0) : 0),
     budget: { memoryMaxBytes, cpuMax, pidsMax },
+    ...(spec?.kind && { kind: spec.kind }),
     ...(spec && { criticality: spec.criticality ?? 'normal' }),
     ...(degraded.length > 0 && { degraded: degraded.slice(0, DEGRADED_KEPT) }),
     ...(seen.logs && { logs: seen.logs }),
