@@ -14,6 +14,7 @@ import { openSupervised, releaseInForce, type Supervised } from './supervised.ts
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
+import { Leases } from './update/facts/leases.ts';
 
 const ENROL_RETRY = { minMs: 2_000, maxMs: 300_000 };
 
@@ -43,13 +44,14 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const supervised = await openSupervised({ config, blobs, ledger, log, onChange });
   const { supervisor, health, details } = supervised;
+  const leases = new Leases(stateDir);
   const stopping = new AbortController();
 
   const goOnline = (identity: Identity): void => {
     const observed = () => ({ services: supervisor.statuses(), device: health() });
     const { postMortems, onRollback } = supervised;
     const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
-    const connected = connect({ ...parts, postMortems, onRollback });
+    const connected = connect({ ...parts, postMortems, onRollback, leases });
     online.connected = { ...connected, identity };
     // The release in force must be known before the supervisor's first look, or it would stop what runs.
     connected.engine.start();

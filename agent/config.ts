@@ -45,6 +45,8 @@ export const agentConfigSchema = {
         },
       },
     },
+    /** Network interfaces on which somebody pays by the byte, beside modems, which are known by name. */
+    metered: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 15 }, maxItems: 16 },
     /** Whether a service that failed too often may have the device rebooted. */
     reboot: { enum: ['allowed', 'never'] },
     /** Names this agent's cgroups and containers, so that several can share a machine. */

@@ -13,6 +13,10 @@ import type { AgentStatus } from './local-api/ports.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { systemClock } from './system-clock.ts';
 import { UpdateEngine, type UpdateEngineOptions } from './update/engine.ts';
+import type { Leases } from './update/facts/leases.ts';
+import { linkCost } from './update/facts/link-cost.ts';
+import { powerState } from './update/facts/power-supply.ts';
+import { UpdateWindows } from './update/facts/update-windows.ts';
 import type { BlobStore, Log, Workloads } from './update/ports.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
@@ -30,6 +34,8 @@ export interface ConnectedParts {
   observed(): Pick<Report, 'services' | 'device'>;
   postMortems: PostMortemQueue;
   onRollback: UpdateEngineOptions['onRollback'];
+  /** Who on the device asks not to be disturbed. */
+  leases: Leases;
   log: Log;
 }
 
@@ -48,8 +54,13 @@ export function connect(parts: ConnectedParts): Connected {
   const { mqtt, key, certificate, ca } = identity;
   const dial = tlsDial({ ...mqtt, key, certificate, ca });
   const bulk = new BulkSession({ identity, dial, clock: systemClock });
-  const engine = updateEngine(parts, new MqttSource({ channel: bulk }), () => reporter.changed());
   let linkState: AgentStatus['link'] = { state: 'connecting', since: systemClock.now() };
+  const engine = updateEngine(
+    parts,
+    new MqttSource({ channel: bulk }),
+    () => reporter.changed(),
+    () => linkState.state === 'connected',
+  );
   const link = new MqttLink({
     identity,
     dial,
@@ -105,7 +116,13 @@ export function connect(parts: ConnectedParts): Connected {
   };
 }
 
-function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () => void): UpdateEngine {
+function updateEngine(
+  parts: ConnectedParts,
+  source: MqttSource,
+  onChange: () => void,
+  isOnline: () => boolean,
+): UpdateEngine {
+  const windows = new UpdateWindows();
   const { config, identity, ledger, blobs, workloads, log } = parts;
   mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
   const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
@@ -119,6 +136,13 @@ function updateEngine(parts: ConnectedParts, source: MqttSource, onChange: () =>
     trust: new TufUpdater({ source, store, log }),
     workloads,
     clock: systemClock,
+    facts: (policy) => ({
+      window: windows.state(policy.windows, systemClock.now()),
+      leases: parts.leases.held(systemClock.now()),
+      power: powerState(),
+      link: linkCost(config.metered ?? []),
+      isOnline: isOnline(),
+    }),
     toServices: (manifest, platform) => {
       const specs = toServiceSpecs(manifest, platform);
       // The engine checked the platform before it accepted the manifest.

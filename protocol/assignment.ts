@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import type { FromSchema } from 'json-schema-to-ts';
+import { updatePolicySchema } from './update-policy.ts';
 import { validator } from './validate.ts';
 
 /**
@@ -42,6 +43,8 @@ export const assignmentSchema = {
         manifest: { type: 'string', pattern: '^[0-9a-f]{64}$' },
       },
     },
+    /** When and how the device may switch to it; absent = at once. */
+    policy: updatePolicySchema,
     issuedAt: integer,
     expiresAt: integer,
   },

@@ -3,16 +3,20 @@ import type { Board } from '../../protocol/board.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
+import type { UpdatePolicy } from '../../protocol/update-policy.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
-import { layersOf } from './core/fetch-plan.ts';
+import { blobsInUse } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
-import { advance, type UpdateEffect, type UpdateEvent, type UpdateInput } from './core/machine.ts';
-import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
+import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
+import { advance } from './core/machine.ts';
+import { inForce, type ReleaseRef, type UpdateRecord } from './core/record.ts';
+import type { UpdateEffect, UpdateInput } from './core/transition.ts';
 import { desiredServices, parseManifest } from './desired-services.ts';
 import { FetchJob } from './fetch-job.ts';
 import type { Progress } from './fetch-release.ts';
 import type { BlobStore, ChunkSource, Log, ReleaseTrust, UpdateLedger, Workloads } from './ports.ts';
+import { deviceEvent, unwellIn } from './update-event.ts';
 
 export interface UpdateEngineOptions {
   identity: { device: string; platform: Platform /** SPKI PEM */; fleetKey: string };
@@ -25,6 +29,8 @@ export interface UpdateEngineOptions {
   trust: ReleaseTrust;
   workloads: Workloads;
   clock: Clock;
+  /** What the device knows of itself, for one release's policy; its services may hold leases. */
+  facts(policy: UpdatePolicy): SwitchFacts;
   toServices(manifest: Manifest, platform: Platform): ServiceSpec[];
   /** The status changed; at most four times a second for progress. */
   onChange(): void;
@@ -40,10 +46,21 @@ export interface UpdateTimes {
   retryMaxMs: number;
   /** Between attempts at a step that the disk did not take. */
   heldMs: number;
+  /** Between looks at what a waiting release waits for. */
+  lookMs: number;
 }
 
-const TIMES: UpdateTimes = { healthPollMs: 500, retryMinMs: 1_000, retryMaxMs: 300_000, heldMs: 5_000 };
+const TIMES: UpdateTimes = {
+  healthPollMs: 500,
+  retryMinMs: 1_000,
+  retryMaxMs: 300_000,
+  heldMs: 5_000,
+  lookMs: 2_000,
+};
 const PROGRESS_MS = 250;
+
+/** `nothing-to-do`: no release is in a state in which the wish has a meaning. */
+export type UpdateWish = 'accepted' | 'nothing-to-do';
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
 export class UpdateEngine {
@@ -59,6 +76,7 @@ export class UpdateEngine {
   readonly #held = new HeldInputs();
   #cancelHeld: (() => void) | undefined;
   #isStopped = false;
+  #lookedAt = 0;
 
   constructor(options: UpdateEngineOptions) {
     this.#options = options;
@@ -89,6 +107,29 @@ export class UpdateEngine {
         ? { type: 'assigned', assignment: opened.assignment }
         : { type: 'offer-refused', code: opened.code, message: opened.message },
     );
+  }
+
+  /** Somebody at the device agrees to the release on its way. Recorded at return, when there is one. */
+  consent(by: string): UpdateWish {
+    return this.#wish({ type: 'consent', by });
+  }
+
+  /** Puts the release on its way off, until then, Unix ms. */
+  defer(until: number, by: string): UpdateWish {
+    return this.#wish({ type: 'defer', until, by });
+  }
+
+  /** Back to the release before the one in force, without a network. */
+  rollBack(by: string): UpdateWish {
+    return this.#wish({ type: 'roll-back', by });
+  }
+
+  #wish(input: UpdateInput): UpdateWish {
+    const before = this.#record;
+    this.#step(input);
+    if (this.#record === before) return 'nothing-to-do';
+    this.#lookedAt = 0;
+    return 'accepted';
   }
 
   /** The release whose services run. */
@@ -138,7 +179,8 @@ export class UpdateEngine {
     const at = clock.now();
     const issuedAt = input.type === 'assigned' ? input.assignment.issuedAt : 0;
     const now = Math.max(this.#now(), issuedAt);
-    const next = advance(this.#record, input, { device: identity.device, board: board.name, at, now });
+    const context = { device: identity.device, board: board.name, at, now, facts: this.#facts(input) };
+    const next = advance(this.#record, input, context);
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
     const isNews = next.isDurable || next.record.reason !== this.#record.reason;
@@ -148,6 +190,13 @@ export class UpdateEngine {
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
     for (const effect of next.effects) this.#perform(effect);
     if (isNews) onChange();
+  }
+
+  /** Asked for where they may decide something: they cost a look at the disk. */
+  #facts(input: UpdateInput): SwitchFacts {
+    const policy = input.type === 'assigned' ? input.assignment.policy : this.#record.incoming?.policy;
+    const isAsked = ['assigned', 'look', 'switch', 'health'].includes(input.type);
+    return isAsked ? this.#options.facts(policy ?? {}) : NOTHING_KNOWN;
   }
 
   #isRollback({ phase }: UpdateRecord): boolean {
@@ -220,11 +269,20 @@ export class UpdateEngine {
         const { phase } = this.#record;
         if (phase === 'switching' || phase === 'soaking' || phase === 'rolling_back')
           this.#step({ type: 'health', health: workloads.health(), elapsedMs });
+        else if (phase === 'waiting' || phase === 'fetching') this.#lookAround();
       } catch (error) {
         log.warn({ error }, `Cannot advance the update: ${String(error)}`);
       }
       if (!this.#isStopped) this.#poll();
     });
+  }
+
+  #lookAround(): void {
+    const now = this.#options.clock.now();
+    // A clock that was set back must not keep it from looking.
+    if (now >= this.#lookedAt && now - this.#lookedAt < this.#times.lookMs) return;
+    this.#lookedAt = now;
+    this.#step({ type: 'look' });
   }
 
   #progressed(progress: Progress & { manifest: string }): void {
@@ -236,32 +294,9 @@ export class UpdateEngine {
     });
   }
 
-  /** Keeps the blobs of current, previous and incoming; while an incoming manifest is unknown, keeps everything. */
   async #collect(): Promise<void> {
-    const { current, previous, incoming } = this.#record;
-    if (incoming && incoming.manifest === undefined) return;
-    const keep = new Set<string>();
-    for (const held of [current, previous, incoming]) {
-      const manifest = parseManifest(held?.manifest);
-      if (!manifest) continue;
-      for (const { verity } of layersOf(manifest, this.#options.identity.platform)) keep.add(verity);
-    }
-    const freedBytes = await this.#options.blobs.collect(keep);
+    const keep = blobsInUse(this.#record, this.#options.identity.platform);
+    const freedBytes = keep === undefined ? 0 : await this.#options.blobs.collect(keep);
     if (freedBytes > 0) this.#options.log.info({ freedBytes }, 'Blobs that no release needs were deleted');
   }
-}
-
-/** Without a look at the services none is to blame. */
-const unwellIn = (input: UpdateInput): string[] =>
-  input.type === 'health' ? input.health.unhealthy.map(({ service }) => service) : [];
-
-function deviceEvent({ code, message, release, phase }: UpdateEvent, at: number) {
-  return {
-    at,
-    kind: 'update' as const,
-    code,
-    message: message.slice(0, 1024),
-    phase,
-    ...(release && { generation: release.generation, release: labelOf(release) }),
-  };
 }

@@ -1,8 +1,8 @@
 import type { Board } from '../../protocol/board.ts';
 import type { Platform } from '../../protocol/manifest.ts';
 import type { Clock } from '../supervisor/ports.ts';
-import type { UpdateInput } from './core/machine.ts';
 import type { ReleaseRef } from './core/record.ts';
+import type { UpdateInput } from './core/transition.ts';
 import { type FetchDeps, fetchRelease, type Progress } from './fetch-release.ts';
 import type { BlobStore, ChunkSource, Log, ReleaseTrust } from './ports.ts';
 

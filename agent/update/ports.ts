@@ -57,6 +57,8 @@ export interface WorkloadHealth {
   unhealthy: { service: string; message: string }[];
   /** A service that will not get well by waiting: given up, crash-looping, image broken. */
   isFailed: boolean;
+  /** The newest end of a desired service for want of memory, Unix ms; absent when there was none. */
+  outOfMemory?: { service: string; at: number } | undefined;
 }
 
 /** Events that must reach the server: kept durably until acknowledged. */

@@ -7,7 +7,8 @@ import { tcpDial } from '../../agent/link/dial.ts';
 import type { DesiredServices } from '../../agent/supervisor/service-spec.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
-import { UpdateEngine } from '../../agent/update/engine.ts';
+import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
+import { UpdateEngine, type UpdateEngineOptions } from '../../agent/update/engine.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
 import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
 import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
@@ -40,7 +41,8 @@ export async function startUpdateBench() {
   const logger = { info: keep, warn: keep };
 
   /** A new agent over the same folder, as after a crash or a restart. */
-  const boot = async (change: { now?: () => number } = {}) => {
+  const boot = async (change: { now?: () => number; facts?: UpdateEngineOptions['facts'] } = {}) => {
+    const { facts = () => NOTHING_KNOWN, ...clock } = change;
     const { ledger } = openLedger(join(folder, 'ledger.db'));
     const blobs = await FolderBlobStore.open(join(folder, 'blobs'));
     const identity = { tenant: 'demo', device: 'boat-1' };
@@ -62,12 +64,13 @@ export async function startUpdateBench() {
       source,
       trust: new TufUpdater({ source, store, log: logger }),
       workloads,
-      clock: { ...systemClock, ...change },
+      clock: { ...systemClock, ...clock },
+      facts,
       toServices: () => [],
       onChange: () => notices++,
       onRollback: (why, failed, unwell) => rollbacks.push({ why, failed, unwell }),
       log: logger,
-      times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100 },
+      times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100, lookMs: 20 },
     });
     engine.start();
     const stop = async () => {

@@ -97,7 +97,20 @@ export function workloadHealth(
   }
   const leaving = [...new Set([...containers.keys(), ...records.keys()])].filter((name) => !wanted.has(name));
   for (const service of leaving) unhealthy.push({ service, message: 'leaving' });
-  return { isConverged: unhealthy.length === 0, unhealthy, isFailed };
+  const outOfMemory = newestOutOfMemory(desired, records);
+  return { isConverged: unhealthy.length === 0, unhealthy, isFailed, ...(outOfMemory && { outOfMemory }) };
+}
+
+function newestOutOfMemory(
+  desired: readonly ServiceSpec[],
+  records: ReadonlyMap<string, ServiceRecord>,
+): WorkloadHealth['outOfMemory'] {
+  const kills = desired.flatMap(({ name, digest }) => {
+    const record = records.get(name);
+    const kill = record?.specDigest === digest && record.reasons.find(({ code }) => code === 'exit.oom');
+    return kill ? [{ service: name, at: kill.at }] : [];
+  });
+  return kills.sort((a, b) => b.at - a.at)[0];
 }
 
 function isWell(

@@ -1,4 +1,4 @@
-import type { UpdateInput } from './machine.ts';
+import type { UpdateInput } from './transition.ts';
 
 /** Inputs whose step could not be made durable, in order; of offers only the newest counts. */
 export class HeldInputs {

@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Assignment } from '../../../protocol/assignment.ts';
-import { advance, type UpdateContext, type UpdateEffect, type UpdateInput } from './machine.ts';
+import { NOTHING_KNOWN } from './hold.ts';
+import { advance } from './machine.ts';
 import { EMPTY_RECORD, inForce, type UpdateRecord } from './record.ts';
+import type { UpdateContext, UpdateEffect, UpdateInput } from './transition.ts';
 
-const context: UpdateContext = { device: 'boat-1', board: 'generic', at: 5_000, now: 5_000 };
+const context: UpdateContext = {
+  device: 'boat-1',
+  board: 'generic',
+  at: 5_000,
+  now: 5_000,
+  facts: NOTHING_KNOWN,
+};
 const WELL = { isConverged: true, isFailed: false, unhealthy: [] };
 const ILL = { isConverged: false, isFailed: true, unhealthy: [{ service: 'web', message: 'crash-looping' }] };
 

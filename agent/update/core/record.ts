@@ -1,5 +1,6 @@
 import type { UpdatePhase } from '../../../protocol/messages.ts';
 import type { Reason } from '../../../protocol/reasons.ts';
+import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
 
 export interface ReleaseRef {
   name: string;
@@ -21,6 +22,20 @@ export interface IncomingRelease {
   /** Undefined until it has been fetched and checked. */
   manifest: string | undefined;
   soakMs: number;
+  /** Of the assignment. It and all below came after the first records and may be absent. */
+  policy?: UpdatePolicy | undefined;
+  /** When it was first accepted, Unix ms. */
+  acceptedAt?: number | undefined;
+  /** Who at the device agreed to it. */
+  consent?: string | undefined;
+  /** Put off by hand until, Unix ms. */
+  deferredUntil?: number | undefined;
+  /** Fetched and staged: it may switch without a network. */
+  isReady?: true | undefined;
+  /** When the switch began, Unix ms. */
+  switchedAt?: number | undefined;
+  /** The server was reached when the switch began, so it must be reached before the commit. */
+  mustReach?: true | undefined;
 }
 
 /** All that an update remembers across a crash or a power cut. One ledger row: it changes as a whole or not at all. */

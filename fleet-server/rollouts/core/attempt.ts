@@ -58,6 +58,7 @@ function followPhase(attempt: AttemptState, update: UpdateStatus): AttemptState 
       return { ...next, state: 'downloading' };
     case 'verified':
     case 'staged':
+    case 'waiting':
     case 'switching':
       return { ...next, state: 'installing' };
     case 'soaking':

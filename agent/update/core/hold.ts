@@ -1,0 +1,86 @@
+import { isoTime } from '../../../protocol/instant.ts';
+import type { Reason, ReasonCode } from '../../../protocol/reasons.ts';
+import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
+
+/** Somebody or something asks not to be disturbed, for a time. */
+export interface Lease {
+  /** A service of the release, or who took it by hand. */
+  holder: string;
+  why: string;
+  /** Unix ms. */
+  until: number;
+}
+
+/** What the device knows of itself when a switch is due. */
+export interface SwitchFacts {
+  /** Whether a window of the incoming release's policy is open, and when the next one opens, Unix ms. */
+  window: { isOpen: boolean; opensAt: number | undefined };
+  leases: readonly Lease[];
+  power: 'external' | 'battery' | 'unknown';
+  link: 'metered' | 'unmetered' | 'unknown';
+  /** Whether the server is reached now. */
+  isOnline: boolean;
+}
+
+export const NOTHING_KNOWN: SwitchFacts = {
+  window: { isOpen: true, opensAt: undefined },
+  leases: [],
+  power: 'unknown',
+  link: 'unknown',
+  isOnline: false,
+};
+
+/** What is asked of one incoming release. */
+export interface HoldSubject {
+  policy: UpdatePolicy;
+  /** When it was accepted, Unix ms. */
+  acceptedAt: number;
+  /** Who said yes to it at the device. */
+  consent: string | undefined;
+  /** Put off by hand until, Unix ms. */
+  deferredUntil: number | undefined;
+}
+
+export interface Hold {
+  code: Extract<ReasonCode, `wait.${string}`>;
+  message: string;
+}
+
+/** Why nothing is to be fetched now; undefined when the download may go on. Unknown links are not metered. */
+export function holdFetch({ policy }: HoldSubject, { link }: SwitchFacts): Hold | undefined {
+  if (policy.urgent !== undefined || policy.metered !== 'wait' || link !== 'metered') return undefined;
+  return { code: 'wait.metered', message: 'The link is metered; the download begins on another one' };
+}
+
+/**
+ * Why the release may not take over now; undefined when it may. Consent and power are never overridden by time: a
+ * device that is not asked, or that may lose its power half-way, is worse than a late one.
+ */
+export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, now: number): Hold | undefined {
+  const { policy, acceptedAt, consent, deferredUntil } = subject;
+  if (policy.consent !== undefined && consent === undefined)
+    return { code: 'wait.consent', message: 'Waits for somebody at the device to agree' };
+  if (policy.power === 'external' && facts.power !== 'external')
+    return { code: 'wait.power', message: `Waits for external power; it is ${facts.power}` };
+  const isOverdue = policy.maxDeferralMs !== undefined && now - acceptedAt >= policy.maxDeferralMs;
+  if (policy.urgent !== undefined || isOverdue) return undefined;
+  if (deferredUntil !== undefined && deferredUntil > now)
+    return { code: 'wait.deferred', message: `Put off by hand until ${isoTime(deferredUntil)}` };
+  const lease = facts.leases.find(({ until }) => until > now);
+  if (lease)
+    return {
+      code: 'wait.lease',
+      message: `${lease.holder} is not to be disturbed until ${isoTime(lease.until)}: ${lease.why}`,
+    };
+  if (policy.windows === undefined || facts.window.isOpen) return undefined;
+  const { opensAt } = facts.window;
+  const message =
+    opensAt === undefined
+      ? 'Waits for its update window'
+      : `Waits for the update window of ${isoTime(opensAt)}`;
+  return { code: 'wait.window', message };
+}
+
+/** Whether a wait that is shown already says the same. */
+export const isSameHold = (shown: Reason | undefined, { code, message }: Hold): boolean =>
+  shown?.code === code && shown.message === message;

@@ -1,0 +1,57 @@
+import type { ReasonCode } from '../../../protocol/reasons.ts';
+import { type HoldSubject, holdFetch, holdSwitch, isSameHold } from './hold.ts';
+import type { IncomingRelease, UpdateRecord } from './record.ts';
+import { enter, type Transition, type UpdateContext, unchanged } from './transition.ts';
+
+export const subjectOf = ({
+  policy = {},
+  acceptedAt = 0,
+  consent,
+  deferredUntil,
+}: IncomingRelease): HoldSubject => ({
+  policy,
+  acceptedAt,
+  consent,
+  deferredUntil,
+});
+
+/** A wish at the device, before the switch: durable and told, and what follows from it is seen at the next look. */
+export function wished(
+  record: UpdateRecord,
+  incoming: IncomingRelease,
+  event: { code: ReasonCode; message: string },
+): Transition {
+  if (record.phase === 'switching' || record.phase === 'soaking') return unchanged(record);
+  const said = { ...event, release: incoming.release, phase: record.phase };
+  return { record: { ...record, incoming }, effects: [], events: [said], isDurable: true };
+}
+
+/** The release is ready: it takes over, or waits for something that has a name. */
+export function switchOrWait(
+  record: UpdateRecord,
+  incoming: IncomingRelease,
+  context: UpdateContext,
+): Transition {
+  const { facts, now, at } = context;
+  const hold = holdSwitch(subjectOf(incoming), facts, now);
+  if (!hold) {
+    const mustReach = facts.isOnline && incoming.policy?.commitOffline === undefined;
+    const switched = { ...incoming, switchedAt: at, ...(mustReach && { mustReach: true as const }) };
+    return enter(record, 'switching', context, { resumes: 0, incoming: switched }, ['apply']);
+  }
+  if (record.phase !== 'waiting') return enter(record, 'waiting', context, {}, [], hold);
+  // What is waited for may change many times; the record on disk need not.
+  if (isSameHold(record.reason, hold)) return unchanged(record);
+  return { ...unchanged(record), record: { ...record, reason: { ...hold, at } } };
+}
+
+/** Whether what was waited for is there, or what goes on has to wait. */
+export function look(record: UpdateRecord, context: UpdateContext): Transition {
+  const { incoming, phase } = record;
+  if (!incoming || (phase !== 'waiting' && phase !== 'fetching')) return unchanged(record);
+  if (phase === 'waiting' && incoming.isReady) return switchOrWait(record, incoming, context);
+  const hold = holdFetch(subjectOf(incoming), context.facts);
+  if (hold && phase === 'fetching') return enter(record, 'waiting', context, {}, ['stop-fetch'], hold);
+  if (!hold && phase === 'waiting') return enter(record, 'fetching', context, {}, ['fetch']);
+  return unchanged(record);
+}
