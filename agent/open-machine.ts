@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { heldServices } from './held-services.ts';
 import type { SupervisedParts } from './supervised.ts';
 import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
+import { LogKeeper } from './supervisor/logs/log-keeper.ts';
 import { LogPump, SPOOL_BYTES } from './supervisor/logs/log-pump.ts';
 import { KernelNetworks, resolvConfPath } from './supervisor/network/kernel-networks.ts';
 import { ConmonRuntime } from './supervisor/runtime/conmon.ts';
@@ -10,7 +12,7 @@ import type { ServiceSpec } from './supervisor/service-spec.ts';
 import { systemClock } from './system-clock.ts';
 
 /** What of this machine the supervisor acts on: cgroups, mounts and ids, networks, the runtime and its logs. */
-export function openMachine({ config, blobs, ledger }: SupervisedParts) {
+export function openMachine({ config, blobs, ledger, log }: SupervisedParts) {
   const { stateDir, runDir, instance, runtime: program, runtimes } = config;
   const cgroups = openCgroups(instance, stateDir);
   const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
@@ -43,7 +45,13 @@ export function openMachine({ config, blobs, ledger }: SupervisedParts) {
     beforeStart: (spec) => pump.begin(spec),
     holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
   });
-  return { cgroups, isolation, networks, runtime, pump };
+  const logKeeper = new LogKeeper({
+    pump,
+    held: heldServices(() => ledger.load()),
+    clock: systemClock,
+    onError: (error) => log.warn({ error }, 'Cannot remove the logs of services that left; trying again'),
+  });
+  return { cgroups, isolation, networks, runtime, pump, logKeeper };
 }
 
 async function placementOf(

@@ -14,7 +14,8 @@ import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
 import type { ContainerRuntime, ObservedContainer } from './supervisor/ports.ts';
-import type { DesiredServices } from './supervisor/service-spec.ts';
+import type { Isolation } from './supervisor/runtime/isolation.ts';
+import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -53,7 +54,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     enduranceBytes: board.storageEndurance === undefined ? undefined : parseBytes(board.storageEndurance),
     onError,
   });
-  const { cgroups, isolation, networks, runtime, pump } = openMachine(parts);
+  const { cgroups, isolation, networks, runtime, pump, logKeeper } = openMachine(parts);
   const look: Look = { at: systemClock.now(), containers: [] };
   const health = (): DeviceHealth => {
     const faults = ledger.faults();
@@ -105,10 +106,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
         statuses: () => supervisor.statuses(),
         held: (service) => cgroups.read(service),
         loosenings: (spec) => isolation.loosenings(spec),
-        hostIds: async (spec) => {
-          const range = await isolation.rangeOf(spec);
-          return range && { first: range.hostBase, count: range.size };
-        },
+        hostIds: (spec) => hostIdsOf(isolation, spec),
       }),
       capsules: () => ring.list(),
       capsule: (id) => ring.read(id),
@@ -125,14 +123,21 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     lastLookAt: () => look.at,
     start: () => {
       pump.start();
+      logKeeper.start();
       supervisor.start();
     },
     stop: async (how) => {
       await supervisor.stop(how);
+      logKeeper.stop();
       pump.stop();
       await facts.close();
     },
   };
+}
+
+async function hostIdsOf(isolation: Isolation, spec: ServiceSpec) {
+  const range = await isolation.rangeOf(spec);
+  return range && { first: range.hostBase, count: range.size };
 }
 
 /** The release in force as the ledger has it: what runs on while the device has no identity, or none to be read. */

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { LEFT_LOG_LIMITS } from '../../agent/supervisor/logs/core/left-logs.ts';
+import { LogKeeper } from '../../agent/supervisor/logs/log-keeper.ts';
 import { LogPump, SPOOL_BYTES } from '../../agent/supervisor/logs/log-pump.ts';
 import { readLog } from '../../agent/supervisor/logs/read-log.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
@@ -160,6 +162,35 @@ test('a follower gets each line once and in order across rotation', async () => 
   const numbers = found.map(Number).filter((number) => number > 0);
   expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   expect(readdirSync(join(logsDir, 'turn')).length).toBeGreaterThan(2);
+});
+
+test('the log of a service that left goes an hour later; of one that is held, or still writes, never', async () => {
+  for (const name of ['held', 'writing', 'left']) {
+    await start(talker(name, 'echo hello'));
+    await hasSaid(name, 'hello');
+  }
+  await runtime.remove('held');
+  await runtime.remove('left');
+  // As after a restart: the folders are all that tells of them.
+  pump.stop();
+  pump = openPump();
+  let at = Date.now();
+  const keeper = new LogKeeper({
+    pump,
+    held: () => new Set(['held']),
+    clock: { now: () => at, after: () => () => undefined },
+    onError: (error) => {
+      throw error;
+    },
+  });
+  keeper.look();
+  expect(readdirSync(logsDir)).toEqual(expect.arrayContaining(['held', 'writing', 'left']));
+  at += LEFT_LOG_LIMITS.keptMs + 1_000;
+  keeper.look();
+  expect(readdirSync(logsDir)).toEqual(expect.arrayContaining(['held', 'writing']));
+  expect(readdirSync(logsDir)).not.toContain('left');
+  expect(readdirSync(spoolDir).filter((name) => name.startsWith('left'))).toEqual([]);
+  pump.forget('held');
 });
 
 test('a full disk costs lines, which are counted, and nothing else', async () => {

@@ -42,6 +42,13 @@ export class LogFolder {
     return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Unix ms of its last line; 0 when there is none. */
+  get writtenAt(): number {
+    const last = this.#segments.at(-1);
+    if (last === undefined) return 0;
+    return statSync(join(this.#folder, last.name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  }
+
   /** Whether the log's newest lines are of another specification. */
   isNew(specDigest: string): boolean {
     try {

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceSpec } from '../service-spec.ts';
+import type { LeftLog } from './core/left-logs.ts';
 import { LogFolder } from './log-folder.ts';
 import { Spool, type SpoolPosition } from './spool.ts';
 
@@ -115,6 +116,19 @@ export class LogPump {
     return { keptBytes: pumped?.folder.keptBytes ?? 0, droppedBytes: pumped?.droppedBytes ?? 0 };
   }
 
+  /** Logs of services that are none of these and have no monitor that writes any more. */
+  leftBy(held: ReadonlySet<string>): LeftLog[] {
+    const { logsDir, monitorWritten } = this.#options;
+    const names = new Set([...foldersIn(logsDir), ...this.#services.keys()]);
+    return [...names]
+      .filter((service) => !held.has(service) && monitorWritten?.(service) === undefined)
+      .map((service) => {
+        const folder = this.#services.get(service)?.folder ?? new LogFolder(join(logsDir, service), 0);
+        const { keptBytes: bytes, writtenAt } = folder;
+        return { service, bytes, writtenAt };
+      });
+  }
+
   /** Removes the log of a service that is no longer wanted. */
   forget(service: string): void {
     const pumped = this.#open(service);
@@ -209,6 +223,15 @@ const burstOf = ({ rateBytes, sizeBytes }: { rateBytes: number; sizeBytes: numbe
 
 const dropMarker = (bytes: number, now: number): Buffer =>
   Buffer.from(`${new Date(now).toISOString()} stderr F wherry: ${bytes} bytes dropped\n`);
+
+function foldersIn(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
 
 function readRemembered(path: string): Remembered | undefined {
   try {
