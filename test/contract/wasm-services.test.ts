@@ -18,13 +18,15 @@ let parts: ReturnType<typeof realSupervisor>;
 let specs: Map<string, ServiceSpec>;
 let generation = 0;
 
-const service = (command: string, more = '') => `
+const service = (command: string, more = '', pids = 8) => `
     image: oci:${IMAGES_DIR}/wasm-runtime
     wasm: ${IMAGES_DIR}/${WASM_SAMPLE}
     command: [${command}]
-    resources: { memory: { max: 48MiB }, cpu: { max: 0.25 }, pids: 8 }
+    resources: { memory: { max: 48MiB }, cpu: { max: 0.25 }, pids: ${pids} }
     stop: { grace: 1m }
     ${more}`;
+/** The module once more, with another argument: it prints its environment and ends well. */
+const CHECK = '/usr/bin/node, /app/wasm-runtime/run.js, /module.wasm, env';
 const once = 'restart: { policy: never }';
 const RELEASE = `
 name: wasm
@@ -32,7 +34,7 @@ version: 1.0.0
 boards: [generic-amd64]
 volumes: { notes: { size: 64KiB } }
 services:
-  tick: ${service('tick')}
+  tick: ${service('tick', `health: { exec: [${CHECK}], interval: 1s, timeout: 10s }`, 16)}
   env: ${service('env', `environment: { GREETING: "hello, world" }\n    ${once}`)}
   cat: ${service('cat, data/note', `mounts: [{ volume: notes, path: /data, readOnly: true }]`)}
   spin: ${service('spin')}
@@ -76,10 +78,11 @@ const running = (name: string) =>
 test('runs under the budgets and the isolation of any service, prints to its log, and ends when it is told to', async () => {
   apply('tick');
   const pid = await running('tick');
+  expect(status('tick')).toMatchObject({ kind: 'wasm' });
   expect(await parts.cgroups.read('tick')).toMatchObject({
     memoryMaxBytes: 48 * MIB,
     cpuMax: 0.25,
-    pidsMax: 8,
+    pidsMax: 16,
   });
   const kernel = readFileSync(`/proc/${pid}/status`, 'utf8');
   expect(kernel).toMatch(/^Seccomp:\s+2$/m);
@@ -87,8 +90,7 @@ test('runs under the budgets and the isolation of any service, prints to its log
   expect(kernel).toMatch(/^CapEff:\s+0+$/m);
   expect(Number(/^Uid:\s+(\d+)/m.exec(kernel)?.[1])).toBeGreaterThan(65_535);
   await until(() => logOf('tick').match(/stdout F tick\n/g)?.length === 3, { what: 'three ticks' });
-  // The init, and the runtime's four threads.
-  expect((await parts.cgroups.usage('tick'))?.pids).toBe(5);
+  await until(() => status('tick')?.health?.state === 'healthy', { what: 'its health check' });
   // Well within its grace of a minute.
   apply();
   await until(() => parts.supervisor.statuses().length === 0, { what: 'the end of tick' });
@@ -109,6 +111,7 @@ test('is held to its CPU and killed at its memory, without harm to the one besid
   apply('tick', 'spin', 'eat');
   const neighbour = await running('tick');
   await running('spin');
+  expect((await parts.cgroups.read('spin'))?.pidsMax).toBe(8);
   const [before, since] = [await parts.cgroups.usage('spin'), process.hrtime.bigint()];
   await until(() => codes('eat').includes('exit.oom'), { what: 'the end of eat', timeoutMs: 30_000 });
   await until(async () => ((await parts.cgroups.usage('spin'))?.throttledUsec ?? 0) > 500_000, {
