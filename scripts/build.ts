@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { build, type InlineConfig, type PluginOption } from 'vite';
+import { build, type InlineConfig } from 'vite';
+import { agentBundle } from './agent-bundle.ts';
 import { ROOT, say } from './setup.mjs';
 
 interface Target {
@@ -13,40 +14,11 @@ interface Target {
   config: InlineConfig;
 }
 
-/** Packages of the agent's dependencies that it never comes to use: timers of browsers, pino's worker threads. */
-const UNUSED = ['worker-timers', 'thread-stream'];
-
-const leanCommonJs: PluginOption = {
-  name: 'lean-commonjs',
-  enforce: 'pre',
-  resolveId: (id) => (UNUSED.includes(id) ? '\0unused' : undefined),
-  load: (id) => (id === '\0unused' ? 'export default undefined' : undefined),
-  // Node takes the nearest package.json's word for what a .js file is.
-  writeBundle: ({ dir }) => writeFileSync(join(dir ?? '', 'package.json'), '{ "type": "commonjs" }\n'),
-};
-
 const agent: Target = {
   name: 'agent',
-  inputs: ['agent', 'protocol', 'package-lock.json', 'scripts/build.ts'],
+  inputs: ['agent', 'protocol', 'package-lock.json', 'scripts/build.ts', 'scripts/agent-bundle.ts'],
   stamp: join(ROOT, 'dist/agent/.inputs'),
-  config: {
-    root: ROOT,
-    configFile: false,
-    logLevel: 'warn',
-    plugins: [leanCommonJs],
-    resolve: { alias: { 'readable-stream': 'node:stream' } },
-    ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
-    build: {
-      ssr: join(ROOT, 'agent/main.ts'),
-      outDir: join(ROOT, 'dist/agent'),
-      emptyOutDir: true,
-      target: 'node24',
-      minify: true,
-      reportCompressedSize: false,
-      // CommonJS: importing a module of Node's as ESM reads each of its exports, and node:http's load undici and http2.
-      rolldownOptions: { output: { format: 'cjs', entryFileNames: '[name].js' } },
-    },
-  },
+  config: agentBundle,
 };
 
 const web: Target = {

@@ -1,0 +1,89 @@
+// How the agent becomes one file of plain CommonJS that costs a device as little memory as it can: docs/adr/0008.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { InlineConfig, PluginOption } from 'vite';
+import { ROOT } from './setup.mjs';
+
+const OUT_DIR = join(ROOT, 'dist/agent');
+
+/**
+ * What dependencies load and the agent never comes to use, and what stands for it. Anything of it that is called after
+ * all throws.
+ */
+const UNUSED: Record<string, string> = {
+  'worker-timers': 'export default undefined',
+  'thread-stream': 'export default undefined',
+  worker_threads: 'export const isMainThread = true',
+  './transport': 'export default undefined',
+  assert: 'module.exports = (value, message) => { if (!value) throw new Error(message) }',
+  debug: 'module.exports = () => Object.assign(() => {}, { extend: () => () => {} })',
+  // Topic aliases of MQTT 5; the link speaks 3.1.1.
+  'lru-cache': 'export const LRUCache = undefined',
+  // Delegations by path pattern; the trusted metadata has none.
+  minimatch: 'export const minimatch = undefined',
+};
+
+const withoutUnused: PluginOption = {
+  name: 'without-unused',
+  enforce: 'pre',
+  resolveId: (id, importer) =>
+    Object.hasOwn(UNUSED, id) && importer?.includes('/node_modules/') ? `\0unused:${id}` : undefined,
+  load: (id) => (id.startsWith('\0unused:') ? UNUSED[id.slice('\0unused:'.length)] : undefined),
+};
+
+/** Documents are checked by walking their schemas: the compiler, and what it makes, would cost 2 MiB. */
+const interpretedSchemas: PluginOption = {
+  name: 'interpreted-schemas',
+  enforce: 'pre',
+  resolveId: (id) => (id === './compile-schema.ts' ? join(ROOT, 'protocol/interpret-schema.ts') : undefined),
+};
+
+/** A package that few devices use is a file of its own, read when first called. */
+const yamlOnDemand: PluginOption = {
+  name: 'yaml-on-demand',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    if (id === './yaml.js' && importer === '\0yaml') return { id, external: true };
+    return id === 'yaml' && importer?.endsWith('.ts') ? '\0yaml' : undefined;
+  },
+  load: (id) =>
+    id === '\0yaml' ? "export const parse = (text) => require('./yaml.js').parse(text)" : undefined,
+};
+
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** V8 keeps a source text with one character beyond Latin-1 in two bytes for each. */
+const onlyAscii: PluginOption = {
+  name: 'only-ascii',
+  writeBundle({ dir = OUT_DIR }, bundle) {
+    for (const name of Object.keys(bundle).filter((file) => file.endsWith('.js'))) {
+      const path = join(dir, name);
+      writeFileSync(path, readFileSync(path, 'utf8').replace(/[\u0080-\uffff]/g, escaped));
+    }
+    // Node takes the nearest package.json's word for what a .js file is.
+    writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
+  },
+};
+
+export const agentBundle: InlineConfig = {
+  root: ROOT,
+  configFile: false,
+  logLevel: 'warn',
+  plugins: [withoutUnused, interpretedSchemas, yamlOnDemand, onlyAscii],
+  resolve: { alias: { 'readable-stream': 'node:stream' } },
+  ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
+  build: {
+    ssr: true,
+    outDir: OUT_DIR,
+    emptyOutDir: true,
+    target: 'node24',
+    minify: true,
+    sourcemap: true,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: { main: join(ROOT, 'agent/main.ts'), yaml: join(ROOT, 'node_modules/yaml/dist/index.js') },
+      // CommonJS: importing a module of Node's as ESM reads each of its exports, and node:http's load undici and http2.
+      output: { format: 'cjs', entryFileNames: '[name].js', chunkFileNames: '[name].js' },
+    },
+  },
+};
