@@ -1,16 +1,53 @@
 import { formatBytes } from '../protocol/quantities.ts';
+import type { ServiceStatus } from '../protocol/status.ts';
 import type { Inspection } from './local-api/inspection.ts';
 import type { Budget } from './supervisor/ports.ts';
 import type { ServiceSpec } from './supervisor/service-spec.ts';
 
 type Resources = ServiceSpec['resources'];
+type Usage = NonNullable<ServiceStatus['usage']>;
 type Row = [what: string, asked: string | undefined, held?: string | undefined];
 
-/** Every part of a budget that the release asks for, in words, beside what the kernel holds where it has the number. */
-export function inspectBudgets(asked: Resources, held: Budget | undefined): Inspection['budgets'] {
-  return [...kernelRows(asked, held), ...otherRows(asked)].flatMap(([what, wanted, kept]) =>
-    wanted === undefined ? [] : [{ what, asked: wanted, ...(kept !== undefined && { held: kept }) }],
+/**
+ * Every part of a budget that the release asks for, in words, beside what the kernel holds and what the service uses,
+ * where there is such a number.
+ */
+export function inspectBudgets(
+  { resources: asked, mounts }: Pick<ServiceSpec, 'resources' | 'mounts'>,
+  held: Budget | undefined,
+  usage: Usage | undefined,
+): Inspection['budgets'] {
+  const used = usage ? useOf(usage) : {};
+  return [...kernelRows(asked, held), ...otherRows(asked), volumeRow(mounts)].flatMap(
+    ([what, wanted, kept]) => {
+      if (wanted === undefined) return [];
+      const now = used[what];
+      return { what, asked: wanted, ...(kept !== undefined && { held: kept }), ...(now && { used: now }) };
+    },
   );
+}
+
+function useOf({
+  memoryBytes,
+  cpu,
+  pids,
+  diskBytes,
+  volumeBytes,
+}: Usage): Record<string, string | undefined> {
+  return {
+    'memory max': formatBytes(memoryBytes),
+    'cpu max': `${cpu} cores`,
+    processes: String(pids),
+    'writable layer': mapped(diskBytes, formatBytes),
+    volumes: mapped(volumeBytes, formatBytes),
+  };
+}
+
+/** All of them together, each once. */
+function volumeRow(mounts: ServiceSpec['mounts']): Row {
+  const sizes = new Map(mounts.map(({ volume, sizeBytes }) => [volume, sizeBytes]));
+  const sum = [...sizes.values()].reduce((total, bytes) => total + bytes, 0);
+  return ['volumes', sizes.size === 0 ? undefined : formatBytes(sum)];
 }
 
 function kernelRows(asked: Resources, held: Budget | undefined): Row[] {

@@ -39,7 +39,7 @@ test('a plain service asks for little and loosens nothing', () => {
   });
 });
 
-test('what is asked stands beside what the kernel holds', () => {
+test('what is asked stands beside what the kernel holds and what is used', () => {
   const asked = {
     memoryMaxBytes: 32 * MiB,
     cpuMax: 1,
@@ -48,6 +48,17 @@ test('what is asked stands beside what the kernel holds', () => {
     io: { writeBps: 2 * MiB, readIops: 50 },
     network: { egressBps: 2_500_000 },
     openFiles: 1024,
+    disk: { writableBytes: 8 * MiB },
+  };
+  const volume = { volume: 'data', path: '/data', readOnly: false, gid: 1000, sizeBytes: 4 * MiB };
+  const mounts = [volume, { ...volume, path: '/more' }, { ...volume, volume: 'other' }];
+  const usage = {
+    memoryBytes: 3 * MiB,
+    cpu: 0.25,
+    pids: 2,
+    throttledMs: 0,
+    diskBytes: MiB,
+    volumeBytes: 5 * MiB,
   };
   const held = {
     memoryMaxBytes: 32 * MiB,
@@ -56,16 +67,18 @@ test('what is asked stands beside what the kernel holds', () => {
     swapMaxBytes: 0,
     io: { writeBps: 2 * MiB },
   };
-  expect(inspect({ resources: asked }, {}, { held }).budgets).toEqual([
-    { what: 'memory max', asked: '32 MiB', held: '32 MiB' },
+  expect(inspect({ resources: asked, mounts }, { usage }, { held }).budgets).toEqual([
+    { what: 'memory max', asked: '32 MiB', held: '32 MiB', used: '3 MiB' },
     { what: 'memory high', asked: '24 MiB' },
     { what: 'swap max', asked: '0 B', held: '0 B' },
-    { what: 'cpu max', asked: '1 cores', held: '0.99 cores' },
-    { what: 'processes', asked: '32', held: '32' },
+    { what: 'cpu max', asked: '1 cores', held: '0.99 cores', used: '0.25 cores' },
+    { what: 'processes', asked: '32', held: '32', used: '2' },
     { what: 'io write', asked: '2 MiB/s', held: '2 MiB/s' },
     { what: 'io reads', asked: '50/s' },
     { what: 'network out', asked: '2.5 Mbit/s' },
+    { what: 'writable layer', asked: '8 MiB', used: '1 MiB' },
     { what: 'open files', asked: '1024' },
+    { what: 'volumes', asked: '8 MiB', used: '5 MiB' },
   ]);
 });
 

@@ -37,7 +37,7 @@ export function inspectService({
     ...(spec.runtime !== undefined && { runtime: spec.runtime }),
     criticality: spec.criticality ?? 'normal',
     user: { uid: spec.uid, gid: spec.gid, ...(hostIds && { hostIds }) },
-    budgets: inspectBudgets(spec.resources, held),
+    budgets: inspectBudgets(spec, held, status.usage),
     degraded: status.degraded ?? [],
     loosenings: [...looseningsOf(spec), ...loosenings],
     network: inspectNetwork(spec, status),

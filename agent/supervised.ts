@@ -10,6 +10,7 @@ import { openMachine } from './open-machine.ts';
 import { openPostMortems } from './open-post-mortems.ts';
 import { rebootHost } from './reboot-host.ts';
 import { secretsView } from './secrets-view.ts';
+import { diskUse } from './supervisor/disk-use.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
@@ -73,7 +74,11 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     strain: () => facts.strain(),
     host: rebootHost(config.reboot, (reason) => facts.noteReboot(reason)),
     shedThresholds: board.shed,
-    details: { degraded: (spec) => isolation.degraded(spec), logs: (service) => pump.stats(service) },
+    details: {
+      degraded: (spec) => isolation.degraded(spec),
+      logs: (service) => pump.stats(service),
+      disk: (spec) => diskUse(isolation.rootfs, spec),
+    },
     memory: ledger.services,
     clock: systemClock,
     log,

@@ -93,6 +93,8 @@ export const serviceStatusSchema = {
         networkSentBytes: integer,
         /** Its writable layer. */
         diskBytes: integer,
+        /** Its volumes together, those that it shares too. */
+        volumeBytes: integer,
       },
     },
     logs: {

@@ -17,7 +17,7 @@ export const fakeInspection: Inspection = {
   criticality: 'high',
   user: { uid: 1000, gid: 1000, hostIds: { first: 231_072, count: 65_536 } },
   budgets: [
-    { what: 'memory max', asked: '32 MiB', held: '32 MiB' },
+    { what: 'memory max', asked: '32 MiB', held: '32 MiB', used: '12.4 MiB' },
     { what: 'cpu max', asked: '0.5 cores', held: '0.5 cores' },
     { what: 'open files', asked: '1024' },
   ],
@@ -123,6 +123,7 @@ export function fullStatus(): AgentStatus {
           networkReceivedBytes: 1,
           networkSentBytes: 1,
           diskBytes: 1,
+          volumeBytes: 1,
         },
         logs: { keptBytes: 1, droppedBytes: 1 },
         addresses: { front: '10.88.1.2' },

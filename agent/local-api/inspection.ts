@@ -14,8 +14,8 @@ export interface Inspection {
   criticality: NonNullable<ServiceStatus['criticality']>;
   /** Within the container; `hostIds` are those of the host that stand for all of its users. */
   user: { uid: number; gid: number; hostIds?: { first: number; count: number } };
-  /** `held` is read back from the kernel; absent when it does not run or the kernel has no such number. */
-  budgets: { what: string; asked: string; held?: string }[];
+  /** `held` is read back from the kernel; absent when it does not run or the kernel has no such number; `used` likewise. */
+  budgets: { what: string; asked: string; held?: string; used?: string }[];
   degraded: Degradation[];
   /** Everything in which it is less isolated than the default. */
   loosenings: string[];

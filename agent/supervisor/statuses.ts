@@ -1,7 +1,8 @@
 import type { Degradation, ServiceStatus } from '../../protocol/status.ts';
 import type { Health } from './core/health.ts';
 import { newRecord, type ServiceRecord } from './core/record.ts';
-import { serviceStatus } from './core/status.ts';
+import { serviceStatus, type Usage } from './core/status.ts';
+import type { DiskUse } from './disk-use.ts';
 import type { CgroupTree, Networks, ObservedContainer } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 import type { UsageSampler } from './usage-sampler.ts';
@@ -16,6 +17,7 @@ export interface ServiceDetails {
   /** What of its isolation this machine cannot hold. */
   degraded(spec: ServiceSpec): Degradation[];
   logs(service: string): ServiceStatus['logs'];
+  disk(spec: ServiceSpec): DiskUse;
 }
 
 interface Shown {
@@ -37,7 +39,7 @@ export function serviceStatuses(
   const show = (name: string, record: ServiceRecord, spec: ServiceSpec | undefined): ServiceStatus =>
     serviceStatus(name, record, spec, {
       container: containers.get(name),
-      usage: sampler.get(name),
+      usage: withDisk(sampler.get(name), spec, details),
       health: health.get(name),
       degraded: spec && [...cgroups.degraded(spec.resources), ...(details?.degraded(spec) ?? [])],
       network: networks.observe(name),
@@ -49,4 +51,8 @@ export function serviceStatuses(
       .filter(([name]) => !wanted.has(name))
       .map(([name, record]) => show(name, record, undefined)),
   ];
+}
+
+function withDisk(usage: Usage | undefined, spec: ServiceSpec | undefined, details?: ServiceDetails) {
+  return usage && spec && details ? { ...usage, ...details.disk(spec) } : usage;
 }

@@ -36,8 +36,9 @@ async function run({ io, paint, client, operands, isJson, print, printJson }: Ca
       { title: 'BUDGET', align: 'left' },
       { title: 'ASKED', align: 'right' },
       { title: 'HELD', align: 'right' },
+      { title: 'USED', align: 'right' },
     ],
-    inspection.budgets.map(({ what, asked, held }) => [what, asked, held ?? '-']),
+    inspection.budgets.map(({ what, asked, held, used }) => [what, asked, held ?? '-', used ?? '-']),
   );
   await print([...facts, '', paint.dim(heading), ...budgets]);
   return EXIT.ok;

@@ -46,6 +46,7 @@ function service(index: number, text: string, degradations: number): ServiceStat
       networkReceivedBytes: MAX,
       networkSentBytes: MAX,
       diskBytes: MAX,
+      volumeBytes: MAX,
     },
     logs: { keptBytes: MAX, droppedBytes: MAX },
     addresses: Object.fromEntries(

@@ -103,6 +103,8 @@ export function runningService(now: number, service: Release['services'][number]
       ioWrittenBytes: 3 * MIB,
       networkReceivedBytes: 12 * MIB,
       networkSentBytes: 7 * MIB,
+      diskBytes: 2 * MIB,
+      volumeBytes: 9 * MIB,
     },
     ...conditions(now)[name],
   };

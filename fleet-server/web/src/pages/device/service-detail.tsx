@@ -61,6 +61,7 @@ export function MoreUse({ service: { name, usage, addresses } }: { service: Serv
     ['Read / written', sum(usage?.ioReadBytes, usage?.ioWrittenBytes)],
     ['Received / sent', sum(usage?.networkReceivedBytes, usage?.networkSentBytes)],
     ['Writable layer', usage?.diskBytes === undefined ? undefined : bytes(usage.diskBytes)],
+    ['Volumes', usage?.volumeBytes === undefined ? undefined : bytes(usage.volumeBytes)],
     ...Object.entries(addresses ?? {}).map(([network, address]) => [`On ${network}`, address] as const),
   ] as const;
   const known = facts.filter(([, text]) => text !== undefined);
