@@ -4,7 +4,7 @@ import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/de
 import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { KernelNetworks, resolvConfPath } from '../../agent/supervisor/network/kernel-networks.ts';
-import type { DeviceStrain, HealthProbe, ServiceMemory } from '../../agent/supervisor/ports.ts';
+import type { Clock, DeviceStrain, HealthProbe, ServiceMemory } from '../../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
 import { Supervisor } from '../../agent/supervisor/supervisor.ts';
@@ -23,22 +23,32 @@ export function fileMemory(path: string): ServiceMemory {
   };
 }
 
-/**
- * A supervisor over the real runtime, cgroups and mounts, all below `dir` and `/wherry-<instance>`. `isWhole`: with
- * user ids of its own for each service, and real networks.
- */
+export interface RealSupervisorOptions {
+  /** With user ids of its own for each service, and real networks. */
+  isWhole?: boolean;
+  /** How the device is, if the test does not just write into `strain`. */
+  readStrain?: () => DeviceStrain;
+  clock?: Clock;
+  /** What the supervisor gets in place of a port. */
+  through?: <T extends object>(name: string, port: T) => T;
+}
+
+/** A supervisor over the real runtime, cgroups and mounts, all below `dir` and `/wherry-<instance>`. */
 export function realSupervisor(
   dir: string,
   instance: string,
   blobDir: string,
-  { isWhole = false }: { isWhole?: boolean } = {},
+  options: RealSupervisorOptions = {},
 ) {
+  const { isWhole = false, clock = systemClock, through = (_name, port) => port } = options;
   const runDir = join(dir, 'run');
   mkdirSync(runDir, { recursive: true });
-  const cgroups = openCgroups(instance);
+  const cgroups = through('cgroups', openCgroups(instance));
   const blobPath = (verity: string): string => join(blobDir, `${verity}.erofs`);
-  const isolation = isWhole ? openIsolation({ stateDir: join(dir, 'state'), runDir, blobPath }) : undefined;
-  const rootfs = isolation?.rootfs ?? new ErofsRootfs({ runDir, blobPath });
+  const isolation = isWhole
+    ? through('isolation', openIsolation({ stateDir: join(dir, 'state'), runDir, blobPath }))
+    : undefined;
+  const rootfs = through('rootfs', isolation?.rootfs ?? new ErofsRootfs({ runDir, blobPath }));
   const runtime = new ConmonRuntime({
     runtime: 'crun',
     instance,
@@ -48,6 +58,7 @@ export function realSupervisor(
     cgroupsPath: (service) => cgroups.pathOf(service),
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
+    holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
     ...(isolation && {
       placementOf: async (spec) => ({
         ...(await isolation.placementOf(spec)),
@@ -57,7 +68,10 @@ export function realSupervisor(
   });
   const events: { code: string; service?: string | undefined }[] = [];
   const strain: DeviceStrain = {};
-  const networks = isWhole ? new KernelNetworks({ instance, runDir }) : new FakeNetworks();
+  const networks = through(
+    'networks',
+    isWhole ? new KernelNetworks({ instance, runDir }) : new FakeNetworks(),
+  );
   const probe: HealthProbe = {
     probe: async ({ name, health }, signal) => {
       if (health?.check.kind !== 'exec') return 'Only exec is looked at here';
@@ -75,13 +89,13 @@ export function realSupervisor(
   const supervisor = new Supervisor({
     networks,
     probe,
-    strain: () => strain,
+    strain: options.readStrain ?? (() => strain),
     host,
-    runtime,
+    runtime: through('runtime', runtime),
     cgroups,
     rootfs,
-    memory: fileMemory(join(dir, 'memory.json')),
-    clock: systemClock,
+    memory: through('memory', fileMemory(join(dir, 'memory.json'))),
+    clock,
     log: { info: () => undefined, warn: (details, message) => console.error(message, details) },
     onChange: () => undefined,
     onEvent: (event) => events.push(event),
