@@ -2,10 +2,10 @@
 // attacks CPU, memory, disk, pids or logs, under the agent and, where it is installed, under docker with the same limits.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '../test/support/free-port.ts';
 import { realSupervisor } from '../test/support/real-supervisor.ts';
 import { serviceSpec } from '../test/support/service-specs.ts';
 import { tinyImage } from '../test/support/tiny-image.ts';
@@ -122,14 +122,6 @@ const ask = (port: number): Promise<boolean> =>
     call.on('timeout', () => call.destroy());
     call.on('error', () => resolve(false));
     call.end();
-  });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
   });
 
 const p99 = (times: number[]): number => times[Math.floor(times.length * 0.99)] ?? 0;

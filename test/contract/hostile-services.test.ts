@@ -1,12 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
+import { freePort } from '../support/free-port.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
@@ -198,14 +198,6 @@ describe('a hostile service', () => {
 });
 
 const fill = (path: string): string => `(while :; do dd if=/dev/zero of=${path} bs=1M; done) 2>/dev/null`;
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 /** Whether the neighbour gives any answer in time. */
 const answers = (port: number): Promise<boolean> =>
