@@ -192,6 +192,7 @@ test('inspect', async () => {
     sensor: {
       ...fakeInspection,
       service: 'sensor',
+      kind: 'wasm',
       state: 'waiting',
       health: undefined,
       logs: undefined,

@@ -3,12 +3,14 @@ import type { Inspection } from '../../local-api/inspection.ts';
 import { formatDuration } from './duration.ts';
 import { plain } from './status.ts';
 
+const NOUNS = { container: 'container', wasm: 'WebAssembly service' } as const;
+
 /** The facts of `wherry inspect` but its budgets: a heading and its text each; a list's further items have no heading. */
 export function describeInspection(inspection: Inspection, now: number): [heading: string, text: string][] {
   const { service, kind, release, runtime, criticality, state, since, network, logs } = inspection;
   const { dependsOn, devices, secrets, mounts, degraded, loosenings } = inspection;
   return [
-    ['Service', `${service}, a ${kind} of ${release ?? 'no release'}, ${criticality} criticality`],
+    ['Service', `${service}, a ${NOUNS[kind]} of ${release ?? 'no release'}, ${criticality} criticality`],
     ['State', `${plain(state)} for ${formatDuration(now - since)}`],
     ['Health', describeHealth(inspection.health)],
     ['Restart', inspection.restart],
