@@ -6,7 +6,7 @@ const shared = { pool: 'forks', maxWorkers: 2, deps } as const;
 
 /**
  * unit: pure and quick, beside their source. The others need root and Linux and use the real parts, one file at a
- * time: they share the kernel's cgroups, mounts and loop devices.
+ * time: they share the kernel's cgroups, mounts and loop devices. board: inside an emulated ARM board.
  */
 export default defineConfig({
   test: {
@@ -17,7 +17,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             '{agent,fleet-server,protocol,release,images,boards,scripts,demo}/**/*.test.{ts,tsx}',
-            'test/docs/*.test.ts',
+            'test/{docs,tuf}/*.test.ts',
           ],
           exclude: ['**/node_modules/**', '**/dist/**', '**/.build/**'],
         },
@@ -50,6 +50,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 400_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'board',
+          include: ['test/board/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
     ],

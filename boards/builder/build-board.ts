@@ -32,6 +32,8 @@ export interface BuiltBoard {
   system: string;
   /** Every package with its version and digest. */
   manifest: string;
+  /** The packages, unpacked. */
+  packages: string;
 }
 
 /** Makes the files that a board boots from. `dist/agent` has been built. What has not changed is not made again. */
@@ -81,6 +83,7 @@ export async function buildBoard({
     initramfs: join(system, 'initramfs'),
     system: join(system, 'system.erofs'),
     manifest: join(system, 'packages.json'),
+    packages: join(unpacked, 'root'),
   };
 }
 

@@ -28,9 +28,9 @@ export class TestFleet {
     this.dataDir = dataDir;
   }
 
-  static async start(): Promise<TestFleet> {
+  static async start(overrides: Partial<FleetServerConfig> = {}): Promise<TestFleet> {
     const fleet = new TestFleet(await mkdtemp(join(tmpdir(), 'wherry-fleet-')));
-    await fleet.open();
+    await fleet.open(overrides);
     return fleet;
   }
 
@@ -49,8 +49,8 @@ export class TestFleet {
     };
   }
 
-  async open(): Promise<void> {
-    this.server = await startFleetServer(this.config());
+  async open(overrides: Partial<FleetServerConfig> = {}): Promise<void> {
+    this.server = await startFleetServer(this.config(overrides));
   }
 
   /** A call with an API token, made at the first one. */

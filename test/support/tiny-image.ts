@@ -60,9 +60,11 @@ const APPLETS = [
   'nslookup',
 ];
 
+const FOLDER = 'wherry-tiny-image-3';
+
 /** Makes the images once and keeps them in the system's folder for temporary files. */
 export async function tinyImage(): Promise<TinyImage> {
-  const base = join(tmpdir(), 'wherry-tiny-image-3');
+  const base = join(tmpdir(), FOLDER);
   if (!existsSync(base)) {
     const work = mkdtempSync(join(tmpdir(), 'wherry-tiny-image-new-'));
     build(work);
@@ -78,10 +80,20 @@ export async function tinyImage(): Promise<TinyImage> {
   return { blobDir: base, verity, extraVerity, folder: join(base, 'base') };
 }
 
-function build(work: string): void {
+/** The images for another machine: what is put into its folder for temporary files. */
+export function tinyImageOf(busybox: string, folder: string): string {
+  build(join(folder, FOLDER), busybox);
+  return FOLDER;
+}
+
+function ownBusybox(): string {
   const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
   if (busybox === undefined)
     throw new Error('Cannot build the tiny image: there is no busybox; apt-get install busybox-static');
+  return busybox;
+}
+
+function build(work: string, busybox = ownBusybox()): void {
   for (const folder of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp', 'run', 'data']) {
     mkdirSync(join(work, 'base', folder), { recursive: true });
   }

@@ -1,0 +1,183 @@
+import { execFileSync } from 'node:child_process';
+import { createReadStream, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AgentConfig } from '../../agent/config.ts';
+import type { AgentStatus } from '../../agent/local-api/ports.ts';
+import { buildBoard } from '../../boards/builder/build-board.ts';
+import { type BootOptions, EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
+import { HOST_ADDRESS } from '../../boards/emulator/qemu-arguments.ts';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import { verityOf } from '../../protocol/fsverity.ts';
+import type { ManifestService } from '../../protocol/manifest.ts';
+import { loadBoards } from '../../release/boards.ts';
+import { buildAgent } from '../../scripts/build.ts';
+import { ROOT } from '../../scripts/setup.mjs';
+import { TestFleet } from '../support/fleet-server.ts';
+import { type Layer, Publisher, type ServiceParts, serviceRelease } from '../support/service-release.ts';
+import { makeSigner } from '../support/signed-release.ts';
+import { tinyImageOf } from '../support/tiny-image.ts';
+import { until } from '../support/until.ts';
+import { bundleContract } from './bundle-contract.ts';
+import type { Result } from './guest/vitest.ts';
+
+export const BOARD = 'qemu-virt';
+const DEVICE = 'emulated-1';
+const SOCKET = '/run/wherry/agent.sock';
+const STATE = '/var/lib/wherry';
+const NODE = '/opt/wherry/node_modules/.bin/node';
+/** As much of HTTP as the local API needs, in what every Debian has. */
+const CALL = `use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
+print $s "GET $ARGV[1] HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n"; local $/; my $t = <$s>; $t =~ s/^.*?\\r\\n\\r\\n//s; print $t;
+`;
+
+/** One emulated board, the fleet server it belongs to, and what it takes to speak to both. */
+export class BoardBench {
+  readonly fleet: TestFleet;
+  readonly publisher: Publisher;
+  readonly board: EmulatedBoard;
+  readonly layer: Layer;
+  readonly #dir: string;
+
+  private constructor(parts: Pick<BoardBench, 'fleet' | 'publisher' | 'board' | 'layer'> & { dir: string }) {
+    this.fleet = parts.fleet;
+    this.publisher = parts.publisher;
+    this.board = parts.board;
+    this.layer = parts.layer;
+    this.#dir = parts.dir;
+  }
+
+  /** Builds what the board boots from; not booted. `contract`: files of test/contract that it carries. */
+  static async create(contract: readonly string[]): Promise<BoardBench> {
+    const dir = await mkdtemp(join(tmpdir(), 'wherry-board-'));
+    await buildAgent(() => undefined);
+    const built = await buildBoard({ board: BOARD });
+    const extra = join(dir, 'extra');
+    await bundleContract(contract, extra);
+    writeFileSync(join(extra, 'call.pl'), CALL);
+    const images = join(extra, 'images');
+    const base = join(images, tinyImageOf(join(built.packages, 'usr/bin/busybox'), images), 'base.erofs');
+    const { digest } = await verityOf(createReadStream(base));
+    execFileSync('mkfs.erofs', ['--quiet', '--all-root', join(dir, 'extra.erofs'), extra]);
+    const fleet = await TestFleet.start({ publicHost: HOST_ADDRESS });
+    const publisher = new Publisher(fleet, makeSigner((await fleet.api('GET', '/repository')).body));
+    const dataFolder = join(dir, 'data');
+    await configure(fleet, join(dataFolder, 'etc/wherry'), publisher.signer.rootText);
+    const board = await EmulatedBoard.create({
+      built,
+      dir,
+      dataFolder,
+      dataMib: 512,
+      memoryMib: 1024,
+      cpus: 2,
+      extraDisk: join(dir, 'extra.erofs'),
+    });
+    const layer = { path: base, verity: digest, size: statSync(base).size };
+    return new BoardBench({ fleet, publisher, board, layer, dir });
+  }
+
+  boot(options?: BootOptions): Promise<void> {
+    return this.board.boot(options);
+  }
+
+  /** Output of a shell command in the board; throws when it fails. */
+  async sh(command: string, timeoutMs?: number): Promise<string> {
+    const { exitCode, output } = await this.board.run(command, timeoutMs);
+    if (exitCode !== 0) throw new Error(`In the board "${command}" ended with ${exitCode}: ${output}`);
+    return output.trim();
+  }
+
+  /** What the agent's local API answers. */
+  async local<T>(path: string): Promise<T> {
+    return JSON.parse(await this.sh(`LC_ALL=C perl /mnt/call.pl ${SOCKET} ${path}`)) as T;
+  }
+
+  status(): Promise<AgentStatus> {
+    return this.local('/v1/status');
+  }
+
+  /** Polls the board itself: each look takes a second of it. */
+  async untilStatus(
+    what: string,
+    isWanted: (status: AgentStatus) => boolean,
+    timeoutMs = 90_000,
+  ): Promise<AgentStatus> {
+    let seen: AgentStatus | undefined;
+    return until(
+      async () => {
+        seen = await this.status().catch(() => undefined);
+        return seen !== undefined && isWanted(seen) && seen;
+      },
+      { timeoutMs, what },
+    ).catch(async (error: Error) => {
+      const journal = await this.sh('journalctl -u wherry-agent --no-pager | tail -30').catch(() => '');
+      throw new Error(`${error.message}; the agent says ${JSON.stringify(seen)}\n${journal}`);
+    });
+  }
+
+  /** The contract tests in the board, those whose name matches. */
+  async contract(pattern: string, timeoutMs: number): Promise<Result[]> {
+    await this.sh('mkdir -p /var/tmp && cp -rn /mnt/images/. /var/tmp/ && rm -f /run/results');
+    const { output } = await this.board.run(
+      `TMPDIR=/var/tmp ${NODE} /mnt/contract.js /run/results '${pattern}'`,
+      timeoutMs,
+    );
+    const lines = (await this.sh('cat /run/results')).split('\n');
+    if (lines.length === 0) throw new Error(`No contract test ran: ${output}`);
+    return lines.map((line) => JSON.parse(line) as Result);
+  }
+
+  /** Publishes a signed release for the board and rolls it out. */
+  async release(
+    version: string,
+    services: Record<string, Omit<ServiceParts, 'layers'> & { change?: Partial<ManifestService> }>,
+  ): Promise<void> {
+    const parts = Object.entries(services).map(([name, part]): [string, ServiceParts] => [
+      name,
+      { ...part, layers: [this.layer] },
+    ]);
+    const made = serviceRelease(version, Object.fromEntries(parts), { boards: [BOARD] });
+    for (const [name, { change }] of Object.entries(services))
+      Object.assign(made.manifest.services[name] ?? {}, change);
+    const manifestText = JSON.stringify(made.manifest);
+    const releaseId = await this.publisher.publish({
+      ...made,
+      manifestText,
+      manifestSha256: sha256Hex(manifestText),
+    });
+    const { status, body } = await this.fleet.api('POST', '/rollouts', { releaseId, devices: [DEVICE] });
+    if (status >= 300) throw new Error(`Cannot roll out ${version}: ${JSON.stringify(body)}`);
+  }
+
+  async isOnline(): Promise<boolean> {
+    return (await this.fleet.api('GET', `/devices/${DEVICE}`)).body.isOnline === true;
+  }
+
+  async close(): Promise<void> {
+    await this.board.cutPower();
+    await this.fleet.close();
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** What a board finds in /etc/wherry. */
+async function configure(fleet: TestFleet, folder: string, rootText: string): Promise<void> {
+  const boards = await loadBoards(join(ROOT, 'board-configs'));
+  const board = boards.find(({ name }) => name === BOARD);
+  if (!board) throw new Error(`Cannot find board ${BOARD}`);
+  const made = await fleet.api('POST', '/enrolment-tokens', { uses: 1, expiresInSeconds: 3600 });
+  const config: Partial<AgentConfig> = {
+    name: DEVICE,
+    board,
+    stateDir: STATE,
+    runDir: '/run/wherry',
+    socket: SOCKET,
+    trustRoot: '/etc/wherry/root.json',
+    join: made.body.joinString,
+    reboot: 'allowed',
+  };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'agent.json'), JSON.stringify(config));
+  writeFileSync(join(folder, 'root.json'), rootText);
+}

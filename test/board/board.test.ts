@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AgentStatus } from '../../agent/local-api/ports.ts';
+import type { PostMortem, PostMortemSummary } from '../../protocol/post-mortem.ts';
+import { until } from '../support/until.ts';
+import { BoardBench } from './board-bench.ts';
+
+const MIB = 1024 ** 2;
+const CGROUP = '/sys/fs/cgroup/wherry-agent/services';
+/** Does what it is asked for by signal: eats memory, or fails. */
+const OBEDIENT = [
+  '/bin/sh',
+  '-c',
+  'trap "exec tail /dev/zero" USR1; trap "exit 7" USR2; trap "exit 0" TERM; while :; do sleep 1 & wait $!; done',
+];
+const FULL = {
+  memoryMaxBytes: 24 * MIB,
+  memoryHighBytes: 20 * MIB,
+  memoryMinBytes: 4 * MIB,
+  cpuMax: 0.5,
+  cpuWeight: 50,
+  cpuset: '1',
+  pidsMax: 12,
+  io: { weight: 40, readBps: 3_000_000, writeBps: 1_000_000, readIops: 300, writeIops: 100 },
+};
+
+let bench: BoardBench;
+
+const serviceOf = ({ services }: AgentStatus, name: string) => {
+  const found = services.find((service) => service.name === name);
+  if (found === undefined) throw new Error(`The agent has no service "${name}"`);
+  return found;
+};
+const pidsOf = ({ services }: AgentStatus): Record<string, number | undefined> =>
+  Object.fromEntries(services.map(({ name, pid }) => [name, pid]));
+const isRunning = ({ services }: AgentStatus): boolean =>
+  services.length === 3 && services.every(({ state }) => state === 'running');
+const agentPid = async (): Promise<number> => (await bench.status()).agent.pid;
+
+beforeAll(async () => {
+  bench = await BoardBench.create([
+    'cgroup-enforcement.test.ts',
+    'cgroup-tree.test.ts',
+    'supervisor-real.test.ts',
+    'rootfs-erofs.test.ts',
+  ]);
+  await bench.boot();
+}, 400_000);
+afterAll(() => bench?.close());
+
+describe('a board with a kernel that has cgroup v2 alone', () => {
+  test('boots into an agent that systemd holds to be ready, and that enrols by itself', async () => {
+    await until(() => bench.isOnline(), { timeoutMs: 120_000, what: 'the board to enrol' });
+    expect(await bench.sh('systemctl show -p ActiveState --value wherry-agent')).toBe('active');
+    expect(await bench.sh('grep -c " cgroup " /proc/mounts || :')).toBe('0');
+    expect(await bench.sh('cat /sys/fs/cgroup/cgroup.controllers')).toMatch(/^cpuset cpu io memory .*pids/);
+  });
+
+  test('passes the contract of budgets that the other kernels pass', async () => {
+    const results = await bench.contract(
+      'the kernel holds|cgroups|every part|under budgets the kernel holds|in ids of its own|sixty-four layers',
+      200_000,
+    );
+    expect(results.filter(({ state }) => state !== 'passed')).toEqual([]);
+    expect(results.length).toBeGreaterThan(16);
+  });
+
+  test('takes a signed release and holds each part of its budgets', async () => {
+    await bench.release('1.0', {
+      one: { change: { resources: FULL } },
+      two: { args: OBEDIENT },
+      three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' } },
+    });
+    const status = await bench.untilStatus(
+      'the release to be committed',
+      ({ update }) => update.phase === 'committed',
+      120_000,
+    );
+    expect(serviceOf(status, 'one').degraded).toBeUndefined();
+    const files = [
+      'memory.max',
+      'memory.high',
+      'memory.min',
+      'memory.swap.max',
+      'cpu.max',
+      'cpu.weight',
+      'cpuset.cpus',
+      'pids.max',
+      'io.max',
+      'io.bfq.weight',
+    ];
+    const held = (await bench.sh(files.map((file) => `head -n 1 ${CGROUP}/one/${file}`).join('; '))).split(
+      '\n',
+    );
+    expect(Object.fromEntries(files.map((file, index) => [file, held[index]]))).toEqual({
+      'memory.max': String(24 * MIB),
+      'memory.high': String(20 * MIB),
+      'memory.min': String(4 * MIB),
+      'memory.swap.max': '0',
+      'cpu.max': '50000 100000',
+      'cpu.weight': '50',
+      'cpuset.cpus': '1',
+      'pids.max': '12',
+      'io.max': expect.stringMatching(/ rbps=3000000 wbps=1000000 riops=300 wiops=100$/),
+      'io.bfq.weight': 'default 40',
+    });
+    const { usage } = await bench
+      .untilStatus('the first sample', (seen) => serviceOf(seen, 'one').usage?.memoryPressure !== undefined)
+      .then((seen) => serviceOf(seen, 'one'));
+    expect(usage?.cpuPressure).toBeDefined();
+  });
+
+  test('gives each service a user namespace, with its images mounted into its ids', async () => {
+    const { pid } = serviceOf(await bench.status(), 'one');
+    const map = (await bench.sh(`cat /proc/${pid}/uid_map`)).split(/\s+/);
+    expect(map[0]).toBe('0');
+    expect(Number(map[1])).toBeGreaterThanOrEqual(65_536);
+    expect(await bench.sh(`stat -c %u /proc/${pid}/root/bin/busybox`)).toBe(map[1]);
+  });
+
+  test('kills what eats more than its memory, names it, keeps a post-mortem and restarts it', async () => {
+    const before = pidsOf(await bench.status());
+    await bench.sh(`kill -USR1 ${before['two']}`);
+    const status = await bench.untilStatus(
+      'the restart',
+      (seen) => isRunning(seen) && serviceOf(seen, 'two').restarts > 0,
+    );
+    expect(serviceOf(status, 'two').oomKills).toBe(1);
+    expect(pidsOf(status)).toMatchObject({ one: before['one'], three: before['three'] });
+    const { items } = await bench.local<{ items: PostMortemSummary[] }>('/v1/postmortems');
+    const found = await bench.local<PostMortem>(`/v1/postmortems/${items[0]?.id}`);
+    expect(found).toMatchObject({ service: 'two', oomKilled: { command: 'tail' } });
+  });
+});
+
+describe('the agent as a unit of systemd', () => {
+  test('is started again when it is killed outright, and takes over what runs', async () => {
+    const before = pidsOf(await bench.status());
+    const agent = await agentPid();
+    await bench.sh(`kill -KILL ${agent}`);
+    const status = await bench.untilStatus(
+      'another agent',
+      (seen) => seen.agent.pid !== agent && isRunning(seen),
+    );
+    expect(pidsOf(status)).toEqual(before);
+    expect(serviceOf(status, 'one').reason.code).toBe('start.adopted');
+    expect(await bench.sh('systemctl show -p NRestarts --value wherry-agent')).toBe('1');
+  });
+
+  test('is killed by the watchdog when it hangs, its services untouched', async () => {
+    const before = pidsOf(await bench.status());
+    const agent = await agentPid();
+    await bench.sh(`kill -STOP ${agent}`);
+    const status = await bench.untilStatus(
+      'another agent',
+      (seen) => seen.agent.pid !== agent && isRunning(seen),
+      120_000,
+    );
+    expect(pidsOf(status)).toEqual(before);
+    expect(await bench.sh('journalctl -u wherry-agent --no-pager')).toContain('Watchdog timeout');
+  });
+});
+
+describe('a reboot', () => {
+  test('that a failing service asks for is done once; post-mortems outlive it and its reason is known', async () => {
+    const bootId = bench.board.bootId ?? '';
+    for (const attempt of ['first', 'second']) {
+      const status = await bench.untilStatus(
+        `the ${attempt} run`,
+        (seen) => serviceOf(seen, 'three').state === 'running',
+      );
+      const { pid, restarts } = serviceOf(status, 'three');
+      await bench.sh(`kill -USR2 ${pid}`);
+      if (attempt === 'first')
+        await bench.untilStatus('the restart', (seen) => serviceOf(seen, 'three').restarts > restarts);
+    }
+    await bench.board.rebooted(bootId, 120_000);
+    const status = await bench.untilStatus('the services to run again', isRunning, 120_000);
+    expect(status.health.boot).toMatchObject({ reason: 'requested' });
+    const { items } = await bench.local<{ items: PostMortemSummary[] }>('/v1/postmortems');
+    expect(items.map(({ service }) => service)).toEqual(expect.arrayContaining(['two', 'three']));
+  });
+});
+
+describe('the agent under a plain init', () => {
+  test('is started, kept up, and stopped with its services left running', async () => {
+    await bench.sh('sync');
+    await bench.board.cutPower();
+    await bench.boot({ init: '/usr/lib/wherry/plain/init' });
+    expect(await bench.sh('readlink /proc/1/exe')).toBe('/usr/bin/busybox');
+    const status = await bench.untilStatus('the services to run', isRunning, 120_000);
+    expect(status.health.boot).toMatchObject({ reason: 'lost-power' });
+    expect(await bench.sh('/etc/init.d/wherry-agent status')).toBe('wherry-agent is running');
+    await bench.sh(`kill -KILL ${status.agent.pid}`);
+    const second = await bench.untilStatus(
+      'another agent',
+      (seen) => seen.agent.pid !== status.agent.pid && isRunning(seen),
+    );
+    expect(pidsOf(second)).toEqual(pidsOf(status));
+    await bench.sh('/etc/init.d/wherry-agent stop', 100_000);
+    expect(await bench.sh('/etc/init.d/wherry-agent status || :')).toBe('wherry-agent is not running');
+    await bench.sh(
+      Object.values(pidsOf(status))
+        .map((pid) => `kill -0 ${pid}`)
+        .join(' && '),
+    );
+    await bench.sh('/etc/init.d/wherry-agent start');
+    const third = await bench.untilStatus('the agent to take over', isRunning);
+    expect(pidsOf(third)).toEqual(pidsOf(status));
+  });
+});
