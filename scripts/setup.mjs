@@ -39,6 +39,7 @@ export const PACKAGES = {
     'python3-minimal',
     'systemd',
   ],
+  board: ['qemu-system-arm', 'kmod', 'xz-utils', 'dpkg'],
 };
 
 /** A set-up fault that a person can mend; printed without a stack. */

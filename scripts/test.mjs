@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main, ROOT, runOnNode, say, setUp } from './setup.mjs';
 
-const SUITES = ['unit', 'contract', 'integration', 'e2e'];
+const SUITES = ['unit', 'contract', 'integration', 'e2e', 'board'];
 
 async function runSuite(name, filters) {
   const report = join(tmpdir(), `wherry-test-${process.pid}-${name}.json`);
@@ -35,7 +35,7 @@ async function runSuite(name, filters) {
 }
 
 await main(async () => {
-  await setUp(['agent', 'release', 'images', 'test']);
+  await setUp(['agent', 'release', 'images', 'test', 'board']);
   const filters = process.argv.slice(2).filter((word) => !SUITES.includes(word));
   const chosen = SUITES.filter((name) => process.argv.includes(name));
   const checks = filters.length > 0 || chosen.length > 0 ? 0 : await runOnNode(['scripts/check.mjs']);
