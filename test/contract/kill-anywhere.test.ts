@@ -1,20 +1,12 @@
 import { execFile } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { runtimeProgram } from '../../agent/supervisor/runtime/runtime-program.ts';
+import { commandLines } from '../support/command-lines.ts';
 import type { RuntimeChildOptions } from '../support/runtime-child.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
@@ -167,14 +159,3 @@ describe.each(['crun', 'runc'] as const)('%s, killed anywhere', (program) => {
 
 const copies = (): number =>
   commandLines().filter((line) => line.startsWith(`sleep 77${process.pid}`)).length;
-
-const commandLines = (): string[] =>
-  readdirSync('/proc')
-    .filter((name) => Number(name) > 0)
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return '';
-      }
-    });

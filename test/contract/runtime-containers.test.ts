@@ -16,6 +16,7 @@ import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/de
 import type { ContainerRuntime, Executed, ObservedContainer, Place } from '../../agent/supervisor/ports.ts';
 import { type ConmonOptions, ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { FakeMachine, FakeRuntime } from '../../agent/supervisor/runtime/fake-runtime.ts';
+import { commandLines } from '../support/command-lines.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
@@ -268,13 +269,13 @@ describe.each(['crun', 'runc'] as const)('a real container under %s', (name) => 
     const script = `(sleep 2001 &) ; sleep 2002 & (env -i sleep 2003 &) ; ${isTold ? 'sleep 2004' : 'true'}`;
     const done = runtime.exec('one', ['/bin/sh', '-c', script], controller.signal);
     if (isTold) {
-      await until(() => cmdlines().some((line) => line.includes('sleep 2004')), {
+      await until(() => commandLines().some((line) => line.includes('sleep 2004')), {
         what: 'the program to run',
       });
       controller.abort();
     }
     await done;
-    await until(() => !cmdlines().some((line) => /^sleep 200[1-4]/.test(line)), {
+    await until(() => !commandLines().some((line) => /^sleep 200[1-4]/.test(line)), {
       what: 'nothing to be left',
     });
     expect((await runtime.observe())[0]?.state).toBe('running');
@@ -351,14 +352,3 @@ describe('runtimes by name', () => {
     expect(held).toEqual([['one', runtime.monitorWritten('one')?.pid]]);
   });
 });
-
-const cmdlines = (): string[] =>
-  readdirSync('/proc')
-    .filter((name) => Number(name) > 0)
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return '';
-      }
-    });
