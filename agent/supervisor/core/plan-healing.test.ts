@@ -1,29 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { NOW, worldOf } from '../../../test/support/plan-world.ts';
 import { serviceSpec } from '../../../test/support/service-specs.ts';
 import type { ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { noteRebootRefused } from './exhaustion.ts';
 import type { Health } from './health.ts';
-import { type Plan, plan, type World } from './plan.ts';
+import { type Plan, plan } from './plan.ts';
 import { newRecord, noteBlocked, noteStarted, type ServiceRecord } from './record.ts';
 import { noShedding } from './shedding.ts';
 import { workloadHealth } from './status.ts';
 
-const NOW = 50_000;
-const world = (parts: Partial<World>): World => ({
-  desired: [],
-  isShuttingDown: false,
-  isFirstPass: false,
-  observed: [],
-  records: new Map(),
-  oomKills: new Map(),
-  budgets: new Map(),
-  degraded: new Map(),
-  health: new Map(),
-  shedding: noShedding(0),
-  now: NOW,
-  ...parts,
-});
 const running = ({ name, digest }: ServiceSpec): ObservedContainer => ({
   service: name,
   specDigest: digest,
@@ -52,7 +38,7 @@ describe('a service that depends on another', () => {
   test('waits for it, and says why that one is not there', () => {
     const backoff = { code: 'wait.backoff', message: 'Later', at: 1 } as const;
     const known = records([bus, { holds: false, retryAt: NOW + 500, reasons: [backoff] }]);
-    const result = plan(world({ desired: [app, bus], records: known }));
+    const result = plan(worldOf({ desired: [app, bus], records: known }));
     expect(result.steps).toEqual([]);
     expect(result.records.get('app')?.state).toBe('waiting');
     expect(codes(result, 'app')).toEqual(['wait.dependency', 'wait.backoff']);
@@ -61,7 +47,7 @@ describe('a service that depends on another', () => {
   test('ends before it when both leave', () => {
     const known = records([bus], [app]);
     const observed = [running(bus), running(app)];
-    const first = plan(world({ isShuttingDown: true, desired: [app, bus], observed, records: known }));
+    const first = plan(worldOf({ isShuttingDown: true, desired: [app, bus], observed, records: known }));
     expect(first.steps).toMatchObject([{ kind: 'stop', service: 'app' }]);
     expect(first.waiting).toMatchObject([{ service: 'bus', reason: { code: 'stop.shutdown' } }]);
   });
@@ -82,15 +68,15 @@ describe('a service whose health check fails', () => {
   const health = new Map([['web', state]]);
 
   test('is stopped for that, backs off, and starts anew, each because of the one before', () => {
-    const stop = plan(world({ desired: [web], observed: [running(web)], records: records([web]), health }));
+    const stop = plan(worldOf({ desired: [web], observed: [running(web)], records: records([web]), health }));
     expect(stop.steps).toMatchObject([{ kind: 'stop' }]);
     expect(codes(stop, 'web')).toEqual(['stop.unhealthy', 'health.unhealthy']);
     const exited = { ...running(web), state: 'exited', exitCode: 0, signal: undefined, exitedAt: NOW };
     const observed = [exited as ObservedContainer];
-    const exit = plan(world({ desired: [web], observed, records: stop.records }));
+    const exit = plan(worldOf({ desired: [web], observed, records: stop.records }));
     expect(exit.records.get('web')).toMatchObject({ failures: 1, retryAt: NOW + 100 });
     const gone = new Map([...exit.records].map(([name, known]) => [name, { ...known, holds: false }]));
-    const start = plan(world({ desired: [web], records: gone, now: NOW + 100 }));
+    const start = plan(worldOf({ desired: [web], records: gone, now: NOW + 100 }));
     expect(start.steps).toMatchObject([{ kind: 'start', reason: { code: 'start.unhealthy' } }]);
     expect(codes(start, 'web')).toEqual([
       'start.unhealthy',
@@ -104,7 +90,7 @@ describe('a service whose health check fails', () => {
   test('runs on where that is only to be reported, and keeps the release from being well', () => {
     const quiet = serviceSpec('web', { health: { ...policy, whenUnhealthy: 'report' } });
     const observed = [running(quiet)];
-    const result = plan(world({ desired: [quiet], observed, records: records([quiet]), health }));
+    const result = plan(worldOf({ desired: [quiet], observed, records: records([quiet]), health }));
     expect(result.steps).toEqual([]);
     expect(workloadHealth([quiet], observed, result.records, health)).toMatchObject({
       isConverged: false,
@@ -117,7 +103,7 @@ test('a kill after the grace is told, with the stop that it followed', () => {
   const app = serviceSpec('app');
   const reasons = [{ code: 'stop.not-desired', message: 'Gone', at: 1 } as const];
   const known = records([app, { stopping: { at: NOW - 2000 }, reasons }]);
-  const result = plan(world({ observed: [running(app)], records: known }));
+  const result = plan(worldOf({ observed: [running(app)], records: known }));
   expect(result.steps).toMatchObject([{ kind: 'kill' }]);
   expect(codes(result, 'app')).toEqual(['stop.killed', 'stop.not-desired']);
 });
@@ -127,7 +113,7 @@ test('a container whose monitor was lost is no refusal of the runtime', () => {
   const observed: ObservedContainer[] = [
     { service: 'app', specDigest: app.digest, state: 'broken', detail: 'Its monitor is gone' },
   ];
-  const result = plan(world({ desired: [app], observed, records: records([app]) }));
+  const result = plan(worldOf({ desired: [app], observed, records: records([app]) }));
   expect(codes(result, 'app')).toEqual(['wait.backoff', 'exit.lost']);
 });
 
@@ -138,9 +124,9 @@ test('a start that lacks a secret is no failure, is told once, and is tried agai
   const twice = noteBlocked(once, { ...secret, at: NOW + 5000 });
   expect(twice).toMatchObject({ state: 'waiting', failures: 0, starts: 0, reasons: [secret] });
   const known = new Map([['app', { ...twice, holds: false }]]);
-  const early = plan(world({ desired: [app], records: known, now: NOW + 14_999 }));
+  const early = plan(worldOf({ desired: [app], records: known, now: NOW + 14_999 }));
   expect(early.waiting).toMatchObject([{ reason: secret, until: NOW + 15_000 }]);
-  const due = plan(world({ desired: [app], records: known, now: NOW + 15_000 }));
+  const due = plan(worldOf({ desired: [app], records: known, now: NOW + 15_000 }));
   expect(due.news).toEqual([]);
   expect(due.steps).toMatchObject([{ kind: 'start' }]);
   const reason = { code: 'start.desired', message: 'There', at: 1 } as const;
@@ -173,27 +159,27 @@ describe('a service that has used up its attempts', () => {
   const later = 10_000_000;
 
   test('asks for a reboot once, and has its attempts anew after it', () => {
-    const first = plan(world({ desired: [app], records: records([app, exhausted]), now: later }));
+    const first = plan(worldOf({ desired: [app], records: records([app, exhausted]), now: later }));
     expect(first.steps).toMatchObject([{ kind: 'reboot', reason: { code: 'device.rebooting' } }]);
-    const again = plan(world({ desired: [app], records: first.records, now: later + 1 }));
+    const again = plan(worldOf({ desired: [app], records: first.records, now: later + 1 }));
     expect(again.steps).toEqual([]);
     const up = { desired: [app], records: first.records, isFirstPass: true, now: later + 60_000 };
-    expect(plan(world(up)).steps).toMatchObject([{ kind: 'start' }]);
+    expect(plan(worldOf(up)).steps).toMatchObject([{ kind: 'start' }]);
   });
 
   test('waits out the hour since the last reboot, and fails the release meanwhile', () => {
     const known = records([app, { ...exhausted, reboot: { at: later, state: 'tried' } }]);
-    const result = plan(world({ desired: [app], records: known, now: later + 1000 }));
+    const result = plan(worldOf({ desired: [app], records: known, now: later + 1000 }));
     expect(result.waiting).toMatchObject([{ reason: { code: 'wait.reboot' }, until: later + 3_600_000 }]);
     expect(workloadHealth([app], [], result.records, new Map()).isFailed).toBe(true);
-    const due = plan(world({ desired: [app], records: result.records, now: later + 3_600_000 }));
+    const due = plan(worldOf({ desired: [app], records: result.records, now: later + 3_600_000 }));
     expect(due.steps).toMatchObject([{ kind: 'reboot' }]);
   });
 
   test('stays failed when the device does not reboot', () => {
     const refused = noteRebootRefused(record(app, exhausted), 'Not allowed', later);
     const result = plan(
-      world({ desired: [app], records: new Map([['app', refused]]), now: later + 7_200_000 }),
+      worldOf({ desired: [app], records: new Map([['app', refused]]), now: later + 7_200_000 }),
     );
     expect(result.steps).toEqual([]);
     expect(result.waiting).toMatchObject([{ reason: { code: 'device.reboot-refused' } }]);
@@ -204,16 +190,16 @@ test('a service that is shed waits for the device and comes back restored', () =
   const app = serviceSpec('app', { criticality: 'low' });
   const reason = { code: 'device.shed', message: 'Hot', at: 1 } as const;
   const shedding = { ...noShedding(0), level: 2, reason };
-  const stop = plan(world({ desired: [app], observed: [running(app)], records: records([app]), shedding }));
+  const stop = plan(worldOf({ desired: [app], observed: [running(app)], records: records([app]), shedding }));
   expect(codes(stop, 'app')).toEqual(['stop.shed', 'device.shed']);
   const gone = new Map([['app', { ...(stop.records.get('app') as ServiceRecord), holds: false }]]);
-  const wait = plan(world({ desired: [app], records: gone, shedding }));
+  const wait = plan(worldOf({ desired: [app], records: gone, shedding }));
   expect(wait.records.get('app')?.state).toBe('shed');
   const half = { ...shedding, level: 1 };
-  const start = plan(world({ desired: [app], records: wait.records, shedding: half }));
+  const start = plan(worldOf({ desired: [app], records: wait.records, shedding: half }));
   expect(start.steps).toMatchObject([
     { kind: 'start', reason: { code: 'start.restored' }, spec: { resources: { cpuMax: 0.25 } } },
   ]);
-  const whole = plan(world({ desired: [app], observed: [running(app)], records: start.records }));
+  const whole = plan(worldOf({ desired: [app], observed: [running(app)], records: start.records }));
   expect(whole.steps).toMatchObject([{ kind: 'set-budget', reason: { code: 'shed.restored' } }]);
 });

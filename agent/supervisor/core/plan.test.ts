@@ -1,26 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { NOW, worldOf } from '../../../test/support/plan-world.ts';
 import { serviceSpec } from '../../../test/support/service-specs.ts';
 import type { ObservedContainer } from '../ports.ts';
 import { plan, type World } from './plan.ts';
 import { newRecord, type ServiceRecord } from './record.ts';
-import { noShedding } from './shedding.ts';
 
-const NOW = 50_000;
 const sensor = serviceSpec('sensor');
-const world = (parts: Partial<World>): World => ({
-  desired: [sensor],
-  isShuttingDown: false,
-  isFirstPass: false,
-  observed: [],
-  records: new Map(),
-  oomKills: new Map(),
-  budgets: new Map(),
-  degraded: new Map(),
-  health: new Map(),
-  shedding: noShedding(0),
-  now: NOW,
-  ...parts,
-});
+const world = (parts: Partial<World>): World => worldOf({ desired: [sensor], ...parts });
 const record = (parts: Partial<ServiceRecord> = {}): ReadonlyMap<string, ServiceRecord> =>
   new Map([['sensor', { ...newRecord(sensor, 0), state: 'running', starts: 1, holds: true, ...parts }]]);
 const running: ObservedContainer = {
