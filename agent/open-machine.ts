@@ -54,7 +54,8 @@ export function openMachine({ config, blobs, ledger, log }: SupervisedParts) {
   return { cgroups, isolation, networks, runtime, pump, logKeeper };
 }
 
-async function placementOf(
+/** All that the isolation places, and for a service on segments the names it finds there. */
+export async function placementOf(
   isolation: Isolation,
   runDir: string,
   spec: ServiceSpec,

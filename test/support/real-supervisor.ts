@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { placementOf } from '../../agent/open-machine.ts';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
 import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
-import { KernelNetworks, resolvConfPath } from '../../agent/supervisor/network/kernel-networks.ts';
+import { KernelNetworks } from '../../agent/supervisor/network/kernel-networks.ts';
 import type { Clock, DeviceStrain, HealthProbe, ServiceMemory } from '../../agent/supervisor/ports.ts';
 import { ConmonRuntime } from '../../agent/supervisor/runtime/conmon.ts';
 import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
@@ -59,12 +60,7 @@ export function realSupervisor(
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
     holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
-    ...(isolation && {
-      placementOf: async (spec) => ({
-        ...(await isolation.placementOf(spec)),
-        ...(spec.network === 'segments' && { resolvConf: resolvConfPath(runDir, spec.name) }),
-      }),
-    }),
+    ...(isolation && { placementOf: (spec) => placementOf(isolation, runDir, spec) }),
   });
   const events: { code: string; service?: string | undefined }[] = [];
   const strain: DeviceStrain = {};
