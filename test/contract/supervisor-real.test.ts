@@ -8,6 +8,7 @@ import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { serviceSpec } from '../support/service-specs.ts';
+import type { SupervisorChildOptions } from '../support/supervisor-child.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
@@ -198,9 +199,10 @@ describe('a supervisor on a real machine', () => {
 
   test('killed outright, it leaves its services running, and the next one takes them over', async () => {
     const desired = release([steady('one'), steady('two')]);
-    writeFileSync(join(dir, 'desired.json'), JSON.stringify(desired));
+    const options: SupervisorChildOptions = { dir, instance, blobDir: image.blobDir, desired };
+    writeFileSync(join(dir, 'options.json'), JSON.stringify(options));
     const script = new URL('../support/supervisor-child.ts', import.meta.url).pathname;
-    const child = spawn(process.execPath, [script, dir, instance, image.blobDir], {
+    const child = spawn(process.execPath, [script, join(dir, 'options.json')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
