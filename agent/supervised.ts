@@ -12,10 +12,12 @@ import { rebootHost } from './reboot-host.ts';
 import { secretsView } from './secrets-view.ts';
 import { diskUse } from './supervisor/disk-use.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
+import { ClockWatch } from './supervisor/health/clock-watch.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
 import type { ContainerRuntime, ObservedContainer } from './supervisor/ports.ts';
 import type { Isolation } from './supervisor/runtime/isolation.ts';
+import { runProgram } from './supervisor/runtime/run-program.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
@@ -49,12 +51,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
   const { config, ledger, log, onChange } = parts;
   const { stateDir, board } = config;
   const onError = (error: unknown): void => log.warn({ error }, 'A file of the agent could not be written');
-  const facts = await DeviceFacts.open({
-    stateDir,
-    now: systemClock.now(),
-    enduranceBytes: board.storageEndurance === undefined ? undefined : parseBytes(board.storageEndurance),
-    onError,
-  });
+  const facts = await openFacts(config, onError);
   const { cgroups, isolation, networks, runtime, pump, logKeeper } = openMachine(parts);
   const look: Look = { at: systemClock.now(), containers: [] };
   const health = (): DeviceHealth => {
@@ -138,6 +135,19 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       await facts.close();
     },
   };
+}
+
+function openFacts(
+  { stateDir, board }: AgentConfig,
+  onError: (error: unknown) => void,
+): Promise<DeviceFacts> {
+  return DeviceFacts.open({
+    stateDir,
+    now: systemClock.now(),
+    enduranceBytes: board.storageEndurance === undefined ? undefined : parseBytes(board.storageEndurance),
+    clockWatch: new ClockWatch({ clock: systemClock, runProgram, folder: '/run', arch: process.arch }),
+    onError,
+  });
 }
 
 async function hostIdsOf(isolation: Isolation, spec: ServiceSpec) {

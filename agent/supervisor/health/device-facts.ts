@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceHealth, ThrottleFlag } from '../../../protocol/status.ts';
 import { blockDeviceOf } from '../cgroup/block-device.ts';
 import type { DeviceStrain } from '../ports.ts';
 import { BootMarkerFile } from './boot-marker.ts';
+import type { ClockWatch } from './clock-watch.ts';
 import { readThrottled, type Throttling, uniteFlags } from './core/throttling.ts';
 import { deviceHealth } from './device-health.ts';
 import { namesIn, readText } from './small-file.ts';
@@ -15,12 +15,13 @@ export interface DeviceFactsOptions {
   now: number;
   /** board.storageEndurance in bytes. */
   enduranceBytes?: number | undefined;
+  /** Runs from `open` to `close`; without one nothing is known of the clock. */
+  clockWatch?: Pick<ClockWatch, 'start' | 'state' | 'stop'>;
   /** A file of ours that could not be written; facts go on from memory. */
   onError(error: unknown): void;
   /** Roots and disk are given by tests only. */
   proc?: string;
   sys?: string;
-  run?: string;
   pstoreArchive?: string;
   disk?: string | undefined;
 }
@@ -57,6 +58,7 @@ export class DeviceFacts {
   static async open(options: DeviceFactsOptions): Promise<DeviceFacts> {
     const facts = new DeviceFacts(options);
     await facts.#boot.begin().catch(options.onError);
+    options.clockWatch?.start();
     return facts;
   }
 
@@ -69,7 +71,7 @@ export class DeviceFacts {
       ...health,
       ...(throttling && { throttling }),
       ...(storage && { storage }),
-      clock: { state: this.#clockState() },
+      clock: { state: this.#options.clockWatch?.state() ?? 'unknown' },
       boot: this.#boot.boot,
     };
   }
@@ -99,6 +101,7 @@ export class DeviceFacts {
    * comes back within the same boot takes that back.
    */
   async close(): Promise<void> {
+    this.#options.clockWatch?.stop();
     await this.#boot.end('clean', 'The agent was stopped').catch(this.#options.onError);
     await this.#wear?.keep().catch(this.#options.onError);
   }
@@ -116,12 +119,5 @@ export class DeviceFacts {
     const chip = namesIn(folder).find((name) => readText(join(folder, name, 'name'))?.trim() === 'rpi_volt');
     const alarm = chip && readText(join(folder, chip, 'in0_lcrit_alarm'))?.trim();
     return alarm ? { now: alarm === '1' ? ['under-voltage'] : [], sinceBoot: [] } : undefined;
-  }
-
-  /** systemd-timesyncd leaves a file once it has the time; others leave nothing that a file could tell. */
-  #clockState(): NonNullable<DeviceHealth['clock']>['state'] {
-    const folder = join(this.#options.run ?? '/run', 'systemd/timesync');
-    if (!existsSync(folder)) return 'unknown';
-    return existsSync(join(folder, 'synchronized')) ? 'synchronised' : 'unsynchronised';
   }
 }
