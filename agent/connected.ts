@@ -19,6 +19,7 @@ import { powerState } from './update/facts/power-supply.ts';
 import { UpdateWindows } from './update/facts/update-windows.ts';
 import type { BlobStore, Log, Workloads } from './update/ports.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
+import { TrustedClock } from './update/trusted-clock.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
 import { TufUpdater } from './update/tuf/updater.ts';
 import { AGENT_VERSION, BUILT_AT } from './version.ts';
@@ -55,12 +56,19 @@ export function connect(parts: ConnectedParts): Connected {
   const dial = tlsDial({ ...mqtt, key, certificate, ca });
   const bulk = new BulkSession({ identity, dial, clock: systemClock });
   let linkState: AgentStatus['link'] = { state: 'connecting', since: systemClock.now() };
-  const engine = updateEngine(
-    parts,
-    new MqttSource({ channel: bulk }),
-    () => reporter.changed(),
-    () => linkState.state === 'connected',
-  );
+  const trusted = new TrustedClock({
+    device: identity.device,
+    system: systemClock.now,
+    monotonic: () => performance.now(),
+    isSynchronised: () => observed().device.clock?.state ?? 'unknown',
+    fleetKey: () => engine.fleetKey,
+  });
+  const engine = updateEngine(parts, {
+    source: new MqttSource({ channel: bulk }),
+    onChange: () => reporter.changed(),
+    isOnline: () => linkState.state === 'connected',
+    trustedNow: (floor) => trusted.now(floor),
+  });
   const link = new MqttLink({
     identity,
     dial,
@@ -79,6 +87,12 @@ export function connect(parts: ConnectedParts): Connected {
         cpus: config.board.cpus,
       }),
       onDesired: (envelope) => engine.offer(envelope),
+      timeRequest: () => trusted.request(),
+      onTime: (answer) => {
+        const at = trusted.answered(answer);
+        if (at !== undefined) engine.timeTold(at);
+        else log.warn({}, 'An answer to the question for the time was not the right one and was dropped');
+      },
       onConnected: () => {
         linkState = { state: 'connected', since: systemClock.now() };
         reporter.connected();
@@ -116,11 +130,13 @@ export function connect(parts: ConnectedParts): Connected {
   };
 }
 
+type EngineParts = Pick<UpdateEngineOptions, 'source' | 'onChange' | 'trustedNow'> & {
+  isOnline(): boolean;
+};
+
 function updateEngine(
   parts: ConnectedParts,
-  source: MqttSource,
-  onChange: () => void,
-  isOnline: () => boolean,
+  { source, onChange, isOnline, trustedNow }: EngineParts,
 ): UpdateEngine {
   const windows = new UpdateWindows();
   const { config, identity, ledger, blobs, workloads, log } = parts;
@@ -136,6 +152,7 @@ function updateEngine(
     trust: new TufUpdater({ source, store, log }),
     workloads,
     clock: systemClock,
+    trustedNow,
     facts: (policy) => ({
       window: windows.state(policy.windows, systemClock.now()),
       leases: parts.leases.held(systemClock.now()),

@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino, stdSerializers } from 'pino';
@@ -78,7 +77,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
   const enrolment = await startEnrolmentServer({
     db,
     ca,
-    fleetKey: createPublicKey(keys.fleet).export({ type: 'spki', format: 'pem' }).toString(),
+    fleetKey: () => keys.fleet.publicPem(),
     mqtt: { host: config.publicHost, port: broker.port },
     now: Date.now,
     host,
@@ -92,6 +91,10 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     publish: { db, objects, keys, now: Date.now, loadBoards: () => loadBoards(config.boardsDir) },
     feed: fleet.stream,
     sendDesired: (device) => fleet.desired.send(device),
+    rotateFleetKey: async () => {
+      await keys.fleet.rotate(Date.now());
+      await fleet.desired.sendAll();
+    },
     joinString: (token) =>
       formatJoinString({ host: config.publicHost, port: enrolment.port, caSha256: ca.sha256, token }),
     webDir: config.webDir,
@@ -145,7 +148,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
   const desired = new Desired({
     db,
     broker,
-    fleetKey: keys.fleet,
+    fleetKeys: keys.fleet,
     now: Date.now,
     onSent: (device, generation) => rollouts.sent(device, generation),
   });

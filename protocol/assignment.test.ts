@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type Assignment, openAssignment, signAssignment } from './assignment.ts';
+import { pemOf, signKeyChange } from './fleet-key.ts';
 
 const fleet = generateKeyPairSync('ed25519');
 const fleetPem = fleet.publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -19,6 +20,19 @@ test('an assignment signed by the fleet key opens', () => {
   expect(openAssignment(signAssignment(assignment, fleet.privateKey), fleetPem)).toEqual({
     ok: true,
     assignment,
+    fleetKey: fleetPem,
+  });
+});
+
+test('one signed by a key that followed the trusted one opens, and says what to trust from now on', () => {
+  const next = generateKeyPairSync('ed25519').privateKey;
+  const envelope = signAssignment(assignment, next, [signKeyChange(fleet.privateKey, next, 1)]);
+  expect(openAssignment(envelope, fleetPem)).toEqual({ ok: true, assignment, fleetKey: pemOf(next) });
+  expect(openAssignment(envelope, pemOf(next))).toMatchObject({ ok: true, fleetKey: pemOf(next) });
+  const replaced = signAssignment(assignment, fleet.privateKey, envelope.keys);
+  expect(openAssignment(replaced, fleetPem)).toMatchObject({
+    ok: false,
+    code: 'refused.assignment-signature',
   });
 });
 

@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import type { FromSchema } from 'json-schema-to-ts';
+import { followKeyChanges, type KeyChange, keyChangesSchema } from './fleet-key.ts';
 import { updatePolicySchema } from './update-policy.ts';
 import { validator } from './validate.ts';
 
@@ -15,6 +16,8 @@ export const envelopeSchema = {
     v: { const: 1 },
     payload: { type: 'string', maxLength: 16_384 },
     signature: { type: 'string', maxLength: 128, description: 'base64 of the 64-byte ed25519 signature' },
+    /** How the fleet key came to be the one that signed, oldest change first; absent while it is the first one. */
+    keys: keyChangesSchema,
   },
 } as const;
 export type AssignmentEnvelope = FromSchema<typeof envelopeSchema>;
@@ -54,30 +57,37 @@ export type Assignment = FromSchema<typeof assignmentSchema>;
 const checkEnvelope = validator<AssignmentEnvelope>(envelopeSchema);
 const checkAssignment = validator<Assignment>(assignmentSchema);
 
-export function signAssignment(assignment: Assignment, fleetKey: KeyObject): AssignmentEnvelope {
+export function signAssignment(
+  assignment: Assignment,
+  fleetKey: KeyObject,
+  changes: readonly KeyChange[] = [],
+): AssignmentEnvelope {
   const payload = JSON.stringify(assignment);
-  return { v: 1, payload, signature: sign(null, Buffer.from(payload), fleetKey).toString('base64') };
+  const signature = sign(null, Buffer.from(payload), fleetKey).toString('base64');
+  return { v: 1, payload, signature, ...(changes.length > 0 && { keys: [...changes] }) };
 }
 
 export type OpenedAssignment =
-  | { ok: true; assignment: Assignment }
+  /** `fleetKey`: what the device is to trust from now on, SPKI PEM. */
+  | { ok: true; assignment: Assignment; fleetKey: string }
   | { ok: false; code: 'refused.assignment-malformed' | 'refused.assignment-signature'; message: string };
 
-/** Checks form and signature; nothing of the payload is used before its signature holds. `fleetKey` is SPKI PEM. */
-export function openAssignment(document: unknown, fleetKey: string): OpenedAssignment {
+/** Checks form and signature; nothing of the payload is used before its signature holds. `trusted` is SPKI PEM. */
+export function openAssignment(document: unknown, trusted: string): OpenedAssignment {
   const envelope = checkEnvelope(document);
   if (!envelope.ok) return malformed(envelope.faults);
-  const { payload, signature } = envelope.value;
+  const { payload, signature, keys = [] } = envelope.value;
+  const fleetKey = followKeyChanges(trusted, keys);
   if (!verify(null, Buffer.from(payload), createPublicKey(fleetKey), Buffer.from(signature, 'base64'))) {
     return {
       ok: false,
       code: 'refused.assignment-signature',
       message:
-        'Cannot accept assignment: its signature is not by the fleet key this device learned at enrolment',
+        'Cannot accept assignment: its signature is not by the fleet key that this device learned at enrolment, nor by one that followed it',
     };
   }
   const assignment = checkAssignment(parseJson(payload));
-  return assignment.ok ? { ok: true, assignment: assignment.value } : malformed(assignment.faults);
+  return assignment.ok ? { ok: true, assignment: assignment.value, fleetKey } : malformed(assignment.faults);
 }
 
 function parseJson(text: string): unknown {

@@ -41,6 +41,8 @@ export const REASONS = {
   'fail.isolation': 'The kernel cannot isolate it as the release asks',
   'repair.budget': 'Its budget in the kernel had drifted and was set again',
   'repair.network': 'Rules or interfaces of its network had drifted and were set again',
+  'repair.network-failed':
+    'Its network has drifted and could not be set again; services may reach what they should not',
   // services: what happens to it while it runs
   'health.healthy': 'Its health check succeeds',
   'health.unhealthy': 'Its health check fails',
@@ -68,6 +70,7 @@ export const REASONS = {
   'update.committed': 'Every service stayed up for the soak time',
   'update.current': 'The device runs this release already',
   'update.rolled-back': 'The release did not stay healthy; the one before runs again',
+  'update.fleet-key': 'The server signs with a new fleet key, which the one before signed',
   'update.consented': 'Somebody at the device agreed to the update',
   'update.deferred': 'Somebody at the device put the update off',
   'update.waiting': 'The release is ready and waits for its time',

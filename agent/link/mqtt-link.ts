@@ -33,6 +33,7 @@ export class MqttLink implements Link {
   readonly #postMortems: PostMortemPump;
   readonly #desiredTopic: string;
   readonly #ackTopic: string;
+  readonly #timeTopic: string;
   #connection: MqttConnection | undefined;
   #attempt = 0;
   #cancelReconnect: (() => void) | undefined;
@@ -46,6 +47,7 @@ export class MqttLink implements Link {
     const { tenant, device } = options.identity;
     this.#desiredTopic = downTopic(tenant, device, 'desired');
     this.#ackTopic = downTopic(tenant, device, 'ack');
+    this.#timeTopic = downTopic(tenant, device, 'time');
     this.#pump = new EventPump(options.outbox, (event) => this.#publish('event', event, 1));
     this.#postMortems = new PostMortemPump({
       queue: options.postMortems,
@@ -87,11 +89,13 @@ export class MqttLink implements Link {
       dial,
       clientId: identity.device,
       username: identity.device,
-      subscriptions: { [this.#desiredTopic]: 1, [this.#ackTopic]: 1 },
+      subscriptions: { [this.#desiredTopic]: 1, [this.#ackTopic]: 1, [this.#timeTopic]: 1 },
       onOpen: () => {
         this.#attempt = 0;
         log.info({}, 'Connected to the fleet server');
         this.#publish('hello', { v: 1, ...handlers.hello() }, 1);
+        const asked = handlers.timeRequest();
+        if (asked) this.#publish('time', asked, 1);
         this.#pump.pumpAgain();
         this.#postMortems.opened();
         handlers.onConnected();
@@ -124,6 +128,7 @@ export class MqttLink implements Link {
     const document = parseJson(payload);
     if (topic === this.#desiredTopic && document !== undefined)
       return this.#options.handlers.onDesired(document);
+    if (topic === this.#timeTopic && document !== undefined) return this.#options.handlers.onTime(document);
     const ack = checkAck(document);
     if (topic === this.#ackTopic && ack.ok) {
       this.#pump.acknowledged(ack.value.ids);

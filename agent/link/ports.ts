@@ -1,5 +1,6 @@
 import type { DeviceEvent, Hello, Report } from '../../protocol/messages.ts';
 import type { PostMortem } from '../../protocol/post-mortem.ts';
+import type { TimeRequest } from '../../protocol/signed-time.ts';
 
 /** Where the link meets the rest of the agent. */
 
@@ -37,6 +38,10 @@ export interface LinkHandlers {
   hello(): Omit<Hello, 'v'>;
   /** dn/desired: parsed JSON, not trusted. */
   onDesired(envelope: unknown): void;
+  /** dn/time: parsed JSON, not trusted. */
+  onTime(answer: unknown): void;
+  /** What to ask on each connect; undefined when the device knows the time. */
+  timeRequest(): TimeRequest | undefined;
   onConnected(): void;
   /** The session ended or could not be opened; the link tries again by itself. `reason` says when. */
   onLost(reason: string): void;

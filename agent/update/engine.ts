@@ -1,5 +1,6 @@
 import { openAssignment } from '../../protocol/assignment.ts';
 import type { Board } from '../../protocol/board.ts';
+import { fingerprintOf } from '../../protocol/fleet-key.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
@@ -29,6 +30,8 @@ export interface UpdateEngineOptions {
   trust: ReleaseTrust;
   workloads: Workloads;
   clock: Clock;
+  /** Time that decides expiry, Unix ms: never before `floor`. */
+  trustedNow(floor: number): number;
   /** What the device knows of itself, for one release's policy; its services may hold leases. */
   facts(policy: UpdatePolicy): SwitchFacts;
   toServices(manifest: Manifest, platform: Platform): ServiceSpec[];
@@ -69,6 +72,7 @@ export class UpdateEngine {
   readonly #fetchJob: FetchJob;
   /** When a device that was never assigned anything became idle: as far as is known, now. */
   readonly #idleSince: number;
+  readonly #enrolledKey: string;
   #record: UpdateRecord;
   #progress: (Progress & { manifest: string }) | undefined;
   #cancelPoll: (() => void) | undefined;
@@ -83,6 +87,7 @@ export class UpdateEngine {
     this.#times = { ...TIMES, ...options.times };
     this.#record = options.ledger.load();
     this.#idleSince = options.clock.now();
+    this.#enrolledKey = fingerprintOf(options.identity.fleetKey);
     this.#fetchJob = new FetchJob({
       ...options,
       times: this.#times,
@@ -101,12 +106,26 @@ export class UpdateEngine {
 
   /** dn/desired as it came. Never throws for what is in it. */
   offer(envelope: unknown): void {
-    const opened = openAssignment(envelope, this.#options.identity.fleetKey);
+    const opened = openAssignment(envelope, this.fleetKey);
+    if (opened.ok && opened.fleetKey !== this.fleetKey)
+      this.#step({ type: 'fleet-key', key: opened.fleetKey, enrolled: this.#enrolledKey });
     this.#step(
       opened.ok
         ? { type: 'assigned', assignment: opened.assignment }
         : { type: 'offer-refused', code: opened.code, message: opened.message },
     );
+  }
+
+  /** The key by which the server signs for this device, SPKI PEM: enrolment's, or one that followed it. */
+  get fleetKey(): string {
+    const { fleetKey } = this.#record;
+    const isOfThisEnrolment = fleetKey?.enrolled === this.#enrolledKey;
+    return isOfThisEnrolment ? fleetKey.key : this.#options.identity.fleetKey;
+  }
+
+  /** The server told the time, Unix ms, and its signature held. */
+  timeTold(at: number): void {
+    this.#step({ type: 'time', at });
   }
 
   /** Somebody at the device agrees to the release on its way. Recorded at return, when there is one. */
@@ -170,7 +189,7 @@ export class UpdateEngine {
   }
 
   #now(): number {
-    return Math.max(this.#options.clock.now(), this.#record.trustedTime, this.#options.builtAt);
+    return this.#options.trustedNow(Math.max(this.#record.trustedTime, this.#options.builtAt));
   }
 
   #step(input: UpdateInput): void {

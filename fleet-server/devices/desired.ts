@@ -1,6 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { signAssignment } from '../../protocol/assignment.ts';
+import { signTime } from '../../protocol/signed-time.ts';
 import type { Broker } from '../broker/broker.ts';
+import type { FleetKeys } from '../keys/fleet-keys.ts';
 import type { Database } from '../store/tables.ts';
 
 /** Between two sends to one device that did not ask by connecting. */
@@ -10,7 +11,7 @@ const VALID_MS = 7 * 24 * 3_600_000;
 export interface DesiredOptions {
   db: Database;
   broker: () => Pick<Broker, 'send'>;
-  fleetKey: KeyObject;
+  fleetKeys: Pick<FleetKeys, 'current' | 'changes'>;
   now: () => number;
   /** The device's socket took this generation. */
   onSent(device: string, generation: number): Promise<void>;
@@ -27,7 +28,7 @@ export class Desired {
 
   /** Sends the device's assignment, if it has one and is connected. */
   async send(device: string): Promise<void> {
-    const { db, broker, fleetKey, now } = this.#options;
+    const { db, broker, fleetKeys, now } = this.#options;
     const row = await db
       .selectFrom('devices')
       .innerJoin('releases', 'releases.id', 'devices.desiredReleaseId')
@@ -47,12 +48,30 @@ export class Desired {
         issuedAt: now(),
         expiresAt: now() + VALID_MS,
       },
-      fleetKey,
+      fleetKeys.current(),
+      fleetKeys.changes(),
     );
     this.#sentAt.set(device, { generation, at: now() });
     const isSent = await broker().send(device, 'control', 'desired', JSON.stringify(envelope), 1);
     if (isSent) await this.#options.onSent(device, generation);
     else this.#sentAt.delete(device);
+  }
+
+  /** To every device that is connected and has an assignment, one after another. */
+  async sendAll(): Promise<void> {
+    const rows = await this.#options.db
+      .selectFrom('devices')
+      .select('id')
+      .where('desiredGeneration', '>', 0)
+      .execute();
+    for (const { id } of rows) await this.send(id);
+  }
+
+  /** Answers a device that has no clock it can trust. */
+  async tellTime(device: string, nonce: string): Promise<void> {
+    const { broker, fleetKeys, now } = this.#options;
+    const answer = signTime(device, nonce, now(), fleetKeys.current());
+    await broker().send(device, 'control', 'time', JSON.stringify(answer), 0);
   }
 
   /** The device said which generation it holds: sends again when that is not the desired one. */

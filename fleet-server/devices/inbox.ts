@@ -6,6 +6,7 @@ import {
   type DeviceEvent,
   type Report,
 } from '../../protocol/messages.ts';
+import { checkTimeRequest } from '../../protocol/signed-time.ts';
 import type { UpChannel } from '../../protocol/topics.ts';
 import type { Validated } from '../../protocol/validate.ts';
 import type { Broker } from '../broker/broker.ts';
@@ -60,6 +61,10 @@ export class Inbox {
         );
       case 'postmortem':
         return this.#postMortem(device, payload);
+      case 'time':
+        return this.#read(device, channel, checkTimeRequest(parseJson(payload)), ({ nonce }) =>
+          this.#options.desired.tellTime(device, nonce),
+        );
     }
   }
 

@@ -11,7 +11,8 @@ export interface EnrolmentOptions {
   db: Database;
   ca: DeviceCa;
   /** SPKI PEM. */
-  fleetKey: string;
+  /** SPKI PEM. */
+  fleetKey(): string;
   mqtt: { host: string; port: number };
   now: () => number;
 }
@@ -44,7 +45,7 @@ export async function enrolDevice(
       })
       .execute();
     await audit(transaction, { at: now(), who: `device ${device}`, action: 'device.enrol', subject: device });
-    return { v: 1, device, tenant: TENANT, certificate: certificate.pem, ca: ca.pem, fleetKey, mqtt };
+    return { v: 1, device, tenant: TENANT, certificate: certificate.pem, ca: ca.pem, fleetKey: fleetKey(), mqtt };
   });
 }
 

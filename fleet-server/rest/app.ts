@@ -11,6 +11,7 @@ import type { PublishOptions } from '../releases/publish.ts';
 import type { Rollouts } from '../rollouts/rollouts.ts';
 import type { Auth } from './auth.ts';
 import { deviceRoutes } from './device-routes.ts';
+import { keyRoutes } from './key-routes.ts';
 import { postMortemRoutes } from './post-mortem-routes.ts';
 import { speakNotFound, speakProblems } from './problem-json.ts';
 import { releaseRoutes } from './release-routes.ts';
@@ -31,6 +32,8 @@ export interface RestOptions {
   stream: Stream;
   /** Pushes the desired state to a device that is connected. */
   sendDesired(device: string): Promise<void>;
+  /** Replaces the key that signs assignments and tells the devices that are connected. */
+  rotateFleetKey(): Promise<void>;
   /** The text a device joins with. */
   joinString(token: string): string;
   webDir: string | undefined;
@@ -76,6 +79,7 @@ export async function restApp(options: RestOptions) {
           request.who = await options.auth.identify(request);
         });
         deviceRoutes(guarded, options);
+        keyRoutes(guarded, options);
         postMortemRoutes(guarded, options);
         releaseRoutes(guarded, options);
         rolloutRoutes(guarded, options);

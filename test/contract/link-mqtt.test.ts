@@ -5,6 +5,7 @@ import type { EventQueue, PostMortemQueue } from '../../agent/link/ports.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { checkEvent, checkHello, type DeviceEvent } from '../../protocol/messages.ts';
 import { checkPostMortem, type PostMortem } from '../../protocol/post-mortem.ts';
+import { checkTimeRequest } from '../../protocol/signed-time.ts';
 import { ChunkServer, startTestBroker, type TestBroker } from '../support/chunk-server.ts';
 import { until } from '../support/until.ts';
 
@@ -13,6 +14,7 @@ let server: ChunkServer;
 let link: MqttLink;
 const up: { channel: string; body: unknown }[] = [];
 const desired: unknown[] = [];
+const times: unknown[] = [];
 const log: string[] = [];
 let added = () => {};
 let events: DeviceEvent[] = [];
@@ -44,7 +46,7 @@ const event = (digit: string): DeviceEvent => ({
 });
 
 beforeEach(async () => {
-  up.length = desired.length = log.length = 0;
+  up.length = desired.length = times.length = log.length = 0;
   events = [];
   capsules = [];
   broker = await startTestBroker();
@@ -73,6 +75,8 @@ beforeEach(async () => {
         cpus: 1,
       }),
       onDesired: (envelope) => desired.push(envelope),
+      timeRequest: () => ({ v: 1, nonce: 'ab'.repeat(16) }),
+      onTime: (answer) => times.push(answer),
       onConnected: () => log.push('connected'),
       onLost: (why) => log.push(why),
     },
@@ -101,6 +105,15 @@ test('says hello first and sends events until they are acknowledged', async () =
   events = [event('2')];
   added();
   await until(() => sent('event').length === 2);
+});
+
+test('asks for the time on each connect and takes the answer', async () => {
+  link.start();
+  await until(() => sent('time').length === 1);
+  expect(checkTimeRequest(sent('time')[0]?.body).ok).toBe(true);
+  server.publish('dn/demo/boat-1/time', '{"v":1}', 0);
+  await until(() => times.length === 1);
+  expect(times).toEqual([{ v: 1 }]);
 });
 
 test('comes back after a lost session, says hello again and repeats what nobody acknowledged', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
 import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
 import { until } from '../support/until.ts';
 import { startUpdateBench } from '../support/update-bench.ts';
@@ -200,6 +201,46 @@ test('refuses an assignment that the fleet key did not sign', async () => {
   agent.engine.offer({ ...envelope, payload: envelope.payload.replace('"generation":9', '"generation":8') });
   await expectRefusal('refused.assignment-signature');
   expect(agent.engine.generation).toBe(1);
+});
+
+test('follows the fleet key when it is replaced, keeps the new one across restarts, and believes the old one no more', async () => {
+  const { base, release } = await runVersion1();
+  const replayed = bench.repository.assign(release, { generation: 9 });
+  bench.repository.rotateFleetKey();
+  bench.repository.rotateFleetKey();
+  agent.engine.offer(bench.repository.assign(bench.repository.publish('2.0.0', [base]), { generation: 2 }));
+  await agent.phase('committed');
+  await agent.stop();
+  agent = await bench.boot();
+  expect(agent.engine.fleetKey).toBe(bench.repository.fleetKeyPem);
+  agent.engine.offer(replayed);
+  await agent.phase('refused');
+  expect(agent.engine.status().reason?.code).toBe('refused.assignment-signature');
+  expect(agent.engine.current?.version).toBe('2.0.0');
+});
+
+test('waits for what the policy asks for, through a restart, and then switches without a network', async () => {
+  const { base } = await runVersion1();
+  let isOpen = false;
+  const facts = () => ({ ...NOTHING_KNOWN, window: { isOpen, opensAt: Date.now() + 60_000 } });
+  await agent.stop();
+  agent = await bench.boot({ facts });
+  const policy = { windows: [{ schedule: '0 2 * * *', minutes: 30 }] };
+  const next = bench.repository.publish('2.0.0', [base]);
+  agent.engine.offer(bench.repository.assign(next, { generation: 2, policy }));
+  await agent.phase('waiting');
+  expect(agent.engine.status().reason?.code).toBe('wait.window');
+  expect(agent.engine.current?.version).toBe('1.0.0');
+  await agent.stop();
+  await bench.broker.close();
+  agent = await bench.boot({ facts });
+  await agent.phase('waiting');
+  isOpen = true;
+  await agent.phase('committed');
+  expect(agent.engine.current?.version).toBe('2.0.0');
+  expect([agent.engine.rollBack('ann'), agent.engine.consent('ann')]).toEqual(['accepted', 'nothing-to-do']);
+  await agent.phase('rolled_back');
+  expect(agent.engine.current?.version).toBe('1.0.0');
 });
 
 test('refuses a release that does not fit the board, with a table', async () => {

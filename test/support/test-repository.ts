@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp } from '@tufjs/models';
 import { type Assignment, type AssignmentEnvelope, signAssignment } from '../../protocol/assignment.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
+import { type KeyChange, signKeyChange } from '../../protocol/fleet-key.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import { type Manifest, targetPath } from '../../protocol/manifest.ts';
 import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
@@ -28,7 +29,8 @@ export interface TestRelease {
 /** A release repository really signed, in memory: object name → content, as a chunk server gives it out. */
 export class TestRepository {
   readonly objects = new Map<string, Buffer>();
-  readonly fleetKey = keyPair();
+  fleetKey = keyPair();
+  #keyChanges: KeyChange[] = [];
   readonly keys: Record<RoleName, PrivateKey> = {
     root: keyPair(),
     timestamp: keyPair(),
@@ -100,7 +102,14 @@ export class TestRepository {
         ...change,
       },
       this.fleetKey,
+      this.#keyChanges,
     );
+  }
+
+  rotateFleetKey(): void {
+    const next = keyPair();
+    this.#keyChanges.push(signKeyChange(this.fleetKey, next, Date.now()));
+    this.fleetKey = next;
   }
 
   /** `rootKeys`: who may sign the next root, all of them together. */

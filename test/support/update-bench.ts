@@ -35,6 +35,8 @@ export async function startUpdateBench() {
   const server = new ChunkServer(broker.broker, repository.objects);
   await mkdir(join(folder, 'trust'));
   await writeFile(join(folder, 'factory-root.json'), repository.factoryRoot);
+  // As learned at enrolment, whatever follows it later.
+  const enrolledKey = repository.fleetKeyPem;
   const workloads = new FakeWorkloads();
   const log: string[] = [];
   const keep = (_fields: object, message: string) => log.push(message);
@@ -42,7 +44,7 @@ export async function startUpdateBench() {
 
   /** A new agent over the same folder, as after a crash or a restart. */
   const boot = async (change: { now?: () => number; facts?: UpdateEngineOptions['facts'] } = {}) => {
-    const { facts = () => NOTHING_KNOWN, ...clock } = change;
+    const { facts = () => NOTHING_KNOWN, now = systemClock.now } = change;
     const { ledger } = openLedger(join(folder, 'ledger.db'));
     const blobs = await FolderBlobStore.open(join(folder, 'blobs'));
     const identity = { tenant: 'demo', device: 'boat-1' };
@@ -56,7 +58,7 @@ export async function startUpdateBench() {
     let notices = 0;
     const rollbacks: { why: Reason; failed: DesiredServices; unwell: readonly string[] }[] = [];
     const engine = new UpdateEngine({
-      identity: { device: 'boat-1', platform: 'linux/amd64', fleetKey: repository.fleetKeyPem },
+      identity: { device: 'boat-1', platform: 'linux/amd64', fleetKey: enrolledKey },
       board,
       builtAt: 0,
       ledger,
@@ -64,7 +66,8 @@ export async function startUpdateBench() {
       source,
       trust: new TufUpdater({ source, store, log: logger }),
       workloads,
-      clock: { ...systemClock, ...clock },
+      clock: { ...systemClock, now },
+      trustedNow: (floor) => Math.max(now(), floor),
       facts,
       toServices: () => [],
       onChange: () => notices++,

@@ -23,6 +23,10 @@ export function advance(record: UpdateRecord, input: UpdateInput, context: Updat
       return refuseOffer(record, undefined, input, context);
     case 'look':
       return look(record, context);
+    case 'fleet-key':
+      return keyChanged(record, input);
+    case 'time':
+      return timeTold(record, input.at);
     case 'roll-back':
       return rollBackByHand(record, input.by, context);
     case 'health':
@@ -56,11 +60,45 @@ function resume(record: UpdateRecord, context: UpdateContext): Transition {
   }
 }
 
+function keyChanged(record: UpdateRecord, { key, enrolled }: { key: string; enrolled: string }): Transition {
+  const event = {
+    code: 'update.fleet-key' as const,
+    message: 'The fleet key was replaced by one that the key before signed',
+    release: record.about,
+    phase: record.phase,
+  };
+  return {
+    record: { ...record, fleetKey: { key, enrolled } },
+    effects: [],
+    events: [event],
+    isDurable: true,
+  };
+}
+
+/** Written down once in a while: what matters is that years are not lost, nor the disk worn. */
+function timeTold(record: UpdateRecord, at: number): Transition {
+  if (at <= record.trustedTime) return unchanged(record);
+  return {
+    ...unchanged({ ...record, trustedTime: at }),
+    isDurable: at - record.trustedTime > UPDATE_RULES.timeKeptMs,
+  };
+}
+
 function incomingMoved(
   record: UpdateRecord,
-  input: Exclude<
+  input: Extract<
     UpdateInput,
-    { type: 'started' | 'assigned' | 'offer-refused' | 'health' | 'look' | 'roll-back' }
+    {
+      type:
+        | 'consent'
+        | 'defer'
+        | 'switch'
+        | 'staged'
+        | 'blobs-verified'
+        | 'source-failed'
+        | 'manifest-checked'
+        | 'incoming-refused';
+    }
   >,
   context: UpdateContext,
 ): Transition {

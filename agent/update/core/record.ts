@@ -57,8 +57,10 @@ export interface UpdateRecord {
   bad: string[];
   /** Agent starts since the switch began: a release that takes the agent down with it is rolled back. */
   resumes: number;
-  /** `issuedAt` of the newest verified assignment: a floor for the clock. Unix time in milliseconds. */
+  /** Newest time that was seen signed, of an assignment or of the server's: a floor for the clock. Unix ms. */
   trustedTime: number;
+  /** The fleet key that followed the one of enrolment, SPKI PEM; `enrolled` is the fingerprint of that one. */
+  fleetKey?: { key: string; enrolled: string } | undefined;
   /** Time in this phase, and time healthy without a break, counted in ticks: a clock that jumps shortens no soak. */
   phaseMs: number;
   healthyMs: number;

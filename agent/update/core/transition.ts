@@ -21,6 +21,10 @@ export type UpdateInput =
   | { type: 'switch' }
   /** Time has passed, or what the device knows of itself has changed. */
   | { type: 'look' }
+  /** A key that the one trusted so far has handed over to, SPKI PEM. `enrolled`: fingerprint of enrolment's key. */
+  | { type: 'fleet-key'; key: string; enrolled: string }
+  /** The server told the time, signed, Unix ms. */
+  | { type: 'time'; at: number }
   /** By hand at the device. */
   | { type: 'consent'; by: string }
   | { type: 'defer'; until: number; by: string }
@@ -65,6 +69,7 @@ export const UPDATE_RULES = {
   reachMs: 600_000,
   /** Agent starts that one switch survives. */
   resumes: 3,
+  timeKeptMs: 3_600_000,
   badReleases: 16,
 } as const;
 

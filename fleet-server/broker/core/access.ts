@@ -13,7 +13,7 @@ export interface Peer {
   session: 'control' | 'bulk';
 }
 
-const UP_OF = { control: ['hello', 'report', 'event', 'postmortem'], bulk: ['get'] } as const;
+const UP_OF = { control: ['hello', 'report', 'event', 'postmortem', 'time'], bulk: ['get'] } as const;
 
 /** The peer a client id and its certificate's CN make together; undefined when they do not agree. */
 export function peerOf(clientId: string, commonName: string, tenant: string): Peer | undefined {
