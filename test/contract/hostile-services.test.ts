@@ -8,7 +8,7 @@ import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import { freePort } from '../support/free-port.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
-import { serviceSpec } from '../support/service-specs.ts';
+import { shellService } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
@@ -44,12 +44,7 @@ describe('a hostile service', () => {
   });
 
   const service = (name: string, script: string, extra: Partial<ServiceSpec> = {}): ServiceSpec =>
-    serviceSpec(name, {
-      layers: [image.verity],
-      args: ['/bin/sh', '-c', script],
-      stop: { signal: 'SIGTERM', graceMs: 500 },
-      ...extra,
-    });
+    shellService(image.verity, name, script, extra);
   const victim = (): ServiceSpec =>
     service('victim', `exec httpd -f -p 127.0.0.1:${port} -h /etc`, { network: 'host' });
   const apply = (...services: ServiceSpec[]): void => {

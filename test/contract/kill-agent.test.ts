@@ -8,7 +8,7 @@ import type { DesiredServices, ServiceSpec } from '../../agent/supervisor/servic
 import { commandLines } from '../support/command-lines.ts';
 import { tracesOf } from '../support/machine.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
-import { serviceSpec } from '../support/service-specs.ts';
+import { shellService } from '../support/service-specs.ts';
 import type { SupervisorChildOptions } from '../support/supervisor-child.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
@@ -45,10 +45,7 @@ describe('an agent killed at every effect of', () => {
   });
 
   const victim = (extra: Partial<ServiceSpec> = {}): ServiceSpec =>
-    serviceSpec('victim', {
-      layers: [image.verity],
-      args: ['/bin/sh', '-c', `trap "exit 0" TERM; ${NAP} & wait`],
-      stop: { signal: 'SIGTERM', graceMs: 500 },
+    shellService(image.verity, 'victim', `trap "exit 0" TERM; ${NAP} & wait`, {
       network: 'segments',
       segments: [{ name: 'lan', aliases: [], isInternal: true }],
       mounts: [{ volume: 'shared', path: '/data', readOnly: false, gid: 2000, sizeBytes: 65_536 }],

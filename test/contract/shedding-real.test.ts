@@ -7,7 +7,7 @@ import type { DeviceStrain } from '../../agent/supervisor/ports.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { LeapingClock } from '../support/leaping-clock.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
-import { serviceSpec } from '../support/service-specs.ts';
+import { shellService } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
@@ -60,12 +60,7 @@ describe('a strained device', () => {
   });
 
   const steady = (name: string, extra: Partial<ServiceSpec>): ServiceSpec =>
-    serviceSpec(name, {
-      layers: [image.verity],
-      args: ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do :; done'],
-      stop: { signal: 'SIGTERM', graceMs: 500 },
-      ...extra,
-    });
+    shellService(image.verity, name, 'trap "exit 0" TERM; while :; do :; done', extra);
   const status = (name: string) => parts.supervisor.statuses().find((service) => service.name === name);
   /** CPU that the kernel allows the service, of the half core it has; none = it does not run. */
   const allowed = async (name: string): Promise<number | undefined> =>

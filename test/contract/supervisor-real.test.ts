@@ -7,7 +7,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
-import { serviceSpec } from '../support/service-specs.ts';
+import { shellService } from '../support/service-specs.ts';
 import type { SupervisorChildOptions } from '../support/supervisor-child.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
@@ -39,12 +39,7 @@ describe('a supervisor on a real machine', () => {
   });
 
   const service = (name: string, script: string, extra: Partial<ServiceSpec> = {}): ServiceSpec =>
-    serviceSpec(name, {
-      layers: [image.verity],
-      args: ['/bin/sh', '-c', script],
-      stop: { signal: 'SIGTERM', graceMs: 500 },
-      ...extra,
-    });
+    shellService(image.verity, name, script, extra);
   const steady = (name: string, extra: Partial<ServiceSpec> = {}): ServiceSpec =>
     service(name, 'trap "exit 0" TERM; sleep 1000 & wait', extra);
   const status = (name: string): ServiceStatus => {

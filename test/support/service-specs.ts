@@ -29,3 +29,12 @@ export function serviceSpec(name: string, parts: Parts = {}): ServiceSpec {
   };
   return { ...rest, digest: sha256Hex(canonicalJson(rest)) };
 }
+
+/** A service that runs a script in the shell of an image. */
+export const shellService = (verity: string, name: string, script: string, parts: Parts = {}): ServiceSpec =>
+  serviceSpec(name, {
+    layers: [verity],
+    args: ['/bin/sh', '-c', script],
+    stop: { signal: 'SIGTERM', graceMs: 500 },
+    ...parts,
+  });
