@@ -20,6 +20,11 @@ async function main(): Promise<void> {
     { level: config.logLevel, base: null, serializers: { error: stdSerializers.err } },
     pino.destination({ dest: 1, sync: true }),
   );
+  // Node would print the line it came from as well, and the bundle has few and long ones.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error }, `Cannot go on: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(EXIT_FAILED);
+  });
   const agent = await startAgent(config, log);
   log.info({ pid: process.pid }, 'The agent is up');
   const manager =

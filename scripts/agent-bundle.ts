@@ -1,5 +1,5 @@
 // How the agent becomes one file of plain CommonJS that costs a device as little memory as it can: docs/adr/0008.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InlineConfig, PluginOption } from 'vite';
 import { ROOT } from './setup.mjs';
@@ -50,26 +50,17 @@ const yamlOnDemand: PluginOption = {
     id === '\0yaml' ? "export const parse = (text) => require('./yaml.js').parse(text)" : undefined,
 };
 
-const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-
-/** V8 keeps a source text with one character beyond Latin-1 in two bytes for each. */
-const onlyAscii: PluginOption = {
-  name: 'only-ascii',
-  writeBundle({ dir = OUT_DIR }, bundle) {
-    for (const name of Object.keys(bundle).filter((file) => file.endsWith('.js'))) {
-      const path = join(dir, name);
-      writeFileSync(path, readFileSync(path, 'utf8').replace(/[\u0080-\uffff]/g, escaped));
-    }
-    // Node takes the nearest package.json's word for what a .js file is.
-    writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
-  },
+/** Node takes the nearest package.json's word for what a .js file is. */
+const commonJs: PluginOption = {
+  name: 'commonjs-package',
+  writeBundle: ({ dir = OUT_DIR }) => writeFileSync(join(dir, 'package.json'), '{ "type": "commonjs" }\n'),
 };
 
 export const agentBundle: InlineConfig = {
   root: ROOT,
   configFile: false,
   logLevel: 'warn',
-  plugins: [withoutUnused, interpretedSchemas, yamlOnDemand, onlyAscii],
+  plugins: [withoutUnused, interpretedSchemas, yamlOnDemand, commonJs],
   resolve: { alias: { 'readable-stream': 'node:stream' } },
   ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
   build: {
@@ -77,13 +68,18 @@ export const agentBundle: InlineConfig = {
     outDir: OUT_DIR,
     emptyOutDir: true,
     target: 'node24',
-    minify: true,
     sourcemap: true,
     reportCompressedSize: false,
     rolldownOptions: {
       input: { main: join(ROOT, 'agent/main.ts'), yaml: join(ROOT, 'node_modules/yaml/dist/index.js') },
       // CommonJS: importing a module of Node's as ESM reads each of its exports, and node:http's load undici and http2.
-      output: { format: 'cjs', entryFileNames: '[name].js', chunkFileNames: '[name].js' },
+      output: {
+        format: 'cjs',
+        entryFileNames: '[name].js',
+        chunkFileNames: '[name].js',
+        // V8 keeps a source text with one character beyond Latin-1 in two bytes for each.
+        minify: { compress: true, mangle: true, codegen: { asciiOnly: true } },
+      },
     },
   },
 };
