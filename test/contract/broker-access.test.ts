@@ -21,6 +21,7 @@ afterAll(async () => {
 
 test.each([
   ['another device’s topic', upTopic('default', 'cam-2', 'report'), {}],
+  ['another device’s post-mortem', upTopic('default', 'cam-2', 'postmortem'), { qos: 1 as const }],
   ['a topic of the server', 'dn/default/cam-1/desired', {}],
   ['$SYS', '$SYS/x', {}],
   ['the bulk channel on the control session', upTopic('default', 'cam-1', 'get'), {}],

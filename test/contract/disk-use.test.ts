@@ -27,7 +27,11 @@ afterAll(async () => {
 });
 
 const mount = (volume: string, backing?: 'disk') => ({
-  ...{ volume, path: `/${volume}`, readOnly: false, gid: 2000, sizeBytes: 8 * MIB },
+  volume,
+  path: `/${volume}`,
+  readOnly: false,
+  gid: 2000,
+  sizeBytes: 8 * MIB,
   ...(backing && { backing }),
 });
 const spec = (readOnlyRoot: boolean, ...mounts: ReturnType<typeof mount>[]) =>

@@ -45,6 +45,16 @@ const event = (digit: string): DeviceEvent => ({
   message: digit,
 });
 
+const capsule = (digit: number): PostMortem => ({
+  v: 1,
+  id: `00000000000${digit}-web`,
+  at: digit,
+  kind: 'oom',
+  service: 'web',
+  reasons: [],
+  log: [],
+});
+
 beforeEach(async () => {
   up.length = desired.length = times.length = log.length = 0;
   events = [];
@@ -127,15 +137,6 @@ test('comes back after a lost session, says hello again and repeats what nobody 
 });
 
 test('sends post-mortems until each is acknowledged, again after a lost session', async () => {
-  const capsule = (digit: number): PostMortem => ({
-    v: 1,
-    id: `00000000000${digit}-web`,
-    at: digit,
-    kind: 'oom',
-    service: 'web',
-    reasons: [],
-    log: [],
-  });
   capsules = [capsule(1), capsule(2)];
   link.start();
   await until(() => sent('postmortem').length === 1);

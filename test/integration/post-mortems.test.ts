@@ -47,6 +47,7 @@ test('a service killed for want of memory is told by the device and by the serve
   await until(async () => (await fleet.api('GET', `/devices/${device.id}`)).body.isOnline, {
     what: 'the device to enrol and connect',
   });
+  const stream = await fleet.watch();
   const restart = { maxAttempts: 2, whenExhausted: 'stay-failed' as const };
   await rollOut('1', {
     keeper: { layers: [base] },
@@ -64,6 +65,8 @@ test('a service killed for want of memory is told by the device and by the serve
 
   await until(async () => (await onServer()).length === 2, { timeoutMs: 30_000, what: 'both on the server' });
   expect(await onServer()).toEqual(await kept());
+  await until(() => stream.text.includes('event: post-mortem\n'), { what: 'watchers to be told' });
+  stream.stop();
   const whole: PostMortem = (await fleet.api('GET', `/devices/${device.id}/postmortems/${last?.id}`)).body;
   expect(whole).toMatchObject({ kind: 'oom', budget: { memoryMaxBytes: 16 * 1024 ** 2 } });
   expect(whole.log.map(({ text }) => text)).toContain('about to eat');
