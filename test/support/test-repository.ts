@@ -1,11 +1,21 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp } from '@tufjs/models';
+import {
+  Metadata,
+  MetadataKind,
+  MetaFile,
+  Root,
+  Snapshot,
+  TargetFile,
+  Targets,
+  Timestamp,
+} from '@tufjs/models';
 import { type Assignment, type AssignmentEnvelope, signAssignment } from '../../protocol/assignment.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { type KeyChange, signKeyChange } from '../../protocol/fleet-key.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import { type Manifest, targetPath } from '../../protocol/manifest.ts';
 import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
+import { FLOORS_FIELD } from '../../protocol/release-line.ts';
 import { type RoleName, roleText, type SignedRole, signRole, tufKeyOf } from '../../protocol/tuf.ts';
 
 const ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
@@ -39,6 +49,10 @@ export class TestRepository {
   };
   readonly versions: Record<RoleName, number> = { root: 0, timestamp: 0, snapshot: 0, targets: 0 };
   expires = '2099-01-01T00:00:00Z';
+  /** Lowest counter that devices may install, by release name; the first release of a line has counter 1. */
+  floors: Record<string, number> = {};
+  /** Set: who may sign for a role that targets delegate to, and the paths of it. */
+  readonly delegated = new Map<string, { paths: string[]; by: PrivateKey; releases: string[] }>();
   readonly #targets = new Map<string, string>();
 
   constructor() {
@@ -135,13 +149,73 @@ export class TestRepository {
   }
 
   signTargets(by = this.keys.targets): void {
-    const targets = new Targets({ ...SPEC, version: ++this.versions.targets, expires: this.expires });
-    for (const [path, text] of this.#targets) {
-      const hashes = { sha256: sha256Hex(text) };
-      targets.addTarget(new TargetFile({ path, length: Buffer.byteLength(text), hashes }));
-    }
+    const version = ++this.versions.targets;
+    const elsewhere = new Set([...this.delegated.values()].flatMap(({ releases }) => releases));
+    const paths = [...this.#targets.keys()].filter((path) => !elsewhere.has(path));
+    const targets = this.#targetsOf(paths, version);
+    // The models declare it readonly and offer no other way.
+    if (this.delegated.size > 0) Object.assign(targets, { delegations: this.#delegations() });
     this.#put('targets', new Metadata(targets), [by]);
-    this.signSnapshot();
+    for (const [role, { by: key, releases }] of this.delegated) {
+      const metadata = new Metadata(this.#targetsOf(releases, version));
+      signRole<'targets'>(metadata, key);
+      this.objects.set(`delegated-${role}-${version}`, Buffer.from(roleText<'targets'>(metadata)));
+    }
+    this.signSnapshot(
+      undefined,
+      Object.fromEntries([...this.delegated.keys()].map((role) => [`${role}.json`, version])),
+    );
+  }
+
+  #targetsOf(paths: string[], version: number): Targets {
+    const isFloored = Object.keys(this.floors).length > 0;
+    const unrecognizedFields = isFloored ? { [FLOORS_FIELD]: { ...this.floors } } : undefined;
+    const targets = new Targets({
+      ...SPEC,
+      version,
+      expires: this.expires,
+      ...(unrecognizedFields && { unrecognizedFields }),
+    });
+    for (const path of paths) {
+      const text = this.#targets.get(path) ?? '';
+      const hashes = { sha256: sha256Hex(text) };
+      const counter = [...this.#targets.keys()].indexOf(path) + 1;
+      targets.addTarget(
+        new TargetFile({
+          path,
+          length: Buffer.byteLength(text),
+          hashes,
+          unrecognizedFields: { custom: { counter } },
+        }),
+      );
+    }
+    return targets;
+  }
+
+  #delegations(): NonNullable<Targets['delegations']> {
+    const roles = [...this.delegated].map(([name, { paths, by }]) => ({
+      name,
+      keyids: [tufKeyOf(by).keyID],
+      threshold: 1,
+      terminating: true,
+      paths,
+    }));
+    const keys = Object.fromEntries(
+      [...this.delegated.values()].map(({ by }) => [tufKeyOf(by).keyID, tufKeyOf(by).toJSON()]),
+    );
+    const { signed } = Metadata.fromJSON(MetadataKind.Targets, {
+      signed: {
+        _type: 'targets',
+        spec_version: '1.0.34',
+        version: 1,
+        expires: this.expires,
+        targets: {},
+        delegations: { keys, roles },
+      },
+      signatures: [],
+    });
+    if (!signed.delegations) throw new Error('Cannot delegate: the models made no delegations');
+    return signed.delegations;
   }
 
   /** `others`: files named beside targets.json. */

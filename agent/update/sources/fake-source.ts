@@ -7,12 +7,15 @@ export class FakeSource implements ChunkSource {
   readonly objects: Map<string, Buffer>;
   /** Awaited before an object is read. */
   onRead: (object: string) => Promise<void> = async () => {};
+  /** What was read, in order. */
+  readonly reads: string[] = [];
 
   constructor(objects = new Map<string, Buffer>()) {
     this.objects = objects;
   }
 
   async read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    this.reads.push(object);
     await this.onRead(object);
     const content = this.#open(object, signal);
     if (content.length > maxBytes)

@@ -23,7 +23,7 @@ export interface TufClientOptions {
 }
 
 /** What one refresh trusts. */
-interface Trusted {
+export interface Trusted {
   root: SignedRole<'root'>;
   snapshot: SignedRole<'snapshot'>;
   targets: SignedRole<'targets'>;

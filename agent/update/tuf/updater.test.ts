@@ -311,6 +311,93 @@ test('with both slots damaged the factory root is the floor again, and the log s
   expect(await versionHeld('root')).toBe(2);
 });
 
+test('lost trust is told to the agent, once a refresh', async () => {
+  await lookUp();
+  let told = 0;
+  const tell = () =>
+    new TufUpdater({
+      source,
+      store: trustStore(),
+      log: { info: () => {}, warn: () => {} },
+      onTrustLost: () => (told += 1),
+    }).targetOf(path, NOW, signal);
+  await tell();
+  expect(told).toBe(0);
+  for (const slot of ['trust-a.json', 'trust-b.json']) await writeFile(join(folder, slot), 'x');
+  await tell();
+  await tell();
+  expect(told).toBe(1);
+});
+
+test('a root that does not hold up to itself is not trusted, wherever it comes from', async () => {
+  await writeFile(join(folder, 'root.json'), repository.factoryRoot.replace('2099-', '2098-'));
+  await expectRefusal('refused.metadata-signature', 'root was signed by 0/1 keys');
+  expect(source.reads).toEqual([]);
+});
+
+test('a release below the signed floor is refused by name, one at the floor is not', async () => {
+  repository.publish('1.1.0', []);
+  repository.floors = { demo: 2, other: 9 };
+  repository.signTargets();
+  await expectFloor('its counter is 1, below the signed floor of 2');
+  path = [...repository.paths][1] ?? '';
+  expect(await lookUp()).toMatchObject({ ok: true });
+});
+
+test('a floor outlives the metadata that set it, and a fast-forward recovery', async () => {
+  repository.floors = { demo: 5 };
+  repository.signTargets();
+  await expectFloor('below the signed floor of 5');
+  repository.floors = {};
+  repository.rotate('timestamp', 'snapshot', 'targets');
+  repository.signTargets();
+  await expectFloor('below the signed floor of 5');
+});
+
+test('a floor that is no count is refused, not read as none', async () => {
+  repository.floors = { demo: -1 };
+  repository.signTargets();
+  expect(await lookUp()).toMatchObject({
+    ok: false,
+    code: 'refused.metadata-malformed',
+    message: expect.stringContaining('x-wherry-floors must give whole numbers'),
+  });
+});
+
+async function expectFloor(words: string): Promise<void> {
+  const verdict = await lookUp();
+  expect(verdict).toMatchObject({ ok: false, code: 'refused.floor' });
+  expect(verdict.ok ? '' : verdict.message).toContain(words);
+}
+
+test('a release of a delegated role is found, kept, and refused once the role signs for other paths', async () => {
+  const team = { paths: ['releases/demo/*/manifest.json'], by: repository.newKey(), releases: [path] };
+  repository.delegated.set('team', team);
+  repository.signTargets();
+  expect(await lookUp()).toMatchObject({ ok: true });
+  expect(JSON.parse((await held()).delegated?.['team'] ?? '{}').signed.version).toBe(
+    repository.versions.targets,
+  );
+  team.paths = ['releases/other/*/manifest.json'];
+  repository.signTargets();
+  expect(await lookUp()).toMatchObject({ ok: false, code: 'refused.target-missing' });
+});
+
+test('a delegated role by another key is refused', async () => {
+  const team = { paths: ['*/*/*/*'], by: repository.newKey(), releases: [path] };
+  repository.delegated.set('team', team);
+  repository.signTargets();
+  const forged = JSON.parse(copyOf(`delegated-team-${repository.versions.targets}`).toString());
+  forged.signatures[0].sig = '00'.repeat(64);
+  put(`delegated-team-${repository.versions.targets}`, JSON.stringify(forged));
+  expect(await lookUp()).toMatchObject({
+    ok: false,
+    code: 'refused.metadata-signature',
+    message: expect.stringContaining('team was signed by 0/1 keys'),
+  });
+  expect((await held()).delegated).toBeUndefined();
+});
+
 test('each role is durable before the next is asked for', async () => {
   repository.rotate('root');
   const seen: string[] = [];

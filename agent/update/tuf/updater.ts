@@ -1,12 +1,12 @@
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import { counterOf, floorsOf, highestFloors, lineOf } from '../../../protocol/release-line.ts';
-import { TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
+import { type SignedRole, TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
 import type { ChunkSource, Log, ReleaseTrust, TargetVerdict } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
-import { TufClient } from './client.ts';
-import type { FoundTarget } from './delegations.ts';
+import { type Trusted, TufClient } from './client.ts';
+import type { FoundTarget, Search } from './delegations.ts';
 import { ObjectMetadata } from './object-metadata.ts';
-import type { TrustedMetadata, TrustedTexts } from './ports.ts';
+import type { TrustedMetadata } from './ports.ts';
 
 const REFUSALS: Record<TufErrorCode, ReasonCode> = {
   malformed: 'refused.metadata-malformed',
@@ -34,19 +34,11 @@ export class TufUpdater implements ReleaseTrust {
     try {
       const trusted = await this.#client.refresh(now, signal);
       const search = await this.#client.find(path, trusted, now, signal);
+      const floors = await this.#keepFloors(trusted, search.outcome === 'found' ? search.chain : []);
       // §5.7: nothing is fetched that the targets do not name.
       const sha256 = search.outcome === 'found' ? search.target.hashes['sha256'] : undefined;
-      if (search.outcome !== 'found' || sha256 === undefined) {
-        const version = trusted.targets.signed.version;
-        const what =
-          search.outcome === 'given-up'
-            ? 'the search through the delegated roles was given up at its limit'
-            : `targets.json version ${version} does not name it`;
-        return { ok: false, code: 'refused.target-missing', message: `Cannot install ${path}: ${what}` };
-      }
-      const floors = await this.#floors(trusted.texts, search);
-      const below = belowFloor(path, search, floors);
-      return below ?? { ok: true, sha256, length: search.target.length };
+      if (search.outcome !== 'found' || sha256 === undefined) return missing(path, search, trusted.targets);
+      return belowFloor(path, search, floors) ?? { ok: true, sha256, length: search.target.length };
     } catch (error) {
       if (error instanceof TufError) return { ok: false, code: REFUSALS[error.code], message: error.message };
       if (error instanceof SourceError && error.code === 'too-large')
@@ -56,16 +48,27 @@ export class TufUpdater implements ReleaseTrust {
   }
 
   /** The floors that hold from now on: those trusted before, targets' and those of the roles that lead to the release. */
-  async #floors(texts: TrustedTexts, { chain }: FoundTarget): Promise<Record<string, number>> {
+  async #keepFloors(
+    { texts, targets }: Trusted,
+    chain: FoundTarget['chain'],
+  ): Promise<Record<string, number>> {
     const before = texts.floors ?? {};
-    const floors = highestFloors(
-      before,
-      ...chain.map(({ role, metadata }) => readFloors(role, metadata.signed)),
+    const named = [{ role: 'targets', metadata: targets }, ...chain].map(({ role, metadata }) =>
+      readFloors(role, metadata.signed),
     );
+    const floors = highestFloors(before, ...named);
     if (Object.entries(floors).some(([line, floor]) => floor !== (before[line] ?? 0)))
       await this.#client.keepFloors(texts, floors);
     return floors;
   }
+}
+
+function missing(path: string, { outcome }: Search, { signed }: SignedRole<'targets'>): TargetVerdict {
+  const what =
+    outcome === 'given-up'
+      ? 'the search through the delegated roles was given up at its limit'
+      : `targets.json version ${signed.version} does not name it`;
+  return { ok: false, code: 'refused.target-missing', message: `Cannot install ${path}: ${what}` };
 }
 
 function readFloors(role: string, signed: Parameters<typeof floorsOf>[0]): Record<string, number> {
