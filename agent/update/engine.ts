@@ -62,8 +62,8 @@ const TIMES: UpdateTimes = {
 };
 const PROGRESS_MS = 250;
 
-/** `nothing-to-do`: no release is in a state in which the wish has a meaning. */
-export type UpdateWish = 'accepted' | 'nothing-to-do';
+/** `nothing-to-do`: no release is in a state in which the wish has a meaning. `held`: the disk does not take it yet. */
+export type UpdateWish = 'accepted' | 'held' | 'nothing-to-do';
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
 export class UpdateEngine {
@@ -146,9 +146,15 @@ export class UpdateEngine {
   #wish(input: UpdateInput): UpdateWish {
     const before = this.#record;
     this.#step(input);
-    if (this.#record === before) return 'nothing-to-do';
-    this.#lookedAt = 0;
+    if (this.#record === before) return this.#held.has(input.type) ? 'held' : 'nothing-to-do';
+    this.wake();
     return 'accepted';
+  }
+
+  /** Something that a release may wait for has changed. */
+  wake(): void {
+    this.#lookedAt = 0;
+    this.#lookAround();
   }
 
   /** The release whose services run. */
@@ -203,7 +209,7 @@ export class UpdateEngine {
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
     const isNews = next.isDurable || next.record.reason !== this.#record.reason;
-    const failed = this.#isRollback(next.record) ? this.#failing() : undefined;
+    const failed = this.#hasFailed(input, next.record) ? this.#failing() : undefined;
     this.#record = next.record;
     if (failed && next.record.reason) this.#options.onRollback(next.record.reason, failed, unwellIn(input));
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
@@ -218,8 +224,9 @@ export class UpdateEngine {
     return isAsked ? this.#options.facts(policy ?? {}) : NOTHING_KNOWN;
   }
 
-  #isRollback({ phase }: UpdateRecord): boolean {
-    return phase === 'rolling_back' && this.#record.phase !== phase;
+  /** A rollback that somebody asked for is no failure to look into. */
+  #hasFailed({ type }: UpdateInput, { phase }: UpdateRecord): boolean {
+    return type !== 'roll-back' && phase === 'rolling_back' && this.#record.phase !== phase;
   }
 
   /** A manifest that this agent cannot read must not keep it from rolling back. */
@@ -288,7 +295,7 @@ export class UpdateEngine {
         const { phase } = this.#record;
         if (phase === 'switching' || phase === 'soaking' || phase === 'rolling_back')
           this.#step({ type: 'health', health: workloads.health(), elapsedMs });
-        else if (phase === 'waiting' || phase === 'fetching') this.#lookAround();
+        else this.#lookAround();
       } catch (error) {
         log.warn({ error }, `Cannot advance the update: ${String(error)}`);
       }
@@ -297,6 +304,8 @@ export class UpdateEngine {
   }
 
   #lookAround(): void {
+    const { phase } = this.#record;
+    if (phase !== 'waiting' && phase !== 'fetching') return;
     const now = this.#options.clock.now();
     // A clock that was set back must not keep it from looking.
     if (now >= this.#lookedAt && now - this.#lookedAt < this.#times.lookMs) return;
