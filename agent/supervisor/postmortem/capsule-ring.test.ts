@@ -53,6 +53,14 @@ test('at most 32 are kept and the oldest go, also when the clock stands still or
   expect(own.list().map(({ id }) => id)).toEqual(ids.slice(-32).toReversed());
 });
 
+test('one that crashes all the time does not push out what others left', async () => {
+  const own = ring();
+  const rare = await own.add(content({ service: 'rare' }));
+  for (let count = 0; count < 40; count++) await own.add(content());
+  expect(own.list()).toHaveLength(32);
+  expect(own.list().at(-1)?.id).toBe(rare);
+});
+
 test('many at once are all kept', async () => {
   const own = ring();
   const ids = await Promise.all(Array.from({ length: 10 }, () => own.add(content())));

@@ -12,7 +12,7 @@ const ID = new RegExp(POST_MORTEM_ID);
 const SENT = 'sent';
 
 /**
- * Capsules in a folder, at most 32 and 1 MiB in all, the oldest go first. Survives reboots, as does how far the server
+ * Capsules in a folder, at most 32 and 1 MiB in all, the oldest of whoever has most go first. Survives reboots, as does how far the server
  * has them; a file that a power cut or a bad card left unreadable is removed when it is met.
  */
 export class CapsuleRing implements PostMortemQueue {
@@ -110,7 +110,11 @@ export class CapsuleRing implements PostMortemQueue {
   }
 
   #makeRoom(bytes: number): void {
-    const files = this.#names().map((name) => ({ name, bytes: statSync(join(this.#folder, name)).size }));
+    const files = this.#names().map((name) => ({
+      name,
+      owner: name.slice('0123456789ab-'.length),
+      bytes: statSync(join(this.#folder, name)).size,
+    }));
     for (const name of filesToDrop(files, bytes)) rmSync(join(this.#folder, name), { force: true });
   }
 

@@ -90,6 +90,22 @@ test('an end that was meant, another event or a stranger is no crash', async () 
   expect(ring.list()).toEqual([]);
 });
 
+test('of a crash loop three are kept in ten minutes, and then again', async () => {
+  const crashAt = (at: number) => {
+    reasons = [backOff(at), ended('exit.code', at)];
+    return postMortems.note({ code: 'exit.code', service: 'web', at });
+  };
+  for (let at = 1_000; at < 600_000; at += 60_000) await crashAt(at);
+  expect(ring.list().map(({ at }) => at)).toEqual([121_000, 61_000, 1_000]);
+  services = [fakeService('web'), fakeService('app')];
+  reasons = [backOff(500_000), ended('exit.code', 500_000)];
+  await postMortems.note({ code: 'exit.code', service: 'app', at: 500_000 });
+  expect(ring.list()[0]).toMatchObject({ service: 'app' });
+  await crashAt(601_000);
+  await crashAt(602_000);
+  expect(ring.list().map(({ at }) => at)).toEqual([601_000, 500_000, 121_000, 61_000, 1_000]);
+});
+
 const rolledBack = { code: 'update.rolled-back' as const, message: 'demo 2.0.0 rolled back', at: 7 };
 
 test('a rollback keeps those that were not well, as they were when it began', async () => {

@@ -4,6 +4,7 @@ import type { DesiredServices } from '../service-spec.ts';
 import type { Capsule } from './capsule.ts';
 import type { CapsuleRing } from './capsule-ring.ts';
 import { endOf } from './core/end-of.ts';
+import { keptTimes } from './core/kept-rate.ts';
 
 export interface PostMortemOptions {
   ring: CapsuleRing;
@@ -37,10 +38,11 @@ interface Scene {
   desired: DesiredServices;
 }
 
-/** Makes a capsule of each crash and of each service that was not well when its release was rolled back. */
+/** Makes capsules of crashes, at most three of a service in ten minutes, and of each service that was not well when its release was rolled back. */
 export class PostMortems {
   readonly #options: PostMortemOptions;
   readonly #usage = new Map<string, ServiceStatus['usage']>();
+  readonly #kept = new Map<string, number[]>();
 
   constructor(options: PostMortemOptions) {
     this.#options = options;
@@ -49,7 +51,8 @@ export class PostMortems {
   /** Keeps what services use while they run, to be told of those that crash. */
   remember(statuses: readonly ServiceStatus[]): void {
     const names = new Set(statuses.map(({ name }) => name));
-    for (const name of this.#usage.keys()) if (!names.has(name)) this.#usage.delete(name);
+    for (const known of [this.#usage, this.#kept])
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     for (const { name, usage } of statuses) if (usage) this.#usage.set(name, usage);
   }
 
@@ -70,7 +73,9 @@ export class PostMortems {
     await Promise.resolve();
     const scene = this.#look(service, at, this.#options.inForce());
     const reasons = scene && endOf(scene.reasons, code, at);
-    if (scene === undefined || reasons === undefined) return;
+    const times = keptTimes(this.#kept.get(service) ?? [], at);
+    if (scene === undefined || reasons === undefined || times === undefined) return;
+    this.#kept.set(service, times);
     const oomKilled = kind === 'oom' ? this.#options.oomKilled(service) : undefined;
     await this.#keep(kind, { ...scene, reasons }, { ...(exit && { exit }), ...(oomKilled && { oomKilled }) });
   }

@@ -29,16 +29,28 @@ export function fitCapsule(capsule: Capsule, sizeOf: (text: string) => number): 
   return text;
 }
 
-/** Which files, oldest first, must go so that one more of `freshBytes` has room. */
-export function filesToDrop(files: readonly { name: string; bytes: number }[], freshBytes: number): string[] {
-  const dropped: string[] = [];
-  let total = files.reduce((sum, { bytes }) => sum + bytes, freshBytes);
-  let count = files.length + 1;
-  for (const { name, bytes } of files) {
-    if (count <= CAPSULE_LIMITS.files && total <= CAPSULE_LIMITS.totalBytes) break;
-    dropped.push(name);
-    total -= bytes;
-    count--;
+/** A capsule's file; `owner`: whom it is about. */
+interface CapsuleFile {
+  name: string;
+  owner: string;
+  bytes: number;
+}
+
+/**
+ * Which files must go so that one more of `freshBytes` has room. `files`: oldest first. Always the oldest of whoever
+ * has most: one that crashes all the time does not push out what the others left.
+ */
+export function filesToDrop(files: readonly CapsuleFile[], freshBytes: number): string[] {
+  const { files: most, totalBytes } = CAPSULE_LIMITS;
+  let kept = [...files];
+  const hasRoom = () =>
+    kept.length < most && kept.reduce((sum, { bytes }) => sum + bytes, freshBytes) <= totalBytes;
+  while (kept.length > 0 && !hasRoom()) {
+    const counts = new Map<string, number>();
+    for (const { owner } of kept) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+    const highest = Math.max(...counts.values());
+    const index = kept.findIndex(({ owner }) => counts.get(owner) === highest);
+    kept = kept.toSpliced(index, 1);
   }
-  return dropped;
+  return files.filter((file) => !kept.includes(file)).map(({ name }) => name);
 }
