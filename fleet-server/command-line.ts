@@ -16,6 +16,7 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
       'device-port': { type: 'string', default: '7441' },
       'mqtt-port': { type: 'string', default: '7442' },
       'public-host': { type: 'string', default: 'localhost' },
+      'egress-mbit': { type: 'string' },
       web: { type: 'string' },
       boards: { type: 'string', default: resolve(import.meta.dirname, '../board-configs') },
     },
@@ -28,6 +29,7 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
     devicePort: portOf('--device-port', values['device-port']),
     mqttPort: portOf('--mqtt-port', values['mqtt-port']),
     publicHost: values['public-host'],
+    ...(values['egress-mbit'] !== undefined && { egressBytesPerSecond: egressOf(values['egress-mbit']) }),
     ...(values.web === undefined ? {} : { webDir: resolve(values.web) }),
     boardsDir: resolve(values.boards),
     admin: { name: 'admin', password: await adminPassword(dataDir) },
@@ -45,6 +47,13 @@ async function adminPassword(dataDir: string): Promise<string> {
   const password = secretToken().slice(0, 20);
   await replaceFile(path, `${password}\n`, 0o600);
   return password;
+}
+
+function egressOf(text: string): number {
+  const megabits = Number(text);
+  if (!(megabits >= 1 && megabits <= 100_000))
+    throw new Error(`Cannot use --egress-mbit ${text}: give megabits per second, from 1 to 100000`);
+  return (megabits * 1_000_000) / 8;
 }
 
 function portOf(option: string, text: string): number {

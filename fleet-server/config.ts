@@ -5,12 +5,14 @@ export interface FleetServerConfig {
   host: string;
   /** UI and REST, plain HTTP. */
   port: number;
-  /** Enrolment, HTTPS. */
+  /** Enrolment and objects, HTTPS. */
   devicePort: number;
   /** MQTT over mutual TLS. */
   mqttPort: number;
   /** Name or address under which devices reach this server. */
   publicHost: string;
+  /** What may leave to devices as chunks and objects, all together; absent = no limit. */
+  egressBytesPerSecond?: number;
   /** Folder of the built UI; without it only REST is served. */
   webDir?: string;
   /** Folder of `<board>/board.yaml`. */

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Logger, pino, stdSerializers } from 'pino';
 import { formatJoinString } from '../protocol/enrolment.ts';
 import { loadBoards } from '../release/boards.ts';
@@ -17,7 +18,7 @@ import { startEnrolmentServer } from './enrolment/https.ts';
 import { schedule } from './jobs.ts';
 import { openKeys, type ServerKeys } from './keys/server-keys.ts';
 import { listenApp } from './listen.ts';
-import { type ObjectStore, openObjectFolder } from './releases/object-store.ts';
+import { openObjectFolder } from './releases/object-store.ts';
 import { renewOnlineRoles } from './releases/online-roles.ts';
 import { releaseView } from './releases/view.ts';
 import { restApp } from './rest/app.ts';
@@ -29,7 +30,8 @@ import { rolloutView } from './rollouts/view.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Database } from './store/tables.ts';
 import { ChunkServer } from './transport/chunk-server.ts';
-import { objectReader } from './transport/object-reader.ts';
+import { Egress } from './transport/egress.ts';
+import { type ObjectReader, objectReader } from './transport/object-reader.ts';
 
 export type { FleetServer, FleetServerConfig } from './config.ts';
 
@@ -73,7 +75,18 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
   const names = [...new Set([config.publicHost, 'localhost', '127.0.0.1'])];
   const tls = await ca.serverCertificate(names);
   const fleet = assemble(db, keys, log, closers);
-  const broker = await openBroker({ config, log, db, ca, tls, fleet, objects, closers });
+  const reader = objectReader(db, objects, OPEN_FILES);
+  closers.push(() => reader.close());
+  const mayConnect = async (device: string, certificateSha256: string): Promise<boolean> => {
+    const row = await db.selectFrom('devices').selectAll().where('id', '=', device).executeTakeFirst();
+    return row !== undefined && row.blockedAt === null && row.certificateSha256 === certificateSha256;
+  };
+  const egress = new Egress(
+    config.egressBytesPerSecond,
+    () => performance.now(),
+    async (ms) => pause(ms),
+  );
+  const broker = await openBroker({ config, log, ca, tls, fleet, reader, egress, mayConnect, closers });
   const enrolment = await startEnrolmentServer({
     db,
     ca,
@@ -83,6 +96,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     host,
     port: config.devicePort,
     tls,
+    objects: { reader, egress: (bytes) => egress.take(bytes), mayRead: mayConnect },
     log,
   });
   closers.push(() => enrolment.close());
@@ -193,30 +207,33 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
 interface BrokerParts {
   config: FleetServerConfig;
   log: Logger;
-  db: Database;
   ca: DeviceCa;
   tls: { key: string; cert: string };
   fleet: ReturnType<typeof assemble>;
-  objects: ObjectStore;
+  reader: ObjectReader;
+  egress: Egress;
+  mayConnect(device: string, certificateSha256: string): Promise<boolean>;
   closers: Closers;
 }
 
 async function openBroker({
   config,
   log,
-  db,
   ca,
   tls,
   fleet,
-  objects,
+  reader,
+  egress,
+  mayConnect,
   closers,
 }: BrokerParts): Promise<Broker> {
-  const reader = objectReader(db, objects, OPEN_FILES);
-  closers.push(() => reader.close());
   const chunks = new ChunkServer(
     reader,
     {
-      data: (device, frame) => fleet.broker().send(device, 'bulk', 'data', frame, 0),
+      data: async (device, frame) => {
+        await egress.take(frame.length);
+        return fleet.broker().send(device, 'bulk', 'data', frame, 0);
+      },
       fault: (device, fault) => fleet.broker().send(device, 'bulk', 'fault', JSON.stringify(fault), 0),
     },
     log,
@@ -228,10 +245,7 @@ async function openBroker({
     tls: { ...tls, ca: ca.pem },
     log,
     events: {
-      mayConnect: async (device, certificateSha256) => {
-        const row = await db.selectFrom('devices').selectAll().where('id', '=', device).executeTakeFirst();
-        return row !== undefined && row.blockedAt === null && row.certificateSha256 === certificateSha256;
-      },
+      mayConnect,
       opened: ({ device, session }) => {
         if (session === 'bulk') return;
         fleet.presence.opened(device);

@@ -1,11 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fastify } from 'fastify';
+import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BulkSession } from '../../agent/link/bulk-session.ts';
 import { tcpDial } from '../../agent/link/dial.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import type { ChunkSource } from '../../agent/update/ports.ts';
 import { FakeSource } from '../../agent/update/sources/fake-source.ts';
+import { FolderSource } from '../../agent/update/sources/folder-source.ts';
+import { HttpSource } from '../../agent/update/sources/http-source.ts';
 import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
+import { speakProblems } from '../../fleet-server/rest/problem-json.ts';
+import { objectRoutes } from '../../fleet-server/transport/object-routes.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { ChunkServer, startTestBroker } from '../support/chunk-server.ts';
 
@@ -33,6 +43,47 @@ async function overMqtt(): Promise<Bench> {
   return { source: new MqttSource({ channel }), objects, close };
 }
 
+async function inFolder(): Promise<Bench> {
+  const folder = await mkdtemp(join(tmpdir(), 'wherry-objects-'));
+  const objects = new Map<string, Buffer>();
+  const set = objects.set.bind(objects);
+  objects.set = (name, content) => {
+    writeFileSync(join(folder, name), content);
+    return set(name, content);
+  };
+  return {
+    source: new FolderSource(folder),
+    objects,
+    close: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** The server's own route, over real HTTP. */
+async function overHttp(): Promise<Bench> {
+  const objects = new Map<string, Buffer>();
+  const app = fastify({ forceCloseConnections: true });
+  speakProblems(app, pino({ level: 'silent' }));
+  objectRoutes(app, {
+    reader: {
+      open: async (name) => {
+        const content = objects.get(name);
+        return (
+          content && {
+            bytes: content.length,
+            read: async (at, length) => content.subarray(at, at + length),
+            release: () => {},
+          }
+        );
+      },
+      close: async () => {},
+    },
+    admit: async () => {},
+    egress: async () => {},
+  });
+  const base = await app.listen({ host: '127.0.0.1', port: 0 });
+  return { source: new HttpSource({ base: `${base}/objects` }), objects, close: () => app.close() };
+}
+
 async function inMemory(): Promise<Bench> {
   const source = new FakeSource();
   return { source, objects: source.objects, close: async () => {} };
@@ -44,6 +95,8 @@ const { signal } = new AbortController();
 describe.each([
   ['FakeSource', inMemory],
   ['MqttSource', overMqtt],
+  ['FolderSource', inFolder],
+  ['HttpSource', overHttp],
 ] as const)('%s', (_name, open) => {
   let bench: Bench;
   afterEach(() => bench.close());
