@@ -10,6 +10,7 @@ export class FakeNetworks implements Networks {
   missing: string[] = [];
   /** What the next calls fail with. */
   fault: Error | undefined;
+  readonly #watchers = new Set<() => void>();
 
   async prepare(services: readonly ServiceSpec[]): Promise<void> {
     if (this.fault) throw this.fault;
@@ -34,7 +35,19 @@ export class FakeNetworks implements Networks {
   }
 
   async repair(): Promise<string[]> {
+    if (this.fault) throw this.fault;
     return this.missing.splice(0);
+  }
+
+  watch(onLost: () => void): () => void {
+    this.#watchers.add(onLost);
+    return () => this.#watchers.delete(onLost);
+  }
+
+  /** Somebody takes this away. */
+  lose(what: string): void {
+    this.missing.push(what);
+    for (const tell of this.#watchers) tell();
   }
 
   async destroy(): Promise<void> {

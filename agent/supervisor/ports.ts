@@ -132,6 +132,8 @@ export interface Networks {
 }
 
 export interface NetworkUse {
+  /** Calls back soon after somebody else has changed the rules that part segments. Returns the un-subscribe. */
+  watch(onLost: () => void): () => void;
   addresses: Record<string, string>;
   receivedBytes: number;
   sentBytes: number;

@@ -100,6 +100,19 @@ test('a service that leaves gives its network back', async () => {
   expect(networks.prepared).toEqual([]);
 });
 
+test('a network that cannot be repaired is told once, and again after it was well', async () => {
+  const { networks, pass, told } = reconciled();
+  networks.fault = new Error('Cannot run nft: no memory');
+  await pass([], true);
+  await pass([], true);
+  networks.fault = undefined;
+  await pass([], true);
+  networks.fault = new Error('Cannot run nft: no memory');
+  await pass([], true);
+  const failed = { service: undefined, code: 'repair.network-failed', message: 'Cannot run nft: no memory' };
+  expect(told).toEqual([failed, failed]);
+});
+
 test('a network that drifted is repaired and told', async () => {
   const { networks, pass, told } = reconciled();
   networks.missing = ['table inet wherry'];

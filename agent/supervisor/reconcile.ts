@@ -30,6 +30,7 @@ export class Reconciler {
   /** Specifications by digest: those that run may no longer be desired. */
   readonly #specs = new Map<string, ServiceSpec>();
   #networks = '';
+  #networkFault = '';
   /** What was remembered and seen at the end of the last pass. */
   records = new Map<string, ServiceRecord>();
   observed: ObservedContainer[] = [];
@@ -124,11 +125,16 @@ export class Reconciler {
   async #repairNetworks(): Promise<void> {
     try {
       const repaired = await this.#machine.networks.repair();
+      this.#networkFault = '';
       if (repaired.length === 0) return;
       const message = `Set again: ${repaired.join(', ')}`.slice(0, 500);
       this.#tell(undefined, { code: 'repair.network', message, at: this.#machine.clock.now() });
     } catch (error) {
-      this.#log.warn({ error: String(error) }, 'Cannot repair the networks; trying again');
+      const message = (error instanceof Error ? error.message : String(error)).slice(0, 500);
+      // Segments may not be parted until it is repaired: that must not go untold, nor be told each round.
+      if (message !== this.#networkFault)
+        this.#tell(undefined, { code: 'repair.network-failed', message, at: this.#machine.clock.now() });
+      this.#networkFault = message;
     }
   }
 

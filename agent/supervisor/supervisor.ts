@@ -56,6 +56,7 @@ export class Supervisor implements Workloads {
   #cancelSample: () => void = () => undefined;
   #isSampleSoon = false;
   #unwatch: () => void = () => undefined;
+  #unwatchNetworks: () => void = () => undefined;
   #shown = '';
 
   constructor(options: SupervisorOptions) {
@@ -75,6 +76,10 @@ export class Supervisor implements Workloads {
   start(): void {
     this.#reconciler.load();
     this.#unwatch = this.#options.runtime.watch(() => this.#poke());
+    this.#unwatchNetworks = this.#options.networks.watch(() => {
+      this.#checksKernel = true;
+      this.#poke();
+    });
     this.#scheduleSample();
     this.#shedder.start();
   }
@@ -143,6 +148,7 @@ export class Supervisor implements Workloads {
     if (services === 'stop') await this.#stopAll();
     this.#isClosed = true;
     this.#unwatch();
+    this.#unwatchNetworks();
     this.#monitor.stop();
     this.#shedder.stop();
     this.#cancelSample();

@@ -2,16 +2,17 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Networks, NetworkUse } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
-import { Aardvark } from './aardvark.ts';
 import { bridgeBatch, staleBatch } from './core/links.ts';
 import { nameFiles, resolvConf } from './core/name-service.ts';
 import { rulesetText } from './core/nft.ts';
 import { isWiredAs, planAttach, planDetach, planPrepare, withPhase } from './core/plan.ts';
 import { addressOf, EMPTY, type NetworkState, type Owned, seatsOf, segments, vethOf } from './core/state.ts';
 import { feedLines } from './feed.ts';
+import { NameServers } from './name-servers.ts';
 import { bytesOf, groundFor, ownedBy, presentLinks } from './owned-links.ts';
 import { repairAll } from './repair.ts';
 import { Rules } from './rules.ts';
+import { RulesWatch } from './rules-watch.ts';
 import { readState, replaceFile } from './state-file.ts';
 import { setSysctls } from './sysctl.ts';
 import { isInhabited, isWhole, namespaces, netnsPath, unwire, wire } from './wire.ts';
@@ -29,7 +30,10 @@ export class KernelNetworks implements Networks {
   readonly #runDir: string;
   readonly #owned: Owned;
   readonly #rules: Rules;
-  readonly #names: Aardvark;
+  readonly #names: NameServers;
+  readonly #watch: RulesWatch;
+  readonly #watchers = new Set<() => void>();
+  #isLookDue = false;
   #state: NetworkState;
   #busy: Promise<unknown> = Promise.resolve();
 
@@ -38,7 +42,8 @@ export class KernelNetworks implements Networks {
     this.#runDir = runDir;
     this.#owned = ownedBy(instance);
     this.#rules = new Rules(this.#owned, this.#file('.rules'));
-    this.#names = new Aardvark(this.#file('.names'));
+    this.#names = new NameServers(this.#file('.names'));
+    this.#watch = new RulesWatch(this.#owned.table, () => this.#lookSoon());
     this.#state = readState(this.#file('.state.json'));
   }
 
@@ -84,9 +89,20 @@ export class KernelNetworks implements Networks {
   }
 
   repair(): Promise<string[]> {
+    // It may have ended; what it did not hear is looked for here.
+    this.#listen();
     return this.#alone(() =>
       repairAll({ owned: this.#owned, state: this.#state, rules: this.#rules, names: this.#names }),
     );
+  }
+
+  watch(onLost: () => void): () => void {
+    this.#watchers.add(onLost);
+    this.#listen();
+    return () => {
+      this.#watchers.delete(onLost);
+      if (this.#watchers.size === 0) this.#watch.stop();
+    };
   }
 
   destroy(): Promise<void> {
@@ -94,6 +110,21 @@ export class KernelNetworks implements Networks {
       const known = [...Object.keys(this.#state.members), ...namespaces(this.#owned)];
       for (const service of new Set(known)) await unwire(this.#owned, this.#state, service);
       await this.#bringTo(EMPTY);
+    });
+  }
+
+  #listen(): void {
+    if (this.#watchers.size > 0 && segments(this.#state).length > 0) this.#watch.resume();
+  }
+
+  /** Changes of our own are heard too: they are told from others' by looking, once for many. */
+  #lookSoon(): void {
+    if (this.#isLookDue) return;
+    this.#isLookDue = true;
+    void this.#alone(async () => {
+      this.#isLookDue = false;
+      if (segments(this.#state).length === 0 || (await this.#rules.areWhole())) return;
+      for (const tell of this.#watchers) tell();
     });
   }
 
@@ -131,6 +162,7 @@ export class KernelNetworks implements Networks {
     await feedLines('ip', ['-batch', '-'], staleBatch(this.#owned, state, present));
     if (isUsed) return;
     this.#names.stop();
+    this.#watch.stop();
     await this.#rules.remove();
     rmSync(this.#file(''), { recursive: true, force: true });
   }
@@ -139,6 +171,7 @@ export class KernelNetworks implements Networks {
     await feedLines('ip', ['-batch', '-'], bridgeBatch(this.#owned, state, present));
     setSysctls(this.#owned, state);
     await this.#rules.ensure(rulesetText(this.#owned, state));
+    this.#listen();
     await this.#names.serve(nameFiles(state));
   }
 

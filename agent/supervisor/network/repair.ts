@@ -1,10 +1,10 @@
-import type { Aardvark } from './aardvark.ts';
 import { bridgeBatch, portBatch } from './core/links.ts';
 import { nameFiles } from './core/name-service.ts';
 import { rulesetText } from './core/nft.ts';
 import { bucketsOf } from './core/rates.ts';
 import { bridgeOf, gatewayOf, type NetworkState, type Owned, seats, segments, vethOf } from './core/state.ts';
 import { feed, feedLines } from './feed.ts';
+import type { NameServers } from './name-servers.ts';
 import { masterOf, presentLinks } from './owned-links.ts';
 import type { Rules } from './rules.ts';
 import { setSysctls } from './sysctl.ts';
@@ -14,7 +14,7 @@ interface Parts {
   owned: Owned;
   state: NetworkState;
   rules: Rules;
-  names: Aardvark;
+  names: NameServers;
 }
 
 /** Compares the kernel with the state and sets again what differs; gives that back by name. */

@@ -1,3 +1,4 @@
+import { type Total, totalsOf } from './rates.ts';
 import {
   addressOf,
   bridgeOf,
@@ -109,6 +110,23 @@ const portRules = (state: NetworkState): string[] =>
     return `${where} ${port.protocol} dport ${port.host} dnat ip to ${to} comment "${service}"`;
   });
 
+/** Two frames as the kernel joins them, 64 KiB each. */
+const TOTAL_BURST = 131_072;
+
+const limit = ({ name, bytesPerSecond }: Total): string =>
+  `  limit ${name} {\n    rate over ${bytesPerSecond} bytes/second burst ${TOTAL_BURST} bytes\n  }\n`;
+
+function totalChain(direction: Total['direction'], hook: string, totals: readonly Total[]): string[] {
+  const rules = totals
+    .filter((total) => total.direction === direction)
+    .map(({ name, devices }) => {
+      const ports = devices.map((device) => `"${device}"`).join(', ');
+      const side = direction === 'sent' ? 'iifname' : 'oifname';
+      return `${side} { ${ports} } limit name "${name}" counter name over_rate_dropped drop`;
+    });
+  return rules.length > 0 ? [chain(`all_${direction}`, hook, rules)] : [];
+}
+
 function bridgeTable(owned: Owned, state: NetworkState): string {
   const own = seats(state).map(
     ({ slot, host }) => `"${vethOf(owned, slot, host)}" . ${macOf(slot, host)} . ${addressOf(slot, host)}`,
@@ -119,10 +137,15 @@ function bridgeTable(owned: Owned, state: NetworkState): string {
     'ether type arp iifname . ether saddr . arp saddr ip @own accept',
     'counter name forged_dropped drop',
   ];
+  const totals = totalsOf(owned, state);
   const body = [
     '  counter forged_dropped {\n  }\n',
+    ...(totals.length > 0 ? ['  counter over_rate_dropped {\n  }\n'] : []),
+    ...totals.map(limit),
     set('own', 'ifname . ether_addr . ipv4_addr', own),
     chain('source', 'filter hook prerouting priority -300', rules),
+    ...totalChain('sent', 'filter hook prerouting priority -299', totals),
+    ...totalChain('received', 'filter hook postrouting priority 0', totals),
   ];
   return `table bridge ${owned.table} {\n${body.join('')}}\n`;
 }

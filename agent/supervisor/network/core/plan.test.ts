@@ -95,19 +95,23 @@ describe('what the kernel is told', () => {
     expect(sysctls(OWNED, planPrepare(EMPTY, [STORE], GROUND))).not.toContainEqual(router);
   });
 
-  test('a rate as equal parts for the interfaces, and its absence noticed', () => {
+  test('a rate in full on each interface, its absence noticed, and their sum in the rules', () => {
     const { resources } = STORE;
     const limited = member('web', ['main', 'inner'], {
       resources: { ...resources, network: { ingressBps: 8_000_000, egressBps: 1_000_000 } },
     });
     const buckets = bucketsOf(OWNED, planPrepare(EMPTY, [limited], GROUND), 'web');
-    expect(tcBatch(buckets)).toMatchSnapshot();
+    expect(tcBatch(buckets)).toMatchSnapshot('each');
     const shown = (rate: number): string =>
       JSON.stringify(buckets.map(({ device }) => ({ kind: 'tbf', dev: device, options: { rate } })));
     const ingress = buckets.filter(({ side }) => side === 'host');
-    expect(missingBuckets(ingress, shown(500_000))).toEqual([]);
-    expect(missingBuckets(ingress, shown(500_001))).toEqual(ingress);
+    expect(missingBuckets(ingress, shown(1_000_000))).toEqual([]);
+    expect(missingBuckets(ingress, shown(1_000_001))).toEqual(ingress);
     expect(missingBuckets(ingress, '[]')).toEqual(ingress);
+    const rules = rulesetText(OWNED, planPrepare(EMPTY, [limited], GROUND));
+    expect(rules.split('\n').filter((line) => /limit|rate|all_/.test(line))).toMatchSnapshot('sum');
+    const single = { ...limited, segments: (limited.segments ?? []).slice(0, 1) };
+    expect(rulesetText(OWNED, planPrepare(EMPTY, [single], GROUND))).not.toContain('limit');
   });
 
   test('names: an internal segment has no upstream', () => {

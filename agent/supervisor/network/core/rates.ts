@@ -8,21 +8,51 @@ export interface Bucket {
   bps: number;
 }
 
-/** A rate is one for all interfaces, so each gets an equal part: together they never exceed it. */
+/** Each interface may use the whole rate; `totalsOf` holds the sum of several. */
 export function bucketsOf(owned: Owned, state: NetworkState, service: string): Bucket[] {
   const member = state.members[service];
   const own = seatsOf(state, service);
   if (member === undefined) return [];
-  const part = (bps: number): number => Math.floor(bps / own.length);
   return own.flatMap(({ slot, host, device }): Bucket[] => [
     ...(member.ingressBps === undefined
       ? []
-      : [{ device: vethOf(owned, slot, host), side: 'host' as const, bps: part(member.ingressBps) }]),
-    ...(member.egressBps === undefined
-      ? []
-      : [{ device, side: 'service' as const, bps: part(member.egressBps) }]),
+      : [{ device: vethOf(owned, slot, host), side: 'host' as const, bps: member.ingressBps }]),
+    ...(member.egressBps === undefined ? [] : [{ device, side: 'service' as const, bps: member.egressBps }]),
   ]);
 }
+
+/** What a service may send, or receive, over several interfaces together. */
+export interface Total {
+  name: string;
+  /** Host ends of its veth pairs. */
+  devices: string[];
+  direction: 'sent' | 'received';
+  bytesPerSecond: number;
+}
+
+/**
+ * A rate is one for all interfaces of a service: of one that has several, nftables bounds the sum. Its bucket holds a
+ * second of the rate and the burst (net/netfilter/nft_limit.c), so after a pause that much may go beyond.
+ */
+export const totalsOf = (owned: Owned, state: NetworkState): Total[] =>
+  Object.entries(state.members).flatMap(([service, { ingressBps, egressBps }]) => {
+    const own = seatsOf(state, service);
+    const [first] = own;
+    if (first === undefined || own.length < 2) return [];
+    const devices = own.map(({ slot, host }) => vethOf(owned, slot, host));
+    const total = (direction: Total['direction'], bps: number | undefined): Total[] =>
+      bps === undefined
+        ? []
+        : [
+            {
+              name: `${direction}_${first.slot}_${first.host}`,
+              devices,
+              direction,
+              bytesPerSecond: Math.floor(bps / 8),
+            },
+          ];
+    return [...total('received', ingressBps), ...total('sent', egressBps)];
+  });
 
 /** Bytes: 10 ms of the rate, so that a kernel with 100 ticks a second keeps up, and never less than ten frames. */
 const burst = (bps: number): number => Math.max(15_140, Math.ceil(bps / 800));
