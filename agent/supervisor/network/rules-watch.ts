@@ -33,8 +33,6 @@ export class RulesWatch {
     createInterface(child.stdout).on('line', (line) => {
       if (line.split(' ').includes(this.#table)) this.#onChange();
     });
-    // It must not keep a process alive that has nothing else to do.
-    child.unref();
   }
 
   stop(): void {
