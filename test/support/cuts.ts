@@ -8,11 +8,15 @@ const EFFECTS: Record<string, readonly string[]> = {
   networks: ['prepare', 'attach', 'detach', 'destroy'],
   runtime: ['start', 'kill', 'remove'],
   isolation: ['placementOf'],
+  pump: ['begin'],
 };
+
+type Effect = (...args: unknown[]) => unknown;
 
 /**
  * Counts the effects a process has through its ports and kills the process, by SIGKILL, at one of them: just before it,
- * or while it is under way. A function that an effect is given, such as the look at a waiting container, counts too.
+ * or while it is under way. A function that an effect is given, such as the look at a waiting container, counts too, and
+ * there what follows it as well.
  */
 export class Cuts {
   readonly #at: number;
@@ -37,14 +41,23 @@ export class Cuts {
     });
   }
 
-  #cut(name: string, effect: (...args: unknown[]) => unknown) {
+  #cut(name: string, effect: Effect) {
     return (...args: unknown[]): unknown => {
       this.#pass(`before ${name}`, (die) => die());
       const passed = args.map((arg) =>
-        typeof arg === 'function' ? this.#cut(`${name}'s callback`, arg.bind(undefined)) : arg,
+        typeof arg === 'function' ? this.#callback(name, arg as Effect) : arg,
       );
       const result = effect(...passed);
       if (result instanceof Promise) this.#pass(`during ${name}`, (die) => setImmediate(die));
+      return result;
+    };
+  }
+
+  #callback(name: string, callback: Effect) {
+    const cut = this.#cut(`${name}'s callback`, callback);
+    return async (...args: unknown[]): Promise<unknown> => {
+      const result = await cut(...args);
+      this.#pass(`behind ${name}'s callback`, (die) => setImmediate(die));
       return result;
     };
   }

@@ -59,6 +59,7 @@ export function realSupervisor(
     cgroupsPath: (service) => cgroups.pathOf(service),
     volumePath: (volume) => rootfs.volumePath(volume),
     hasSwapAccounting: hasSwapAccounting(),
+    beforeStart: through('pump', { begin: async () => undefined }).begin,
     holdMonitor: (service, pid) => cgroups.holdMonitor(service, pid),
     ...(isolation && { placementOf: (spec) => placementOf(isolation, runDir, spec) }),
   });
