@@ -45,6 +45,17 @@ export const agentConfigSchema = {
         },
       },
     },
+    /** Where else image data may come from, asked first: `<address>/<object>` over HTTP, or a folder. */
+    mirrors: {
+      type: 'array',
+      maxItems: 8,
+      items: {
+        type: 'string',
+        maxLength: 1024,
+        pattern: '^(https?://[^\\s?#]*[^\\s?#/]|/.*)$',
+        description: 'http(s)://host/path without a slash at the end, or an absolute path',
+      },
+    },
     /** Network interfaces on which somebody pays by the byte, beside modems, which are known by name. */
     metered: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 15 }, maxItems: 16 },
     /** Whether a service that failed too often may have the device rebooted. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../protocol/messages.ts';
+import type { UpdatePolicy } from '../protocol/update-policy.ts';
 import type { AgentConfig } from './config.ts';
 import type { Identity } from './enrolment/identity.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
@@ -12,13 +13,16 @@ import { Reporter } from './link/reporter.ts';
 import type { AgentStatus } from './local-api/ports.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { systemClock } from './system-clock.ts';
+import type { Lease, SwitchFacts } from './update/core/hold.ts';
 import { UpdateEngine, type UpdateEngineOptions } from './update/engine.ts';
-import type { Leases } from './update/facts/leases.ts';
 import { linkCost } from './update/facts/link-cost.ts';
 import { powerState } from './update/facts/power-supply.ts';
 import { UpdateWindows } from './update/facts/update-windows.ts';
 import type { BlobStore, Log, Workloads } from './update/ports.ts';
+import { FolderSource } from './update/sources/folder-source.ts';
+import { HttpSource } from './update/sources/http-source.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
+import { SourceChain, type SourceLink } from './update/sources/source-chain.ts';
 import { TrustedClock } from './update/trusted-clock.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
 import { TufUpdater } from './update/tuf/updater.ts';
@@ -35,8 +39,8 @@ export interface ConnectedParts {
   observed(): Pick<Report, 'services' | 'device'>;
   postMortems: PostMortemQueue;
   onRollback: UpdateEngineOptions['onRollback'];
-  /** Who on the device asks not to be disturbed. */
-  leases: Leases;
+  /** Who on the device asks not to be disturbed, now. */
+  leases(): Lease[];
   log: Log;
 }
 
@@ -44,6 +48,8 @@ export interface ConnectedParts {
 export interface Connected {
   engine: UpdateEngine;
   link(): AgentStatus['link'];
+  /** What an update's policy is held against, now. */
+  facts(policy: UpdatePolicy): SwitchFacts;
   /** Something worth a report happened. */
   changed(): void;
   start(): void;
@@ -63,10 +69,18 @@ export function connect(parts: ConnectedParts): Connected {
     isSynchronised: () => observed().device.clock?.state ?? 'unknown',
     fleetKey: () => engine.fleetKey,
   });
+  const windows = new UpdateWindows();
+  const facts = (policy: UpdatePolicy): SwitchFacts => ({
+    window: windows.state(policy.windows, systemClock.now()),
+    leases: parts.leases(),
+    power: powerState(),
+    link: linkCost(config.metered ?? []),
+    isOnline: linkState.state === 'connected',
+  });
   const engine = updateEngine(parts, {
-    source: new MqttSource({ channel: bulk }),
+    source: sourcesOf(config, identity, new MqttSource({ channel: bulk })),
     onChange: () => reporter.changed(),
-    isOnline: () => linkState.state === 'connected',
+    facts,
     trustedNow: (floor) => trusted.now(floor),
   });
   const link = new MqttLink({
@@ -117,6 +131,7 @@ export function connect(parts: ConnectedParts): Connected {
   return {
     engine,
     link: () => linkState,
+    facts,
     changed: () => reporter.changed(),
     start: () => {
       link.start();
@@ -130,15 +145,28 @@ export function connect(parts: ConnectedParts): Connected {
   };
 }
 
-type EngineParts = Pick<UpdateEngineOptions, 'source' | 'onChange' | 'trustedNow'> & {
-  isOnline(): boolean;
-};
+/** Mirrors first: whoever set one up wants to spare the way to the server. */
+function sourcesOf({ mirrors = [] }: AgentConfig, identity: Identity, mqtt: MqttSource): SourceChain {
+  const { https, ca, key, certificate } = identity;
+  const links: SourceLink[] = mirrors.map((place) => ({
+    name: place,
+    isMirror: true,
+    source: place.startsWith('/') ? new FolderSource(place) : new HttpSource({ base: place }),
+  }));
+  links.push({ name: 'mqtt', source: mqtt });
+  if (https) {
+    const base = `https://${https.host}:${https.port}/objects`;
+    links.push({ name: base, source: new HttpSource({ base, tls: { ca, key, cert: certificate } }) });
+  }
+  return new SourceChain(links, () => performance.now());
+}
+
+type EngineParts = Pick<UpdateEngineOptions, 'source' | 'onChange' | 'trustedNow' | 'facts'>;
 
 function updateEngine(
   parts: ConnectedParts,
-  { source, onChange, isOnline, trustedNow }: EngineParts,
+  { source, onChange, facts, trustedNow }: EngineParts,
 ): UpdateEngine {
-  const windows = new UpdateWindows();
   const { config, identity, ledger, blobs, workloads, log } = parts;
   mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
   const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
@@ -153,13 +181,7 @@ function updateEngine(
     workloads,
     clock: systemClock,
     trustedNow,
-    facts: (policy) => ({
-      window: windows.state(policy.windows, systemClock.now()),
-      leases: parts.leases.held(systemClock.now()),
-      power: powerState(),
-      link: linkCost(config.metered ?? []),
-      isOnline: isOnline(),
-    }),
+    facts,
     toServices: (manifest, platform) => {
       const specs = toServiceSpecs(manifest, platform);
       // The engine checked the platform before it accepted the manifest.

@@ -50,7 +50,8 @@ export async function enrol({
   const csr = signingRequest(key, name);
   const answer = await post(invite, ca, { v: 1, token: invite.token, csr, name, board, platform });
   checkAnswer(answer, key, invite.caSha256);
-  return persist(identityDir, answer, { key, board, platform });
+  const https = { host: invite.host, port: invite.port };
+  return persist(identityDir, answer, { key, board, platform, https });
 }
 
 function checkAnswer(answer: EnrolResponse, key: string, caSha256: string): void {
@@ -65,13 +66,13 @@ function checkAnswer(answer: EnrolResponse, key: string, caSha256: string): void
 async function persist(
   folder: string,
   answer: EnrolResponse,
-  { key, board, platform }: { key: string; board: string; platform: Platform },
+  { key, ...given }: Pick<Identity, 'key' | 'board' | 'platform' | 'https'>,
 ): Promise<Identity> {
   const { device, tenant, mqtt, certificate, ca, fleetKey } = answer;
   await replaceFile(join(folder, IDENTITY_FILES.certificate), certificate);
   await replaceFile(join(folder, IDENTITY_FILES.ca), ca);
   await replaceFile(join(folder, IDENTITY_FILES.fleetKey), fleetKey);
-  const record = { v: 1 as const, device, tenant, board, platform, mqtt };
+  const record = { v: 1 as const, device, tenant, ...given, mqtt };
   // Last: with it the identity is whole.
   await replaceFile(join(folder, IDENTITY_FILES.record), JSON.stringify(record, null, 1));
   return { ...record, key, certificate, ca, fleetKey };

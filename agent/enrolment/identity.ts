@@ -10,6 +10,8 @@ export interface Identity {
   board: string;
   platform: Platform;
   mqtt: { host: string; port: number };
+  /** Where it enrolled, which gives objects over HTTPS too; absent in identities of before that. */
+  https?: { host: string; port: number } | undefined;
   /** PEM: the private key, the client certificate, the CA of the server, the fleet's public key (SPKI). */
   key: string;
   certificate: string;

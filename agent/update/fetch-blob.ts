@@ -49,6 +49,7 @@ async function fillBlob(
     for (const [piece, times] of assembler.spoiled) if (times >= WRONG_DATA_TRIES) return piece;
     const take = assembler.take.bind(assembler);
     await source.fetch(blobObject(verity), chunksOf(missing, size), take, signal);
+    if (assembler.spoiled.size > 0 && source.blame?.()) assembler.spoiled.clear();
   }
 }
 
@@ -58,13 +59,15 @@ async function fetchLeaves(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   const bytes = leafCount(size) * 32;
-  for (let attempt = 0; attempt < WRONG_DATA_TRIES; attempt++) {
+  for (let attempt = 0; attempt < WRONG_DATA_TRIES; ) {
     try {
       const leaves = await source.read(leavesObject(verity), bytes, signal);
       if (leaves.length === bytes && digestOfLeaves(leaves, size) === verity) return leaves;
     } catch (error) {
       if (!(error instanceof SourceError) || error.code !== 'too-large') throw error;
     }
+    // Another source has all its tries still.
+    if (source.blame?.() !== true) attempt++;
   }
   return undefined;
 }

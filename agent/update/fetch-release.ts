@@ -69,11 +69,12 @@ async function fetchManifest(
       message: `Cannot install ${labelOf(release)}: the assignment and the signed targets name different manifests`,
     };
   const maxBytes = Math.min(target.length, LIMITS.manifestBytes);
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; ; ) {
     const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
     const judged = judgeManifest(content, release, board, platform);
     if (judged.ok) onManifest(content.toString('utf8'), judged.manifest);
     if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
+    if (source.blame?.() !== true) attempt++;
   }
 }
 

@@ -18,6 +18,8 @@ export interface ChunkSource {
     onChunk: (index: number, payload: Buffer) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** What came last was not what was signed: true when it will come from elsewhere next time. */
+  blame?(): boolean;
 }
 
 /** Immutable blobs by fs-verity digest. A blob is visible under its digest only when whole, verified and durable. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 import { blobObject, leavesObject, manifestObject } from '../../protocol/objects.ts';
 import { until } from '../support/until.ts';
 import { startUpdateBench } from '../support/update-bench.ts';
@@ -241,6 +242,23 @@ test('waits for what the policy asks for, through a restart, and then switches w
   expect([agent.engine.rollBack('ann'), agent.engine.consent('ann')]).toEqual(['accepted', 'nothing-to-do']);
   await agent.phase('rolled_back');
   expect(agent.engine.current?.version).toBe('1.0.0');
+});
+
+test('takes content from a mirror, and from the server what the mirror lacks or has wrong', async () => {
+  const good = await bench.repository.layer(3 * MIB);
+  const spoilt = await bench.repository.layer(2 * MIB);
+  const lacking = await bench.repository.layer(MIB);
+  for (const { verity, content } of [good, spoilt]) {
+    const isSpoilt = verity === spoilt.verity;
+    bench.mirror.objects.set(blobObject(verity), isSpoilt ? Buffer.alloc(content.length) : content);
+  }
+  const wrongLeaves = leavesObject(lacking.verity);
+  bench.mirror.objects.set(wrongLeaves, Buffer.alloc(64));
+  agent.engine.offer(bench.repository.assign(bench.repository.publish('1.0.0', [good, spoilt, lacking])));
+  await agent.phase('committed');
+  expect(bench.served(blobObject(good.verity))).toBe(0);
+  expect(bench.served(blobObject(spoilt.verity))).toBe((2 * MIB) / LIMITS.chunkBytes);
+  expect(bench.served(blobObject(lacking.verity))).toBe(MIB / LIMITS.chunkBytes);
 });
 
 test('refuses a release that does not fit the board, with a table', async () => {

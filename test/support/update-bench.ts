@@ -10,7 +10,9 @@ import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
 import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
 import { UpdateEngine, type UpdateEngineOptions } from '../../agent/update/engine.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
+import { FakeSource } from '../../agent/update/sources/fake-source.ts';
 import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
+import { SourceChain } from '../../agent/update/sources/source-chain.ts';
 import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
 import { TufUpdater } from '../../agent/update/tuf/updater.ts';
 import type { Reason } from '../../protocol/reasons.ts';
@@ -38,6 +40,7 @@ export async function startUpdateBench() {
   // As learned at enrolment, whatever follows it later.
   const enrolledKey = repository.fleetKeyPem;
   const workloads = new FakeWorkloads();
+  const mirror = new FakeSource();
   const log: string[] = [];
   const keep = (_fields: object, message: string) => log.push(message);
   const logger = { info: keep, warn: keep };
@@ -50,7 +53,12 @@ export async function startUpdateBench() {
     const identity = { tenant: 'demo', device: 'boat-1' };
     const dial = tcpDial({ host: '127.0.0.1', port: broker.port });
     const channel = new BulkSession({ identity, dial, clock: systemClock, idleMs: 500 });
-    const source = new MqttSource({ channel, times: { answerMs: 300, silences: 4 } });
+    const mqtt = new MqttSource({ channel, times: { answerMs: 300, silences: 4 } });
+    const links = [
+      { name: 'mirror', source: mirror, isMirror: true },
+      { name: 'mqtt', source: mqtt },
+    ];
+    const source = new SourceChain(links, () => performance.now());
     const store = new TrustStore({
       folder: join(folder, 'trust'),
       factoryRoot: join(folder, 'factory-root.json'),
@@ -92,5 +100,7 @@ export async function startUpdateBench() {
     await broker.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { folder, repository, broker, server, workloads, log, boot, close };
+  /** Chunks of the object that the server sent. */
+  const served = (object: string) => server.served.filter((chunk) => chunk.startsWith(`${object}#`)).length;
+  return { folder, repository, broker, server, served, mirror, workloads, log, boot, close };
 }
