@@ -20,11 +20,12 @@ test('a folder is made once, appears whole, and takes the place of those with ot
   expect([existsSync(first), existsSync(join(second, 'file'))]).toEqual([false, true]);
 });
 
+const fail = async (folder: string): Promise<void> => {
+  writeFileSync(join(folder, 'half'), '');
+  throw new Error('No room');
+};
+
 test('what failed leaves nothing', async () => {
-  const fail = async (folder: string): Promise<void> => {
-    writeFileSync(join(folder, 'half'), '');
-    throw new Error('No room');
-  };
   await expect(made(dir, 'other', 'key', fail)).rejects.toThrow('No room');
   expect(readdirSync(dir).filter((name) => name.includes('other'))).toEqual([]);
 });

@@ -108,6 +108,14 @@ describe(`the kernel holds (cgroup version ${layout.version})`, () => {
     expect(await drift('one')).toEqual([]);
   });
 
+  test.skipIf(layout.version !== 2)('a service above its high memory back, without killing it', async () => {
+    await open('one', { ...BUDGET, memoryHighBytes: 8 * MIB });
+    const { code } = await finish(run('one', 'head -c 10M /dev/zero | tail > /dev/null'));
+    expect(code).toBe(0);
+    expect((await tree.usage('one'))?.memoryHighEvents).toBeGreaterThan(0);
+    expect((await tree.usage('one'))?.oomKills).toBe(0);
+  });
+
   test('a service to its CPUs', async () => {
     await open('one', { ...BUDGET, cpuset: '0' });
     const { output } = await finish(run('one', 'nproc; grep Cpus_allowed_list /proc/self/status'));
