@@ -3,7 +3,7 @@ import { budgetDrift, budgetText } from './core/budget.ts';
 import { noteRebootRefused } from './core/exhaustion.ts';
 import type { Step } from './core/plan.ts';
 import { noteBlocked, noteFailure, noteStarted, type ServiceRecord, withReason } from './core/record.ts';
-import type { CgroupTree, Clock, ContainerRuntime, Host, Networks, RootfsStore } from './ports.ts';
+import type { CgroupTree, Clock, ContainerRuntime, Host, Networks, Place, RootfsStore } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
 export interface Machine {
@@ -89,27 +89,38 @@ export function startFailed(spec: ServiceSpec, error: unknown, otherwise: Reason
 }
 
 async function start(machine: Machine, spec: ServiceSpec): Promise<void> {
-  const { runtime, cgroups, rootfs, networks } = machine;
+  const { runtime, cgroups } = machine;
+  const place = makePlace(machine, spec);
+  const settled = place.catch(() => undefined);
+  try {
+    await runtime.start(spec, place, () => holdBudget(cgroups, spec));
+  } finally {
+    // Nothing may still be at work when what it made is removed.
+    await settled;
+  }
+}
+
+async function makePlace({ rootfs, networks }: Machine, spec: ServiceSpec): Promise<Place> {
   const volumes = spec.mounts.map(({ volume, sizeBytes, gid }) => rootfs.volume(volume, sizeBytes, gid));
-  // All end before the first failure is told: none may still be at work when what it made is removed.
+  // All end before the first failure is told.
   const [root, netns, ...mounted] = await Promise.allSettled([
     rootfs.mount(spec),
     networks.attach(spec),
     ...volumes,
   ]);
   for (const volume of mounted) madeBy('fail.volume', volume);
-  const place = { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
-  await runtime.start(spec, place, async () => {
-    // The runtime set what it must at creation; the rest is written while the process still waits.
-    await cgroups.apply(spec.name, spec.resources);
-    const held = await cgroups.read(spec.name);
-    const wanted = spec.resources;
-    const drift = held === undefined ? undefined : budgetDrift(wanted, held, cgroups.degraded(wanted));
-    if (drift?.length === 0) return;
-    const what = held === undefined ? 'no cgroup' : budgetText(held, drift);
-    const message = `Cannot start service "${spec.name}": the kernel holds ${what} instead of ${budgetText(wanted, drift)}`;
-    throw new StartFailure('fail.budget', new Error(message));
-  });
+  return { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
+}
+
+/** The runtime set what it must at creation; the rest is written while the process still waits. */
+async function holdBudget(cgroups: CgroupTree, { name, resources: wanted }: ServiceSpec): Promise<void> {
+  await cgroups.apply(name, wanted);
+  const held = await cgroups.read(name);
+  const drift = held === undefined ? undefined : budgetDrift(wanted, held, cgroups.degraded(wanted));
+  if (drift?.length === 0) return;
+  const what = held === undefined ? 'no cgroup' : budgetText(held, drift);
+  const message = `Cannot start service "${name}": the kernel holds ${what} instead of ${budgetText(wanted, drift)}`;
+  throw new StartFailure('fail.budget', new Error(message));
 }
 
 function madeBy<T>(code: ReasonCode, settled: PromiseSettledResult<T>): T {

@@ -39,8 +39,14 @@ export interface ContainerRuntime {
   /**
    * Creates the container, lets `verify` look at it while its process still waits, then starts it.
    * When `verify` throws nothing of the service has run and the container is removed again. Resolves with the pid.
+   * The place may still be in the making; when that fails the start fails with the same error, sooner or later: the
+   * caller handles the rejection too.
    */
-  start(spec: ServiceSpec, place: Place, verify: () => Promise<void>): Promise<{ pid: number }>;
+  start(
+    spec: ServiceSpec,
+    place: Place | Promise<Place>,
+    verify: () => Promise<void>,
+  ): Promise<{ pid: number }>;
   /** Runs a program in the container and resolves with how it ended; output is cut. Killed when the signal fires. */
   exec(service: string, args: readonly string[], signal: AbortSignal): Promise<Executed>;
   /** Signals the container's first process; a container that has ended is not an error. */

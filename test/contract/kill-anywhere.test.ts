@@ -112,6 +112,7 @@ describe.each(['crun', 'runc'] as const)('%s, killed anywhere', (program) => {
 
   test.each([
     'bundle',
+    'waiting',
     'created',
     'verify',
     'started',

@@ -156,6 +156,16 @@ describe.each(benches)('containers under %s', (_name, makeBench) => {
     expect(await seen('one')).toBeUndefined();
   });
 
+  test('when the place cannot be made, the start fails with that error and nothing is left', async () => {
+    const failed = Promise.reject<Place>(new Error('no such place'));
+    failed.catch(() => undefined);
+    await expect(runtime.start(sleeper('one'), failed, ok)).rejects.toThrow('no such place');
+    expect(await seen('one')).toBeUndefined();
+    const monitors = () =>
+      commandLines().filter((line) => line.includes(`conmon --api-version 1 -c wherry-t${process.pid}`));
+    await until(() => monitors().length === 0, { what: 'no conmon' });
+  });
+
   test('an exit code is seen, and watchers are told', async () => {
     let told = 0;
     const unwatch = runtime.watch(() => {

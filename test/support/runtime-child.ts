@@ -16,7 +16,7 @@ export interface RuntimeChildOptions {
   spec: ServiceSpec;
   action: 'start' | 'remove';
   /** Where it dies; the runtime of the options may kill it elsewhere. */
-  dieAt?: 'bundle' | 'created' | 'verify' | 'started' | undefined;
+  dieAt?: 'bundle' | 'waiting' | 'created' | 'verify' | 'started' | undefined;
 }
 
 const [path = ''] = process.argv.slice(2);
@@ -36,6 +36,10 @@ const runtime = new ConmonRuntime({
   volumePath: () => options.runDir,
   hasSwapAccounting: options.hasSwapAccounting,
   beforeStart: () => dieIf('bundle'),
+  placementOf: async () => {
+    dieIf('waiting');
+    return {};
+  },
   holdMonitor: async () => dieIf('created'),
 });
 if (options.action === 'remove') await runtime.remove(options.spec.name);

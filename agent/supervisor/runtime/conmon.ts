@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, watch } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerRuntime, Executed, ObservedContainer, Place } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
-import { createError, readSyncPipe } from './conmon-sync.ts';
+import { abandon, createError, letBegin, readSyncPipe, spawnConmon } from './conmon-sync.ts';
 import { ContainerFiles } from './container-files.ts';
 import { withInit } from './init-program.ts';
 import { ociSpec } from './oci-spec.ts';
@@ -65,7 +64,11 @@ export class ConmonRuntime implements ContainerRuntime {
     return this.#files.services().map((service) => this.#files.observe(service));
   }
 
-  async start(spec: ServiceSpec, place: Place, verify: () => Promise<void>): Promise<{ pid: number }> {
+  async start(
+    spec: ServiceSpec,
+    place: Place | Promise<Place>,
+    verify: () => Promise<void>,
+  ): Promise<{ pid: number }> {
     const service = spec.name;
     const seen = this.#files.services().includes(service) ? this.#files.observe(service) : undefined;
     if (seen?.state === 'running' && seen.specDigest === spec.digest) return { pid: seen.pid };
@@ -162,12 +165,30 @@ export class ConmonRuntime implements ContainerRuntime {
     }
   }
 
-  async #create(spec: ServiceSpec, place: Place, runtime: RuntimeProgram): Promise<number> {
-    const { cgroupsPath, volumePath, hasSwapAccounting, placementOf, beforeStart, holdMonitor } =
-      this.#options;
+  async #create(spec: ServiceSpec, place: Place | Promise<Place>, runtime: RuntimeProgram): Promise<number> {
+    const { beforeStart, holdMonitor } = this.#options;
     const bundle = this.#files.bundle(spec.name);
     await mkdir(bundle, { recursive: true, mode: 0o700 });
     this.#files.writeRuntime(spec.name, runtime);
+    beforeStart?.(spec);
+    // It readies itself while the place is made, and calls the runtime when told to.
+    const conmon = spawnConmon(this.#conmonArgs(spec.name, bundle, runtime), this.#options.runDir);
+    try {
+      await this.#configure(spec, await place, bundle);
+    } catch (error) {
+      abandon(conmon);
+      throw error;
+    }
+    letBegin(conmon);
+    const answer = await readSyncPipe(conmon);
+    if (answer.pid <= 0) throw createError(spec.name, answer.message);
+    const monitor = this.#files.conmonPid(spec.name);
+    if (monitor !== undefined) await holdMonitor?.(spec.name, monitor);
+    return answer.pid;
+  }
+
+  async #configure(spec: ServiceSpec, place: Place, bundle: string): Promise<void> {
+    const { cgroupsPath, volumePath, hasSwapAccounting, placementOf } = this.#options;
     const placement: Placement = {
       ...place,
       cgroupsPath: cgroupsPath(spec.name),
@@ -180,18 +201,6 @@ export class ConmonRuntime implements ContainerRuntime {
       join(bundle, 'config.json'),
       JSON.stringify(spec.init === true ? withInit(config) : config),
     );
-    beforeStart?.(spec);
-    const conmon = spawn('conmon', this.#conmonArgs(spec.name, bundle, runtime), {
-      detached: true,
-      cwd: this.#options.runDir,
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], _OCI_SYNCPIPE: '3' },
-    });
-    const answer = await readSyncPipe(conmon);
-    if (answer.pid <= 0) throw createError(spec.name, answer.message);
-    const monitor = this.#files.conmonPid(spec.name);
-    if (monitor !== undefined) await holdMonitor?.(spec.name, monitor);
-    return answer.pid;
   }
 
   #conmonArgs(service: string, bundle: string, { program, args }: RuntimeProgram): string[] {

@@ -91,7 +91,12 @@ export class FakeRuntime implements ContainerRuntime {
     return [...this.#machine.containers.values()];
   }
 
-  async start(spec: ServiceSpec, _place: Place, verify: () => Promise<void>): Promise<{ pid: number }> {
+  async start(
+    spec: ServiceSpec,
+    place: Place | Promise<Place>,
+    verify: () => Promise<void>,
+  ): Promise<{ pid: number }> {
+    await place;
     const seen = this.#machine.containers.get(spec.name);
     if (seen?.state === 'running' && seen.specDigest === spec.digest) return { pid: seen.pid };
     this.#machine.containers.delete(spec.name);
