@@ -190,14 +190,17 @@ describe('root filesystems from EROFS layers', () => {
     await expect(store.mount(broken)).rejects.toThrow('Cannot run mount');
   });
 
-  test('sixty-four layers fit', async () => {
+  test.each(['', ', and when their ids are shifted'])('sixty-four layers fit%s', async (shifted) => {
     const layers = Array.from({ length: 64 }, (_none, index) =>
       String(index).padStart(2, '0').padEnd(64, '0'),
     );
     const copyPath = (verity: string): string => join(runDir, `${verity}.erofs`);
     for (const verity of layers) copyFileSync(blobPath(image.extraVerity), copyPath(verity));
-    const root = await new ErofsRootfs({ runDir, blobPath: copyPath }).mount(serviceSpec('one', { layers }));
-    expect(existsSync(join(root, 'extra'))).toBe(true);
-    expect(ours()).toHaveLength(65);
+    const mapper = { bind: () => Promise.reject(new Error('Invalid argument')) };
+    const rangeOf = async () => (shifted ? { hostBase: 2_100_000_000, size: 65_536 } : undefined);
+    const many = new ErofsRootfs({ runDir, blobPath: copyPath, ids: { rangeOf, mapper } });
+    const root = await many.mount(serviceSpec('one', { layers }));
+    expect(statSync(join(root, 'extra')).uid).toBe(shifted ? 2_100_000_000 : 0);
+    expect(ours()).toHaveLength(shifted ? 66 : 65);
   });
 });

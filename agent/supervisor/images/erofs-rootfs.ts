@@ -18,6 +18,7 @@ import { runProgram } from '../runtime/run-program.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { type Bind, type IdMapper } from './id-mapper.ts';
 import { readMounts } from './mount-table.ts';
+import { mountOverlay } from './overlay.ts';
 import { SHIFTED, shiftLayers } from './shifted-layers.ts';
 import { formatExt4, removeLostFound, Volumes } from './volumes.ts';
 
@@ -37,8 +38,6 @@ export interface ErofsOptions {
 const WRITABLE_BYTES = 16 * 1024 * 1024;
 /** 64 layers in one overlay must fit into one page of mount options. */
 const NAME_DIGITS = 24;
-/** From util-linux 2.39 on mount(8) calls fsconfig(2), which takes 256 bytes of an option; mount(2) takes the page. */
-const ONE_PAGE = { LIBMOUNT_FORCE_MOUNT2: 'always' } as const;
 
 /**
  * EROFS layers below `layers/`, one folder a service below `roots/`, shared volumes below `volumes/`. What is in use
@@ -222,7 +221,7 @@ export class ErofsRootfs implements RootfsStore {
       makeFolders(rw, ['upper', 'work'], owner);
       options += ',upperdir=rw/upper,workdir=rw/work';
     }
-    await runProgram('mount', ['-t', 'overlay', '-o', options, 'wherry', root], home, ONE_PAGE);
+    await mountOverlay(options, root, home);
   }
 
   async #mountWritable(spec: ServiceSpec, rw: string): Promise<void> {

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { IdRange } from '../runtime/placement.ts';
 import { runProgram } from '../runtime/run-program.ts';
+import { mountOverlay } from './overlay.ts';
 
 /** Name, in a service's home, of what lies over its layers when they could not be mapped. */
 export const SHIFTED = 'shifted/upper';
@@ -28,7 +29,7 @@ export async function shiftLayers(range: IdRange, lower: readonly string[], home
   for (const name of ['upper', 'work', 'view']) mkdirSync(join(folder, name));
   const options = `metacopy=on,lowerdir=${lower.join(':')},upperdir=${SHIFTED},workdir=shifted/work`;
   const view = join(folder, 'view');
-  await runProgram('mount', ['-t', 'overlay', '-o', options, 'wherry', view], home);
+  await mountOverlay(options, view, home);
   try {
     await giveAway(view, range);
   } finally {
