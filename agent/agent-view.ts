@@ -4,10 +4,12 @@ import type { AgentConfig } from './config.ts';
 import type { Connected } from './connected.ts';
 import type { Identity } from './enrolment/identity.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
-import type { AgentStatus, AgentView } from './local-api/ports.ts';
+import type { AgentStatus, AgentView, LeaseDesk } from './local-api/ports.ts';
 import { readLog } from './supervisor/logs/read-log.ts';
 import type { Supervisor } from './supervisor/supervisor.ts';
+import { systemClock } from './system-clock.ts';
 import { inForce } from './update/core/record.ts';
+import { updateView } from './update-view.ts';
 import { AGENT_VERSION } from './version.ts';
 
 /** The agent's side of the fleet; empty until the device is enrolled. */
@@ -24,6 +26,7 @@ export interface ViewParts {
   health(): DeviceHealth;
   online: Online;
   details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  leases: LeaseDesk;
   /** Unix ms. */
   startedAt: number;
 }
@@ -34,6 +37,8 @@ export function agentView(parts: ViewParts): AgentView {
   const knows = (service: string): boolean => supervisor.statuses().some(({ name }) => name === service);
   return {
     ...details,
+    leases: parts.leases,
+    updates: updateView({ ...parts, clock: systemClock }),
     version: () => AGENT_VERSION,
     status: () => statusOf(parts),
     why: (service) => supervisor.why(service),

@@ -7,6 +7,7 @@ import type { AgentConfig } from './config.ts';
 import { connect } from './connected.ts';
 import { enrol } from './enrolment/enrol.ts';
 import { type Identity, loadIdentity } from './enrolment/identity.ts';
+import { leaseDesk } from './lease-desk.ts';
 import { PatientLedger } from './ledger/patient-ledger.ts';
 import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
@@ -44,14 +45,20 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const supervised = await openSupervised({ config, blobs, ledger, log, onChange });
   const { supervisor, health, details } = supervised;
-  const leases = new Leases(stateDir);
+  const leases = leaseDesk({
+    hand: new Leases(stateDir),
+    services: { held: () => [] },
+    clock: systemClock,
+    onChange: () => online.connected?.engine.wake(),
+  });
   const stopping = new AbortController();
+  const { now } = systemClock;
 
   const goOnline = (identity: Identity): void => {
     const observed = () => ({ services: supervisor.statuses(), device: health() });
     const { postMortems, onRollback } = supervised;
     const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
-    const connected = connect({ ...parts, postMortems, onRollback, leases });
+    const connected = connect({ ...parts, postMortems, onRollback, leases: leases.held });
     online.connected = { ...connected, identity };
     // The release in force must be known before the supervisor's first look, or it would stop what runs.
     connected.engine.start();
@@ -62,7 +69,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   else supervisor.apply(releaseInForce(config, ledger));
   supervised.start();
   const api = await serveLocalApi({
-    view: agentView({ config, supervisor, ledger, health, details, online, startedAt: systemClock.now() }),
+    view: agentView({ config, supervisor, ledger, health, details, leases, online, startedAt: now() }),
     socketPath: config.socket,
     onError: (error) => log.error({ error }, 'The local API failed'),
   });

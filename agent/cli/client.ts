@@ -2,11 +2,16 @@ import { lstatSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type {
+  LeaseAnswer,
+  LeasesAnswer,
   PostMortemsAnswer,
   RestartAnswer,
   SecretAnswer,
   SecretsAnswer,
   ServicesAnswer,
+  UpdateAnswer,
+  UpdateHistoryAnswer,
+  UpdateWishAnswer,
   VersionAnswer,
   WhyAnswer,
 } from '../local-api/answers.ts';
@@ -31,6 +36,12 @@ export interface AgentClient {
   postmortems(): Promise<PostMortemsAnswer>;
   postmortem(id: string): Promise<Capsule>;
   restart(service: string, by: string): Promise<RestartAnswer>;
+  update(): Promise<UpdateAnswer>;
+  updateHistory(): Promise<UpdateHistoryAnswer>;
+  wish(wish: UpdateWishAnswer['wish'], body: { by: string; forMs?: number }): Promise<UpdateWishAnswer>;
+  leases(): Promise<LeasesAnswer>;
+  takeLease(holder: string, body: { why: string; forMs: number }): Promise<LeaseAnswer>;
+  releaseLease(holder: string): Promise<LeaseAnswer>;
   secrets(): Promise<SecretsAnswer>;
   putSecret(name: string, content: Uint8Array, by: string): Promise<SecretAnswer>;
   removeSecret(name: string, by: string): Promise<SecretAnswer>;
@@ -50,6 +61,12 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     postmortems: () => json('GET', '/v1/postmortems'),
     postmortem: (id) => json('GET', `/v1/postmortems/${encodeURIComponent(id)}`),
     restart: (service, by) => json('POST', at(service, 'restart'), { by }),
+    update: () => json('GET', '/v1/update'),
+    updateHistory: () => json('GET', '/v1/update/history'),
+    wish: (wish, body) => json('POST', `/v1/update/${wish}`, body),
+    leases: () => json('GET', '/v1/leases'),
+    takeLease: (holder, body) => json('PUT', leasePath(holder), body),
+    releaseLease: (holder) => json('DELETE', leasePath(holder)),
     secrets: () => json('GET', '/v1/secrets'),
     putSecret: (name, content, by) => json('PUT', secretPath(name, by), content),
     removeSecret: (name, by) => json('DELETE', secretPath(name, by)),
@@ -69,6 +86,8 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
 
 const at = (service: string, verb?: string): string =>
   `/v1/services/${encodeURIComponent(service)}${verb ? `/${verb}` : ''}`;
+
+const leasePath = (holder: string): string => `/v1/leases/${encodeURIComponent(holder)}`;
 
 const secretPath = (name: string, by: string): string =>
   `/v1/secrets/${encodeURIComponent(name)}?by=${encodeURIComponent(by)}`;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { NOW } from '../local-api/fake-status.ts';
+import { fakePastUpdates, fakeServiceLease, fakeUpdate } from '../local-api/fake-update-documents.ts';
 import { PROBLEMS } from '../local-api/problems.ts';
 import { ROUTES } from '../local-api/routes.ts';
 import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
@@ -81,6 +82,11 @@ beforeAll(async () => {
   view.reasons = { web: [status.services[0]?.reason ?? []].flat() };
   view.inspections = { web: fakeInspection };
   view.kept = [fakeCapsule];
+  const { incoming } = fakeUpdate;
+  const urgent = { by: 'grace' };
+  view.updates.shown = { ...fakeUpdate, incoming: { ...incoming, policy: { ...incoming.policy, urgent } } };
+  view.updates.past = fakePastUpdates;
+  view.leases.held = [fakeServiceLease];
   view.secrets.wanted = { web: ['web'] };
   view.write('web', { at: NOW, stream: 'stdout', text: 'x' });
   api = await serveLocalApi({ view, socketPath: join(folder, 'agent.sock'), onError: () => {} });
@@ -100,12 +106,19 @@ function fields(value: unknown, path = ''): string[] {
   );
 }
 
+/** Options without which a command does not run. */
+const REQUIRED: Record<string, string[]> = {
+  'update defer': ['--for', '2h'],
+  'lease take': ['--for', '2h', '--why', 'x'],
+};
+
 test.each(COMMANDS)('the JSON of wherry $name', async (command) => {
   const terminal = new FakeTerminal();
   const operands = command.operands.map((name) => (name === 'id' ? fakeCapsule.id : 'web'));
   await terminal.run(
     ...command.name.split(' '),
     ...operands,
+    ...(REQUIRED[command.name] ?? []),
     '--json',
     '--socket',
     join(folder, 'agent.sock'),

@@ -10,6 +10,9 @@ export const CLI_ERRORS = {
   'not-an-agent': EXIT.failed,
 } as const;
 
+/** Problems of the agent that are not plain failures. */
+const EXITS_OF_PROBLEMS: Partial<Record<ProblemCode, number>> = { 'update-refused': EXIT.refused };
+
 export class CliError extends Error {
   readonly code: keyof typeof CLI_ERRORS | ProblemCode;
   readonly exit: number;
@@ -20,7 +23,8 @@ export class CliError extends Error {
     super(message, { cause });
     this.name = 'CliError';
     this.code = code;
-    this.exit = code in CLI_ERRORS ? CLI_ERRORS[code as keyof typeof CLI_ERRORS] : EXIT.failed;
+    const exits: Partial<Record<CliError['code'], number>> = { ...CLI_ERRORS, ...EXITS_OF_PROBLEMS };
+    this.exit = exits[code] ?? EXIT.failed;
     this.hints = hints;
   }
 }

@@ -2,62 +2,37 @@
  * Golden transcripts: the CLI against a real local API on a real unix socket, with a simulated device behind it and
  * its clock standing at 10:00:00Z. Whole outputs are compared; after a wanted change `vitest -u` writes them anew.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import type { FakeAgentView } from '../local-api/fake-agent-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { fakeService, fakeStatus, NOW } from '../local-api/fake-status.ts';
-import { type LocalApi, serveLocalApi } from '../local-api/server.ts';
 import { clientVersion } from './client-version.ts';
-import { FakeTerminal } from './fake-terminal.ts';
-import type { Io } from './io.ts';
+import {
+  golden,
+  openTranscriptBench,
+  plain80,
+  type TranscriptBench,
+  terminal80,
+} from './transcript-bench.ts';
 
 const MiB = 1024 ** 2;
 const demo2 = { name: 'demo', version: '2.0.0', manifest: 'b'.repeat(64), generation: 5 };
 
+let bench: TranscriptBench;
 let folder: string;
-let socket: string;
 let view: FakeAgentView;
-let api: LocalApi | undefined;
+let transcript: TranscriptBench['transcript'];
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'wherry-cli-'));
-  socket = join(folder, 'agent.sock');
-  view = new FakeAgentView(fakeStatus());
-  api = await serveLocalApi({ view, socketPath: socket, onError: () => {} });
+  bench = await openTranscriptBench();
+  ({ folder, view, transcript } = bench);
 });
 
-afterEach(async () => {
-  await api?.close();
-  await rm(folder, { recursive: true });
-});
-
-async function transcript(commands: string[][], change: Partial<Io> = {}): Promise<string> {
-  const parts: string[] = [];
-  for (const argv of commands) {
-    const terminal = new FakeTerminal({
-      ...change,
-      env: { USER: 'ada', WHERRY_SOCKET: socket, ...change.env },
-    });
-    const code = await terminal.run(...argv);
-    const line = ['$ wherry', ...argv].join(' ').replaceAll(folder, '$DIR');
-    parts.push(`${line}\n${terminal.seen}[exit ${code}]\n`);
-  }
-  return parts
-    .join('\n')
-    .replaceAll(folder, '$DIR')
-    .replaceAll(process.version, '$NODE')
-    .replaceAll(clientVersion().version, '$CLIENT')
-    .replaceAll('\u001b', '␛');
-}
-
-const golden = (name: string) => `transcripts/${name}.txt`;
-const terminal80 = { isTTY: true, columns: 80 };
-const plain80 = { ...terminal80, env: { NO_COLOR: '1' } };
+afterEach(() => bench.close());
 
 function makeTrouble(): void {
   const failed = 'It exited with code 1 for the third time in a row; next start in 8 s';
@@ -390,7 +365,7 @@ test('help', async () => {
 });
 
 test('the agent is down', async () => {
-  await api?.close();
+  await bench.agentDown();
   await writeFile(join(folder, 'file'), '');
   const commands = [
     ['status'],

@@ -6,6 +6,7 @@ const MIGRATIONS = [
    CREATE TABLE outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL) STRICT;
    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
    CREATE TABLE service_memory (service TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE update_history (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL) STRICT;`,
 ];
 
 export function migrate(database: Database): void {

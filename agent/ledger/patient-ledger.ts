@@ -10,6 +10,7 @@ import { ReleaseSlots } from './release-slots.ts';
 import type { SqliteLedger } from './sqlite-ledger.ts';
 import { storageFaultOf } from './storage-fault.ts';
 import { Unsaved } from './unsaved.ts';
+import type { PastEvent } from './update-history.ts';
 
 export interface PatientLedgerOptions {
   /** The database; the release slots lie in `slotsDir`. */
@@ -79,6 +80,15 @@ export class PatientLedger implements UpdateLedger {
     if (this.#fault || !this.#try((ledger) => ledger.record(next, events))) return false;
     this.#keep(next);
     return true;
+  }
+
+  /** What became of updates here, newest first; empty while the database cannot be read. */
+  history(): PastEvent[] {
+    let events: PastEvent[] = [];
+    this.#try((ledger) => {
+      events = ledger.history();
+    });
+    return events;
   }
 
   /** What keeps it from being durable; empty when all is well. */

@@ -3,16 +3,19 @@ import type { ServiceMemory } from '../supervisor/ports.ts';
 import { EMPTY_RECORD, type UpdateRecord } from '../update/core/record.ts';
 import type { UpdateLedger } from '../update/ports.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
+import { type PastEvent, UpdateHistory } from './update-history.ts';
 
 /** The device's durable state in one SQLite file. */
 export class SqliteLedger implements UpdateLedger {
   readonly outbox: SqliteOutbox;
   readonly services: ServiceMemory;
   readonly #database: Database;
+  readonly #history: UpdateHistory;
 
   constructor(database: Database) {
     this.#database = database;
     this.outbox = new SqliteOutbox(database);
+    this.#history = new UpdateHistory(database);
     this.services = serviceMemory(database);
   }
 
@@ -29,9 +32,15 @@ export class SqliteLedger implements UpdateLedger {
         .prepare('INSERT OR REPLACE INTO update_record (id, record) VALUES (1, ?)')
         .run(JSON.stringify(next));
       for (const event of events) this.outbox.insert(event);
+      this.#history.keep(events);
     })();
     if (events.length > 0) this.outbox.announce();
     return true;
+  }
+
+  /** What became of updates here, newest first. */
+  history(): PastEvent[] {
+    return this.#history.list();
   }
 
   close(): void {

@@ -1,8 +1,10 @@
 /** Bodies of the local API's answers. Additive only: the CLI prints them as its --json contract. */
 
-import type { Reason } from '../../protocol/reasons.ts';
+import type { UpdatePhase } from '../../protocol/messages.ts';
+import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
 import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
 import type { CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import type { UpdateOutlook } from '../update/core/outlook.ts';
 
 export interface VersionAnswer {
   version: string;
@@ -54,4 +56,54 @@ export interface SecretAnswer {
 export interface PostMortemsAnswer {
   /** Newest first. */
   postmortems: CapsuleSummary[];
+}
+
+/** Where an update stands, what it waits for and until when. Times are Unix milliseconds. */
+export interface UpdateAnswer extends UpdateOutlook {
+  leases: LeaseShown[];
+}
+
+export interface UpdateHistoryAnswer {
+  /** Newest first; the agent keeps the last hundred. */
+  events: PastUpdate[];
+}
+
+export interface PastUpdate {
+  at: number;
+  code: ReasonCode;
+  message: string;
+  phase?: UpdatePhase;
+  /** "demo 2.0.0". */
+  release?: string;
+  generation?: number;
+}
+
+export interface UpdateWishAnswer {
+  wish: 'consent' | 'defer' | 'rollback';
+  /** `held`: the disk does not take it yet; the agent goes on trying. */
+  result: 'accepted' | 'held';
+  /** What it is about: of a rollback, the one gone back to. */
+  release: string;
+  /** A deferral's end, Unix milliseconds. */
+  until?: number;
+}
+
+export interface LeasesAnswer {
+  /** The one that holds longest first. */
+  leases: LeaseShown[];
+}
+
+export interface LeaseShown {
+  holder: string;
+  why: string;
+  until: number;
+  /** Who holds it: somebody by name, or a service of the release. */
+  kind: 'person' | 'service';
+}
+
+export interface LeaseAnswer {
+  holder: string;
+  /** `absent`: there was none to give back. */
+  result: 'taken' | 'released' | 'absent';
+  until?: number;
 }

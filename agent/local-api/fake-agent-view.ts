@@ -3,6 +3,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 import { FakeSecrets } from './fake-secrets.ts';
+import { FakeLeases, FakeUpdates } from './fake-updates.ts';
 import type { Inspection } from './inspection.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 
@@ -13,6 +14,8 @@ export class FakeAgentView implements AgentView {
   inspections: Record<string, Inspection> = {};
   kept: Capsule[] = [];
   readonly secrets = new FakeSecrets();
+  readonly leases = new FakeLeases();
+  readonly updates = new FakeUpdates(this.leases);
   readonly restarts: { service: string; who: string }[] = [];
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;

@@ -1,4 +1,5 @@
 import { SECRET_BYTES } from '../supervisor/secrets/limits.ts';
+import { LEASE_MAX_MS } from '../update/core/hold.ts';
 
 /** What the socket takes from a caller. Sizes in bytes, times in milliseconds. */
 export const LOCAL_API_LIMITS = {
@@ -14,4 +15,7 @@ export const LOCAL_API_LIMITS = {
   tailLines: 10_000,
   defaultTailLines: 100,
   whoCharacters: 64,
+  whyCharacters: 200,
+  /** Of a lease, and of a deferral by hand. */
+  holdMs: LEASE_MAX_MS,
 } as const;

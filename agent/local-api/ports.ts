@@ -2,7 +2,15 @@ import type { Report, UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
-import type { SecretAnswer, SecretShown } from './answers.ts';
+import type {
+  LeaseAnswer,
+  LeaseShown,
+  PastUpdate,
+  SecretAnswer,
+  SecretShown,
+  UpdateAnswer,
+  UpdateWishAnswer,
+} from './answers.ts';
 import type { Inspection } from './inspection.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
@@ -45,6 +53,31 @@ export interface Secrets {
   remove(name: string, who: string): Promise<SecretAnswer | { refused: string }>;
 }
 
+/** Why a wish is not granted: `no-update`, there is nothing to wish for; `update-refused`, it may not be had now. */
+export interface WishRefused {
+  refused: string;
+  code: 'no-update' | 'update-refused';
+}
+export type WishOutcome = UpdateWishAnswer | WishRefused;
+
+/** Updates by hand. A wish is durable when it is `accepted`, and what follows from it has begun. */
+export interface Updates {
+  outlook(): UpdateAnswer;
+  /** Newest first. */
+  history(): PastUpdate[];
+  consent(by: string): WishOutcome;
+  defer(forMs: number, by: string): WishOutcome;
+  rollBack(by: string): WishOutcome;
+}
+
+/** Who asks not to be disturbed by an update. */
+export interface LeaseDesk {
+  list(): LeaseShown[];
+  /** Durable at return; taken again it is renewed. */
+  take(lease: { holder: string; why: string; forMs: number }): Promise<LeaseAnswer>;
+  release(holder: string): Promise<LeaseAnswer>;
+}
+
 /** What the local API needs from the agent. Reads are answered from memory; none waits for the network. */
 export interface AgentView {
   version(): string;
@@ -57,6 +90,8 @@ export interface AgentView {
   capsules(): CapsuleSummary[];
   capsule(id: string): Capsule | undefined;
   secrets: Secrets;
+  updates: Updates;
+  leases: LeaseDesk;
   /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
   restart(service: string, who: string): 'accepted' | 'unknown-service';
   /** Oldest first; undefined when the agent knows no such service. */

@@ -7,35 +7,12 @@ import type {
   VersionAnswer,
   WhyAnswer,
 } from './answers.ts';
+import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
-
-export interface LocalRequest {
-  method: string;
-  /** Path and query as they came. */
-  url: string;
-  body: Buffer;
-  /** Aborted when the caller goes. */
-  signal: AbortSignal;
-}
-
-interface Call {
-  view: AgentView;
-  request: LocalRequest;
-  query: URLSearchParams;
-  /** What stands for `:name`. */
-  name: string;
-}
-
-interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** `:name` stands for a service's name, a post-mortem's or a secret's. */
-  path: string;
-  /** Largest body; `bodyBytes` of the limits when not given. */
-  bodyBytes?: number;
-  answer: (call: Call) => Answer | Promise<Answer>;
-}
+import { isName, nameField } from './request-body.ts';
+import { UPDATE_ROUTES } from './update-routes.ts';
 
 export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/version', answer: version },
@@ -55,6 +32,7 @@ export const ROUTES: Route[] = [
   { method: 'DELETE', path: '/v1/secrets/:name', answer: removeSecret },
   { method: 'GET', path: '/v1/postmortems', answer: postmortems },
   { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
+  ...UPDATE_ROUTES,
 ];
 
 /** Largest body in bytes that a request to this path may have. */
@@ -101,8 +79,6 @@ function nameIn(pattern: string, path: string): string | undefined {
   }
 }
 
-const json = (body: unknown, status = 200): Answer => ({ kind: 'json', status, body });
-
 function version({ view }: Call): Answer {
   return json({ version: view.version(), api: 'v1', node: process.version } satisfies VersionAnswer);
 }
@@ -142,7 +118,7 @@ function why({ view, name: service }: Call): Answer {
 }
 
 function restart({ view, name: service, request }: Call): Answer {
-  const who = whoIn(request.body.toString('utf8'));
+  const who = nameField(request.body, 'by');
   if (who === undefined) {
     return problem(
       'bad-body',
@@ -153,23 +129,6 @@ function restart({ view, name: service, request }: Call): Answer {
   if (view.restart(service, who) === 'unknown-service') return unknownService(view, service);
   return json({ service, result: 'accepted' } satisfies RestartAnswer, 202);
 }
-
-/**
- * Who the caller says they are. It is a note for the record, not a credential: the socket's mode is what admits, and
- * Node cannot read SO_PEERCRED.
- */
-function whoIn(body: string): string | undefined {
-  if (body === '') return 'local';
-  try {
-    const by: unknown = (JSON.parse(body) as { by?: unknown } | null)?.by;
-    return typeof by === 'string' && isName(by) ? by : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const isName = (by: string): boolean =>
-  /^[\x20-\x7e]+$/.test(by) && by.length <= LOCAL_API_LIMITS.whoCharacters;
 
 async function secrets({ view }: Call): Promise<Answer> {
   return json({ secrets: await view.secrets.list() } satisfies SecretsAnswer);

@@ -69,3 +69,20 @@ test.each([
   ledger.close();
   expect(openLedger(path).quarantined).toBeUndefined();
 });
+
+test('the last hundred events of updates are kept when the server has them', () => {
+  const { ledger } = openLedger(path);
+  const said = (message: string) => ({
+    at: 1,
+    kind: 'update' as const,
+    code: 'update.offered' as const,
+    message,
+  });
+  for (let count = 1; count <= 103; count++) ledger.record(EMPTY_RECORD, [said(`${count}`), event('other')]);
+  ledger.outbox.acknowledge(ledger.outbox.pending(500).map(({ id }) => id));
+  ledger.close();
+  const again = openLedger(path).ledger;
+  const messages = again.history().map(({ message }) => message);
+  expect([messages.length, messages[0], messages.at(-1)]).toEqual([100, '103', '4']);
+  again.close();
+});

@@ -1,11 +1,14 @@
 import type { Command } from '../command.ts';
 import { inspect } from './inspect.ts';
+import { leaseRelease, leaseShow, leaseTake } from './lease.ts';
 import { logs } from './logs.ts';
 import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
 import { restart } from './restart.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
+import { updateHistory, updateStatus } from './update.ts';
+import { updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
 import { version } from './version.ts';
 import { why } from './why.ts';
 
@@ -19,6 +22,14 @@ export const COMMANDS: Command[] = [
   postmortemList,
   postmortemShow,
   restart,
+  updateStatus,
+  updateHistory,
+  updateConsent,
+  updateDefer,
+  updateRollback,
+  leaseTake,
+  leaseShow,
+  leaseRelease,
   secretPut,
   secretList,
   secretRemove,

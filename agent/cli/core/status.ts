@@ -101,6 +101,7 @@ function describeWaiting({ link, update, services }: AgentStatus): string {
   if (link.state === 'not-enrolled') waits.push('an enrolment token');
   else if (link.state !== 'connected') waits.push('the link to the server');
   if (update.phase === 'fetching') waits.push('the rest of the release');
+  if (update.phase === 'waiting') waits.push('the time of the new release (wherry update status)');
   if (update.phase === 'soaking') waits.push('the new release to stay up for its soak time');
   for (const { name, state, reason } of services) {
     if (!isUp(state)) waits.push(`${name} (${reason.message})`);

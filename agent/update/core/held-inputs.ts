@@ -8,6 +8,10 @@ export class HeldInputs {
     this.#inputs = [...this.#inputs.filter(({ type }) => type !== input.type), input];
   }
 
+  has(type: UpdateInput['type']): boolean {
+    return this.#inputs.some((input) => input.type === type);
+  }
+
   take(): UpdateInput[] {
     const inputs = this.#inputs;
     this.#inputs = [];

@@ -11,6 +11,9 @@ export interface Lease {
   until: number;
 }
 
+/** A lease ends by itself: nobody has to remember that an update waits for it. */
+export const LEASE_MAX_MS = 7 * 86_400_000;
+
 /** What the device knows of itself when a switch is due. */
 export interface SwitchFacts {
   /** Whether a window of the incoming release's policy is open, and when the next one opens, Unix ms. */

@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../../protocol/durable-file.ts';
-import type { Lease } from '../core/hold.ts';
+import { LEASE_MAX_MS, type Lease } from '../core/hold.ts';
 
-/** A lease ends by itself: nobody has to remember that an update waits for it. */
-export const LEASE_MAX_MS = 7 * 86_400_000;
 const WHY_MAX = 200;
 
 /** Leases taken by hand, which survive a reboot. One a holder; taking it again renews it. */

@@ -1,0 +1,45 @@
+import type { LeaseDesk } from './local-api/ports.ts';
+import type { Clock } from './supervisor/ports.ts';
+import type { Lease } from './update/core/hold.ts';
+import type { Leases } from './update/facts/leases.ts';
+
+export interface LeaseDeskParts {
+  /** Taken by hand. */
+  hand: Leases;
+  /** Held by services of the release in force. */
+  services: { held(now: number): Lease[] };
+  clock: Pick<Clock, 'now'>;
+  /** A lease was taken or given back: an update may wait for it. */
+  onChange(): void;
+}
+
+/** The `leases` of the local API, and all of them for the update. */
+export function leaseDesk({ hand, services, clock, onChange }: LeaseDeskParts): LeaseDesk & {
+  held(): Lease[];
+} {
+  const held = (): Lease[] => {
+    const now = clock.now();
+    return [...hand.held(now), ...services.held(now)].sort((a, b) => b.until - a.until);
+  };
+  return {
+    held,
+    list: () => {
+      const now = clock.now();
+      const people = hand.held(now).map((lease) => ({ ...lease, kind: 'person' as const }));
+      const busy = services.held(now).map((lease) => ({ ...lease, kind: 'service' as const }));
+      return [...people, ...busy].sort((a, b) => b.until - a.until);
+    },
+    take: async ({ holder, why, forMs }) => {
+      const now = clock.now();
+      const until = now + forMs;
+      await hand.take({ holder, why, until }, now);
+      onChange();
+      return { holder, result: 'taken', until };
+    },
+    release: async (holder) => {
+      const isReleased = await hand.release(holder, clock.now());
+      if (isReleased) onChange();
+      return { holder, result: isReleased ? 'released' : 'absent' };
+    },
+  };
+}
