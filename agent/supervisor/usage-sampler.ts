@@ -1,14 +1,17 @@
 import type { Usage } from './core/status.ts';
 import type { CgroupTree, CgroupUsage, Clock, ObservedContainer } from './ports.ts';
 
+/** A process that started later is left for the next round: a shorter time says nothing of its CPU. */
+const WINDOW_MS = 500;
+
 /** What services use. Use of the CPU is the mean since the sample before. */
 export class UsageSampler {
-  readonly #cgroups: CgroupTree;
-  readonly #clock: Clock;
+  readonly #cgroups: Pick<CgroupTree, 'usage' | 'read'>;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #last = new Map<string, { pid: number; at: number; cpuUsec: number }>();
   readonly #usage = new Map<string, Usage>();
 
-  constructor(cgroups: CgroupTree, clock: Clock) {
+  constructor(cgroups: Pick<CgroupTree, 'usage' | 'read'>, clock: Pick<Clock, 'now'>) {
     this.#cgroups = cgroups;
     this.#clock = clock;
   }
@@ -27,13 +30,22 @@ export class UsageSampler {
     const names = new Set(running.map(({ service }) => service));
     for (const service of this.#usage.keys()) if (!names.has(service)) this.#drop(service);
     for (const { service, pid, startedAt } of running) {
-      const usage = await this.#cgroups.usage(service);
+      const age = this.#clock.now() - startedAt;
+      const isFirst = !this.hasSeen(service, pid);
+      const isYoung = isFirst && age >= 0 && age < WINDOW_MS;
+      const usage = isYoung ? undefined : await this.#cgroups.usage(service);
+      // What the runtime used in the cgroup before the process began is no use of the process.
+      const cpuMax = isFirst && usage ? (await this.#cgroups.read(service))?.cpuMax : undefined;
       if (usage === undefined) this.#drop(service);
-      else this.#note(service, pid, startedAt, usage);
+      else this.#note(service, { pid, startedAt, cpuMax }, usage);
     }
   }
 
-  #note(service: string, pid: number, startedAt: number, usage: CgroupUsage): void {
+  #note(
+    service: string,
+    { pid, startedAt, cpuMax = Infinity }: { pid: number; startedAt: number; cpuMax: number | undefined },
+    usage: CgroupUsage,
+  ): void {
     const at = this.#clock.now();
     const last = this.#last.get(service);
     const since = last?.pid === pid ? last : { at: startedAt, cpuUsec: 0 };
@@ -43,7 +55,7 @@ export class UsageSampler {
     const { cpuUsec: _total, throttledUsec, ...rest } = usage;
     this.#usage.set(service, {
       ...rest,
-      cpu: Math.round(cpu * 10_000) / 10_000,
+      cpu: Math.round(Math.min(cpu, cpuMax) * 10_000) / 10_000,
       throttledMs: Math.round(throttledUsec / 1000),
     });
   }
