@@ -83,6 +83,21 @@ describe('documents', () => {
       { service: 'web', who: 'local' },
     ]);
   });
+
+  test('a secret is taken as it comes, up to its own limit, and never given back', async () => {
+    const content = `\u0000 ${'s3cret'.repeat(10_000)}`;
+    expect(await ask('PUT', '/v1/secrets/token?by=ada', content)).toMatchObject({
+      status: 200,
+      body: { secret: 'token', result: 'put', services: [] },
+    });
+    expect(view.secrets.kept.get('token')).toBe(content);
+    expect((await ask('GET', '/v1/secrets')).body).toEqual({
+      secrets: [{ name: 'token', isHere: true, services: [] }],
+    });
+    expect(await ask('GET', '/v1/secrets/token')).toMatchObject({ status: 405, allow: 'PUT, DELETE' });
+    expect((await ask('DELETE', '/v1/secrets/token')).body).toMatchObject({ result: 'removed' });
+    expect(view.secrets.changes).toEqual(['ada put token', 'local removed token']);
+  });
 });
 
 describe('refusals are problem documents', () => {
@@ -98,6 +113,11 @@ describe('refusals are problem documents', () => {
     ['POST', '/v1/services/web/restart', '{"by":"a\\nb"}', 400, 'bad-body'],
     ['POST', '/v1/services/web/restart', `{"by":"${'a'.repeat(65)}"}`, 400, 'bad-body'],
     ['POST', '/v1/services/web/restart', ' '.repeat(1025), 413, 'body-too-large'],
+    ['PUT', '/v1/secrets/token', ' '.repeat(65_537), 413, 'body-too-large'],
+    ['PUT', '/v1/secrets/token?by=%0A', 'x', 400, 'bad-query'],
+    ['PUT', '/v1/secrets/..%2Fledger.db', 'x', 400, 'bad-secret'],
+    ['PUT', '/v1/secrets/', 'x', 400, 'bad-secret'],
+    ['DELETE', '/v1/secrets/A', '', 400, 'bad-secret'],
     ['GET', '/v1/services/web/logs?tail=-1', '', 400, 'bad-query'],
     ['GET', '/v1/services/web/logs?tail=10001', '', 400, 'bad-query'],
     ['GET', '/v1/services/web/logs?follow=yes', '', 400, 'bad-query'],
@@ -105,6 +125,7 @@ describe('refusals are problem documents', () => {
     const answer = await ask(method, path, body);
     expect(answer).toMatchObject({ status, type: 'application/problem+json', body: { status, code } });
     expect(view.restarts).toEqual([]);
+    expect(view.secrets.changes).toEqual([]);
   });
 
   test('an unknown service names the ones there are, a wrong method the right one', async () => {
