@@ -133,13 +133,13 @@ export interface Networks {
   observe(service: string): NetworkUse | undefined;
   /** Sets again what somebody else took away (`nft flush ruleset`); resolves with what that was, by name. */
   repair(): Promise<string[]>;
+  /** Calls back soon after somebody else has changed the rules that part segments. Returns the un-subscribe. */
+  watch(onLost: () => void): () => void;
   /** Removes everything of this instance. */
   destroy(): Promise<void>;
 }
 
 export interface NetworkUse {
-  /** Calls back soon after somebody else has changed the rules that part segments. Returns the un-subscribe. */
-  watch(onLost: () => void): () => void;
   addresses: Record<string, string>;
   receivedBytes: number;
   sentBytes: number;
