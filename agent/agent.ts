@@ -47,7 +47,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const { supervisor, health, details } = supervised;
   const leases = leaseDesk({
     hand: new Leases(stateDir),
-    services: { held: () => [] },
+    services: supervised.leases,
     clock: systemClock,
     onChange: () => online.connected?.engine.wake(),
   });

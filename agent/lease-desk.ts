@@ -2,12 +2,13 @@ import type { LeaseDesk } from './local-api/ports.ts';
 import type { Clock } from './supervisor/ports.ts';
 import type { Lease } from './update/core/hold.ts';
 import type { Leases } from './update/facts/leases.ts';
+import type { ServiceLeases } from './update/facts/service-leases.ts';
 
 export interface LeaseDeskParts {
   /** Taken by hand. */
   hand: Leases;
   /** Held by services of the release in force. */
-  services: { held(now: number): Lease[] };
+  services: Pick<ServiceLeases, 'held'>;
   clock: Pick<Clock, 'now'>;
   /** A lease was taken or given back: an update may wait for it. */
   onChange(): void;
@@ -23,12 +24,8 @@ export function leaseDesk({ hand, services, clock, onChange }: LeaseDeskParts): 
   };
   return {
     held,
-    list: () => {
-      const now = clock.now();
-      const people = hand.held(now).map((lease) => ({ ...lease, kind: 'person' as const }));
-      const busy = services.held(now).map((lease) => ({ ...lease, kind: 'service' as const }));
-      return [...people, ...busy].sort((a, b) => b.until - a.until);
-    },
+    list: () =>
+      held().map(({ isService, ...lease }) => ({ ...lease, kind: isService ? 'service' : 'person' })),
     take: async ({ holder, why, forMs }) => {
       const now = clock.now();
       const until = now + forMs;

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { parseBytes } from '../protocol/quantities.ts';
+import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
 import type { AgentConfig } from './config.ts';
 import { inspector } from './inspect-view.ts';
@@ -24,6 +26,7 @@ import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import { desiredServices } from './update/desired-services.ts';
 import type { UpdateEngineOptions } from './update/engine.ts';
+import { ServiceLeases } from './update/facts/service-leases.ts';
 
 export interface SupervisedParts {
   config: AgentConfig;
@@ -38,6 +41,8 @@ export interface Supervised {
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
   details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  /** Held by services that are busy. */
+  leases: ServiceLeases;
   postMortems: PostMortemQueue;
   onRollback: UpdateEngineOptions['onRollback'];
   /** When the supervisor last began a look at the machine, Unix ms: one that hangs begins none. */
@@ -120,6 +125,10 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
         clock: systemClock,
       }),
     },
+    leases: new ServiceLeases(
+      () => supervisor.statuses().map(({ name }) => name),
+      (service) => join(isolation.rootfs.homeOf(service), 'lease', LEASE_FILE),
+    ),
     postMortems: ring,
     onRollback: (why, failed, unwell) => void postMortems.noteRollback(why, failed, unwell),
     lastLookAt: () => look.at,

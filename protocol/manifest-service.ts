@@ -279,5 +279,12 @@ export const manifestServiceSchema = {
         },
       },
     },
+    update: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['lease'],
+      /** It may hold updates off for a time (protocol/service-lease.ts). */
+      properties: { lease: { const: true } },
+    },
   },
 } as const;

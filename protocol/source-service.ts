@@ -265,5 +265,12 @@ export const sourceServiceSchema = {
     devices: { type: 'array', items: device, maxItems: 32 },
     secrets: { type: 'array', items: secret, maxItems: 32 },
     mounts: { type: 'array', maxItems: 32, items: mount },
+    update: {
+      type: 'object',
+      additionalProperties: false,
+      minProperties: 1,
+      /** `lease`: it may say that it is busy and keep updates off for a time (protocol/service-lease.ts). */
+      properties: { lease: { type: 'boolean' } },
+    },
   },
 } as const;

@@ -26,7 +26,7 @@ function settingRows(service: InspectedService): string[][] {
   ];
 }
 
-function placeRows({ segments, ports, devices, secrets }: InspectedService): string[][] {
+function placeRows({ segments, ports, devices, secrets, update }: InspectedService): string[][] {
   return [
     ...Object.entries(segments ?? {}).map(([name, { aliases }]) => [
       'network',
@@ -41,6 +41,7 @@ function placeRows({ segments, ports, devices, secrets }: InspectedService): str
       device.kind === 'cdi' ? device.name : `${device.path} as ${device.target}, ${device.access}`,
     ]),
     ...(secrets ?? []).map(({ name, path }) => ['secret', `${name} at ${path}`]),
+    ...(update?.lease ? [['update', 'may hold updates off while it is busy']] : []),
   ];
 }
 

@@ -31,6 +31,7 @@ type Asked = Pick<
   | 'ports'
   | 'devices'
   | 'secrets'
+  | 'update'
   | 'restart'
   | 'network'
 >;

@@ -37,6 +37,7 @@ export interface ServiceSpec {
   ports?: ManifestService['ports'];
   devices?: ManifestService['devices'];
   secrets?: ManifestService['secrets'];
+  update?: ManifestService['update'];
 }
 
 /** What the supervisor holds the device to. `services` empty = run nothing. */

@@ -39,6 +39,9 @@ export function deviceFaults(at: string, { devices = [] }: SourceService): strin
   });
 }
 
+/** Below it the agent puts what it shares with a service. */
+const AGENTS_OWN = '/run/wherry/';
+
 /** Where volumes and secrets lie; `volumes` are the declared ones. */
 export function placeFaults(at: string, service: SourceService, volumes: readonly string[]): string[] {
   const secrets = service.secrets ?? [];
@@ -65,6 +68,8 @@ export function placeFaults(at: string, service: SourceService, volumes: readonl
       }
       if (path === '/' || !isPlain(path))
         return [`${here}.path is "${path}"; wanted a path below / without "." or ".."`];
+      if (`${path}/`.replaceAll(/\/+/g, '/').startsWith(AGENTS_OWN))
+        return [`${here}.path is "${path}"; ${AGENTS_OWN} is the agent's, choose another`];
       return places.findIndex((place) => place.path === path) < index
         ? [`${here}.path is "${path}", where something is mounted already; choose another`]
         : [];

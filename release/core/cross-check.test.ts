@@ -124,6 +124,7 @@ test.each([
   [{ devices: [{ target: '/dev/x', cdi: 'v.com/c=0' }] }, 'target and access go with path'],
   [{ devices: [{ path: '/dev/../etc' }] }, 'without "." or ".."'],
   [{ devices: [{ path: '/dev/x' }, { path: '/dev/y', target: '/dev/x' }] }, '"/dev/x" is there already'],
+  [{ secrets: [{ name: 'a', path: '/run//wherry/lease/a' }] }, "/run/wherry/ is the agent's"],
   [{ secrets: [{ name: 'a' }, { name: 'a', path: '/b' }] }, 'secrets.1.name is "a" again'],
   [{ secrets: [{ name: 'a', path: '/run/bus' }], mounts: [{ volume: 'bus', path: '/run/bus' }] }, 'already'],
 ])('the isolation %j is a fault', (service, message) => {

@@ -51,6 +51,7 @@ export function resolveService(
       health: service.health && resolveHealth(service.health),
       segments: networks && resolveSegments(networks),
       ...resolveLists(service),
+      update: service.update?.lease ? { lease: true as const } : undefined,
     }),
   };
 }

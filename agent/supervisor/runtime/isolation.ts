@@ -3,6 +3,7 @@ import type { Degradation } from '../../../protocol/status.ts';
 import { cdiLoosenings, cdiMountPoints, placeDevices } from '../devices/place-devices.ts';
 import { ErofsRootfs } from '../images/erofs-rootfs.ts';
 import { type IdMapper, PerlIdMapper } from '../images/id-mapper.ts';
+import { mountLease } from '../leases/mount-lease.ts';
 import { mountSecrets } from '../secrets/mount-secrets.ts';
 import { SecretStore } from '../secrets/secret-store.ts';
 import type { ServiceSpec } from '../service-spec.ts';
@@ -57,10 +58,12 @@ export function openIsolation(options: IsolationOptions): Isolation {
     const ids = await namespaces.rangeOf(spec);
     const brought = await placeDevices(spec, join(home, 'devices'), ids, cdiFolders);
     const secretsDir = await mountSecrets(spec, secrets, join(home, 'secrets'), ids?.hostBase ?? 0);
+    const leaseDir = await mountLease(spec, join(home, 'lease'), ids?.hostBase ?? 0);
     return {
       ...brought,
       ids,
       secretsDir,
+      leaseDir,
       volumePath: (volume) => rootfs.volumePath(volume, spec.name),
       sysfs: spec.network === 'none' ? undefined : await ownSysfs(runDir),
     };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { LEASE_FOLDER } from '../../../protocol/service-lease.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import type { Placement } from './placement.ts';
 
@@ -20,6 +21,9 @@ export const mountsOf = (spec: ServiceSpec, place: Placement): Mount[] => [
     bind(source, target, ['nosuid', 'noexec', isWritable ? 'rw' : 'ro']),
   ),
   ...secretMounts(spec, place),
+  ...(place.leaseDir === undefined
+    ? []
+    : [bind(place.leaseDir, LEASE_FOLDER, ['nosuid', 'nodev', 'noexec', 'rw'])]),
   ...(place.resolvConf === undefined
     ? []
     : [bind(place.resolvConf, '/etc/resolv.conf', ['nosuid', 'nodev', 'noexec', 'ro'])]),
@@ -33,6 +37,7 @@ export const mountPoints = (spec: ServiceSpec): string[] => [
   '/dev',
   ...(hasOwnTmp(spec) ? ['/tmp'] : []),
   ...spec.mounts.map(({ path }) => path),
+  ...(spec.update?.lease ? [LEASE_FOLDER] : []),
 ];
 
 /** The same for files. */

@@ -52,6 +52,8 @@ export interface Placement {
   devices?: readonly PlacedDevice[] | undefined;
   /** Folder with a file for each secret of the service, named like the secret. */
   secretsDir?: string | undefined;
+  /** Folder in which the service says that it is busy. */
+  leaseDir?: string | undefined;
   /** What CDI devices bring beside their nodes: `NAME=value`, bind mounts, and programs that make them ready. */
   environment?: readonly string[] | undefined;
   hooks?: readonly Hook[] | undefined;

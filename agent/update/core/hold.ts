@@ -1,5 +1,6 @@
 import { isoTime } from '../../../protocol/instant.ts';
 import type { Reason, ReasonCode } from '../../../protocol/reasons.ts';
+import { SERVICE_LEASE_MAX_MS } from '../../../protocol/service-lease.ts';
 import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
 
 /** Somebody or something asks not to be disturbed, for a time. */
@@ -9,6 +10,8 @@ export interface Lease {
   why: string;
   /** Unix ms. */
   until: number;
+  /** A service's own: one that never ends would keep a device from updates, so it counts for a time only. */
+  isService?: true;
 }
 
 /** A lease ends by itself: nobody has to remember that an update waits for it. */
@@ -69,7 +72,9 @@ export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, now: number
   if (policy.urgent !== undefined || isOverdue) return undefined;
   if (deferredUntil !== undefined && deferredUntil > now)
     return { code: 'wait.deferred', message: `Put off by hand until ${isoTime(deferredUntil)}` };
-  const lease = facts.leases.find(({ until }) => until > now);
+  const lease = facts.leases.find(
+    ({ until, isService }) => until > now && !(isService && now - acceptedAt >= SERVICE_LEASE_MAX_MS),
+  );
   if (lease)
     return {
       code: 'wait.lease',

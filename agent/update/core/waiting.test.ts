@@ -102,6 +102,24 @@ describe('a release that is ready', () => {
     expect(device.record.phase).toBe('switching');
   });
 
+  test('is held by a service that is always busy for a day, by a person for longer', () => {
+    const device = new Device();
+    const lease = { holder: 'web', why: 'busy', until: T0 + 100 * HOUR };
+    device.facts = { ...device.facts, leases: [{ ...lease, isService: true }] };
+    device.offer(2, {});
+    device.fetched();
+    device.now = T0 + 24 * HOUR - 1;
+    device.step({ type: 'look' });
+    expect(device.reason()).toBe('wait.lease');
+    device.now += 1;
+    device.facts = { ...device.facts, leases: [lease] };
+    device.step({ type: 'look' });
+    expect(device.reason()).toBe('wait.lease');
+    device.facts = { ...device.facts, leases: [{ ...lease, isService: true }] };
+    device.step({ type: 'look' });
+    expect(device.record.phase).toBe('switching');
+  });
+
   test('switches at once when it is urgent, but not without consent', () => {
     const device = new Device();
     const lease = { holder: 'ann', why: 'busy', until: T0 + HOUR };
