@@ -111,7 +111,7 @@ test('the releases stand with their size and where they run', async () => {
     .click();
   await sees(main().getByRole('link', { name: 'demo-device' }));
   expect(await main().innerText()).toMatch(/redis[\s\S]*64 MiB/);
-  expect(await row(/^sensor/).innerText()).toMatch(/critical criticality\s+starts when redis is healthy/);
+  expect(await row(/^sensor/).innerText()).toMatch(/criticality: critical\s+starts when redis is healthy/);
   expect(await row(/^redis/).innerText()).toMatch(/redis-cli -e ping[\s\S]*bus \(internal\)/);
   expect(await browser.look('release', main().getByRole('heading', { level: 1 }))).toEqual([]);
 });

@@ -87,7 +87,7 @@ function termsOf({ kind, criticality, dependsOn = {}, health }: Service): string
   const needs = Object.entries(dependsOn).map(([name, condition]) => `${name} is ${condition}`);
   return [
     ...(kind ? ['runs a WebAssembly module'] : []),
-    ...(criticality ? [`${criticality} criticality`] : []),
+    ...(criticality ? [`criticality: ${criticality}`] : []),
     ...(needs.length > 0 ? [`starts when ${needs.join(' and ')}`] : []),
     ...(health ? [`health check: ${health}`] : []),
   ];
