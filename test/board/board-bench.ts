@@ -128,7 +128,7 @@ export class BoardBench {
     return lines.map((line) => JSON.parse(line) as Result);
   }
 
-  /** Publishes a signed release for the board and rolls it out. */
+  /** Publishes a signed release for the board and rolls it out. Its services are not shed: a busy test machine is pressure. */
   async release(
     version: string,
     services: Record<string, Omit<ServiceParts, 'layers'> & { change?: Partial<ManifestService> }>,
@@ -139,7 +139,7 @@ export class BoardBench {
     ]);
     const made = serviceRelease(version, Object.fromEntries(parts), { boards: [BOARD] });
     for (const [name, { change }] of Object.entries(services))
-      Object.assign(made.manifest.services[name] ?? {}, change);
+      Object.assign(made.manifest.services[name] ?? {}, { criticality: 'critical' }, change);
     const manifestText = JSON.stringify(made.manifest);
     const releaseId = await this.publisher.publish({
       ...made,
