@@ -1,4 +1,4 @@
-import type { Platform } from '../../protocol/manifest.ts';
+import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import { layersOf } from './core/fetch-plan.ts';
 import type { UpdateRecord } from './core/record.ts';
 import { parseManifest } from './desired-services.ts';
@@ -16,4 +16,10 @@ export function blobsInUse(
   return new Set(
     held.flatMap((manifest) => (manifest ? layersOf(manifest, platform).map(({ verity }) => verity) : [])),
   );
+}
+
+/** Releases that are on the device whole, the one in force first. */
+export function releasesHeld({ current, previous }: UpdateRecord): Manifest[] {
+  const held = [current, previous].map((release) => parseManifest(release?.manifest));
+  return held.filter((manifest) => manifest !== undefined);
 }

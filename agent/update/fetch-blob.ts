@@ -2,6 +2,7 @@ import { digestOfLeaves, leafCount } from '../../protocol/fsverity.ts';
 import type { ManifestLayer } from '../../protocol/manifest.ts';
 import { blobObject, leavesObject } from '../../protocol/objects.ts';
 import type { Refusal } from './check-manifest.ts';
+import type { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { chunksOf, PieceAssembler } from './piece-assembler.ts';
 import type { BlobStore, ChunkSource, PartialBlob } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
@@ -10,12 +11,12 @@ import { SourceError } from './sources/source-error.ts';
 export const WRONG_DATA_TRIES = 3;
 
 /**
- * Brings one layer to disk, whole and verified. `onBytes` hears of each verified piece. Throws SourceError and
+ * Brings one layer to disk, whole and verified, by a delta where one is offered. `onBytes` hears of each verified piece. Throws SourceError and
  * BlobCorrupt; whatever was verified by then is kept for the next try.
  */
 export async function fetchBlob(
   layer: ManifestLayer,
-  { source, blobs }: { source: ChunkSource; blobs: BlobStore },
+  { source, blobs, deltas }: { source: ChunkSource; blobs: BlobStore; deltas: DeltaFetcher },
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<{ ok: true } | Refusal> {
@@ -24,6 +25,7 @@ export async function fetchBlob(
   const blob = await blobs.resume(layer.verity, layer.size, leaves);
   let isOpen = true;
   try {
+    await deltas.fill(layer, blob, onBytes, signal);
     const piece = await fillBlob(layer, blob, source, onBytes, signal);
     if (piece !== undefined) return refused(layer, `piece ${piece} came wrong ${WRONG_DATA_TRIES} times`);
     isOpen = false;

@@ -1,5 +1,5 @@
 import type { Board } from '../../protocol/board.ts';
-import type { Platform } from '../../protocol/manifest.ts';
+import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { ReleaseRef } from './core/record.ts';
 import type { UpdateInput } from './core/transition.ts';
@@ -19,6 +19,8 @@ export interface FetchJobOptions {
   step(input: UpdateInput): void;
   onProgress(manifest: string, progress: Progress): void;
   collect(): Promise<void>;
+  /** Releases that are on the device whole, the one in force first. */
+  held(): Manifest[];
 }
 
 /** At most one download at a time: a new one begins when the one before has let go of its files. */
@@ -79,7 +81,7 @@ export class FetchJob {
   }
 
   #depsFor(release: ReleaseRef, signal: AbortSignal, onProgress: () => void): FetchDeps {
-    const { source, blobs, trust, board, identity, now, step, collect } = this.#options;
+    const { source, blobs, trust, board, identity, now, step, collect, held, log } = this.#options;
     let doneBytes = 0;
     return {
       source,
@@ -88,6 +90,12 @@ export class FetchJob {
       board,
       now,
       collect,
+      held,
+      spurned: new Set(),
+      onDeltaUnusable: (message) => {
+        log.warn({ release: release.manifest }, message);
+        if (!signal.aborted) step({ type: 'source-failed', message });
+      },
       platform: identity.platform,
       onManifest: (text, { policy }) => {
         if (!signal.aborted) step({ type: 'manifest-checked', manifest: text, soakMs: policy.soakMs });

@@ -6,6 +6,8 @@ import { formatBytes } from '../../protocol/quantities.ts';
 import { type CheckedManifest, judgeManifest, type Refusal } from './check-manifest.ts';
 import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } from './core/fetch-plan.ts';
 import { labelOf, type ReleaseRef } from './core/record.ts';
+import { basesOf } from './delta/core/bases.ts';
+import { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
 import type { BlobStore, ChunkSource, ReleaseTrust } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
@@ -27,6 +29,12 @@ export interface FetchDeps {
   /** Durable when it returns: the manifest passed every check. */
   onManifest(text: string, manifest: Manifest): void;
   onProgress(progress: Progress): void;
+  /** Releases whose blobs are on the device, the newest first: what deltas may be against. */
+  held(): Manifest[];
+  /** Deltas that were no good, by sha256: not tried again in this download. */
+  spurned: Set<string>;
+  /** A delta could not be used, in one sentence; its blob is fetched whole. */
+  onDeltaUnusable(message: string): void;
   /** Frees what no pinned release needs. */
   collect(): Promise<void>;
 }
@@ -44,15 +52,27 @@ export async function fetchRelease(
   deps.onProgress({ ...progress });
   const full = await refuseIfFull(release, plan, deps);
   if (full) return full;
+  const deltas = deltasFor(checked.manifest, deps);
   for (const layer of plan.lacking) {
     const onBytes = (bytes: number) => {
       progress.doneBytes += bytes;
       deps.onProgress({ ...progress });
     };
-    const fetched = await fetchBlob(layer, deps, onBytes, signal);
+    const fetched = await fetchBlob(layer, { ...deps, deltas }, onBytes, signal);
     if (!fetched.ok) return fetched;
   }
   return { ok: true };
+}
+
+function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
+  const { source, blobs, platform, spurned, held } = deps;
+  return new DeltaFetcher({
+    source,
+    blobs,
+    spurned,
+    basesOf: (layer) => basesOf(layer, manifest, held(), platform),
+    onUnusable: (message) => deps.onDeltaUnusable(message),
+  });
 }
 
 async function fetchManifest(

@@ -61,7 +61,7 @@ export interface DeltaSegment {
 
 export class DeltaMalformed extends Error {
   constructor(what: string) {
-    super(`Cannot read the delta: ${what}`);
+    super(`it is malformed: ${what}`);
     this.name = 'DeltaMalformed';
   }
 }

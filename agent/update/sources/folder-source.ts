@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type DeltaOffer, parseOfferName } from '../../../protocol/delta/offer.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
-import { isObjectName } from '../../../protocol/objects.ts';
+import { blobObject, isObjectName } from '../../../protocol/objects.ts';
 import type { ChunkSource } from '../ports.ts';
 import { aborted, SourceError } from './source-error.ts';
 
@@ -18,6 +19,7 @@ export class FolderSource implements ChunkSource {
   }
 
   async read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    if (await this.#makesOfferVain(object)) return Buffer.from(JSON.stringify(NO_OFFER));
     return this.#with(object, signal, async (file, bytes) => {
       if (bytes > maxBytes)
         throw new SourceError(
@@ -45,6 +47,13 @@ export class FolderSource implements ChunkSource {
     });
   }
 
+  /** A blob that is here whole needs no delta from elsewhere, unless one is here too. */
+  async #makesOfferVain(object: string): Promise<boolean> {
+    const wanted = parseOfferName(object);
+    if (!wanted || (await isThere(join(this.#folder, object)))) return false;
+    return isThere(join(this.#folder, blobObject(wanted.digest)));
+  }
+
   async #with<T>(
     object: string,
     signal: AbortSignal,
@@ -64,6 +73,13 @@ export class FolderSource implements ChunkSource {
     }
   }
 }
+
+const NO_OFFER: DeltaOffer = { v: 1, state: 'none' };
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (stat) => stat.isFile(),
+    () => false,
+  );
 
 async function readAt(file: FileHandle, object: string, at: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);

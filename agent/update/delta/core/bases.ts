@@ -1,0 +1,47 @@
+import type { Manifest, ManifestLayer, Platform } from '../../../../protocol/manifest.ts';
+
+export type Base = Pick<ManifestLayer, 'verity' | 'size'>;
+
+/**
+ * Blobs that may be older versions of a layer, the likeliest first: what stood in its place in the same service, then
+ * in that place counted from the top, then elsewhere in the same service, then anywhere. Each once, never the layer.
+ */
+export function basesOf(
+  layer: Base,
+  incoming: Manifest,
+  held: readonly Manifest[],
+  platform: Platform,
+): Base[] {
+  const ranked: { base: Base; rank: number }[] = [];
+  const places = placesOf(incoming, platform).filter(({ verity }) => verity === layer.verity);
+  for (const { verity, size, service, index, fromTop } of held.flatMap((each) => placesOf(each, platform))) {
+    const ranks = places.map((place) => {
+      if (place.service !== service) return 3;
+      if (place.index === index) return 0;
+      return place.fromTop === fromTop ? 1 : 2;
+    });
+    ranked.push({ base: { verity, size }, rank: Math.min(3, ...ranks) });
+  }
+  const likeliest = ranked.sort(
+    (a, b) => a.rank - b.rank || nearness(a.base, layer) - nearness(b.base, layer),
+  );
+  const once = new Map(likeliest.map(({ base }) => [base.verity, base]));
+  once.delete(layer.verity);
+  return [...once.values()];
+}
+
+/** A version of a blob is about as large as the one before. */
+const nearness = (base: Base, layer: Base): number => Math.abs(base.size - layer.size);
+
+function placesOf(manifest: Manifest, platform: Platform) {
+  return Object.entries(manifest.services).flatMap(([service, { images }]) => {
+    const layers = images[platform]?.layers ?? [];
+    return layers.map(({ verity, size }, index) => ({
+      verity,
+      size,
+      service,
+      index,
+      fromTop: layers.length - index,
+    }));
+  });
+}
