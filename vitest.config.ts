@@ -15,6 +15,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
+          // Beside other work on two slow cores, what takes a second may take ten.
+          testTimeout: 30_000,
           include: [
             '{agent,fleet-server,protocol,release,images,boards,scripts,demo}/**/*.test.{ts,tsx}',
             'test/{docs,tuf}/*.test.ts',

@@ -24,6 +24,7 @@ import { HttpSource } from './update/sources/http-source.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
 import { SourceChain, type SourceLink } from './update/sources/source-chain.ts';
 import { TrustedClock } from './update/trusted-clock.ts';
+import { StoredMetadata } from './update/tuf/stored-metadata.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
 import { TufUpdater } from './update/tuf/updater.ts';
 import { AGENT_VERSION, BUILT_AT } from './version.ts';
@@ -78,7 +79,7 @@ export function connect(parts: ConnectedParts): Connected {
     isOnline: linkState.state === 'connected',
   });
   const engine = updateEngine(parts, {
-    source: sourcesOf(config, identity, new MqttSource({ channel: bulk })),
+    sources: sourcesOf(config, identity, new MqttSource({ channel: bulk })),
     onChange: () => reporter.changed(),
     facts,
     trustedNow: (floor) => trusted.now(floor),
@@ -161,11 +162,17 @@ function sourcesOf({ mirrors = [] }: AgentConfig, identity: Identity, mqtt: Mqtt
   return new SourceChain(links, () => performance.now());
 }
 
-type EngineParts = Pick<UpdateEngineOptions, 'source' | 'onChange' | 'trustedNow' | 'facts'>;
+/** What a folder holds, then what this device trusts already: it may be newer than the folder. */
+const folderSources = (folder: string, store: TrustStore): SourceLink[] => [
+  { name: folder, source: new FolderSource(folder) },
+  { name: 'trusted', source: new StoredMetadata(store) },
+];
+
+type EngineParts = Pick<UpdateEngineOptions, 'onChange' | 'trustedNow' | 'facts'> & { sources: SourceChain };
 
 function updateEngine(
   parts: ConnectedParts,
-  { source, onChange, facts, trustedNow }: EngineParts,
+  { sources, onChange, facts, trustedNow }: EngineParts,
 ): UpdateEngine {
   const { config, identity, ledger, blobs, workloads, log } = parts;
   mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
@@ -176,8 +183,8 @@ function updateEngine(
     builtAt: BUILT_AT,
     ledger,
     blobs,
-    source,
-    trust: new TufUpdater({ source, store, log }),
+    sourceOf: (from) => (from === undefined ? sources : sources.after(folderSources(from, store))),
+    trust: new TufUpdater({ store, log }),
     workloads,
     clock: systemClock,
     trustedNow,

@@ -7,7 +7,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../protocol/update-policy.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
-import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
+import { blobsInUse } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
 import { advance } from './core/machine.ts';
@@ -17,6 +17,7 @@ import { desiredServices, parseManifest } from './desired-services.ts';
 import { FetchJob } from './fetch-job.ts';
 import type { Progress } from './fetch-release.ts';
 import type { BlobStore, ChunkSource, Log, ReleaseTrust, UpdateLedger, Workloads } from './ports.ts';
+import { readBundle } from './read-bundle.ts';
 import { deviceEvent, unwellIn } from './update-event.ts';
 
 export interface UpdateEngineOptions {
@@ -26,7 +27,8 @@ export interface UpdateEngineOptions {
   builtAt: number;
   ledger: UpdateLedger;
   blobs: BlobStore;
-  source: ChunkSource;
+  /** Where a release comes from; with a folder, from there as far as it goes. */
+  sourceOf(from: string | undefined): ChunkSource;
   trust: ReleaseTrust;
   workloads: Workloads;
   clock: Clock;
@@ -95,7 +97,6 @@ export class UpdateEngine {
       step: (input) => this.#step(input),
       onProgress: (manifest, progress) => this.#progressed({ manifest, ...progress }),
       collect: () => this.#collect(),
-      held: () => releasesHeld(this.#record),
     });
   }
 
@@ -132,6 +133,18 @@ export class UpdateEngine {
   /** Somebody at the device agrees to the release on its way. Recorded at return, when there is one. */
   consent(by: string): UpdateWish {
     return this.#wish({ type: 'consent', by });
+  }
+
+  /** Takes the release that an offline bundle holds. Its keys must have signed it like any other. */
+  async apply(
+    folder: string,
+    by: string,
+  ): Promise<{ ok: true; release: string } | { ok: false; message: string }> {
+    const read = await readBundle(folder);
+    if (!read.ok) return read;
+    const { release } = read.bundle;
+    this.#step({ type: 'applied', release, from: folder, by });
+    return { ok: true, release: `${release.name} ${release.version}` };
   }
 
   /** Puts the release on its way off, until then, Unix ms. */
@@ -257,7 +270,7 @@ export class UpdateEngine {
       case 'stop-fetch':
         return this.#fetchJob.cancel();
       case 'fetch':
-        return incoming && this.#fetchJob.begin(incoming.release);
+        return incoming && this.#fetchJob.begin(incoming.release, incoming.from);
       case 'stage':
         return this.#stage();
       case 'switch':

@@ -10,7 +10,7 @@ export interface FetchJobOptions {
   identity: { platform: Platform };
   board: Board;
   blobs: BlobStore;
-  source: ChunkSource;
+  sourceOf(from: string | undefined): ChunkSource;
   trust: ReleaseTrust;
   clock: Clock;
   log: Log;
@@ -33,12 +33,13 @@ export class FetchJob {
     this.#options = options;
   }
 
-  begin(release: ReleaseRef): void {
+  /** `from`: a folder to take it from as far as it goes. */
+  begin(release: ReleaseRef, from: string | undefined): void {
     this.cancel();
     const abort = new AbortController();
     this.#abort = abort;
     this.#running = this.#running
-      .then(() => this.#run(release, abort.signal))
+      .then(() => this.#run(release, this.#options.sourceOf(from), abort.signal))
       .catch((error: unknown) =>
         this.#options.log.warn({ error }, `Cannot go on fetching: ${String(error)}`),
       );
@@ -54,10 +55,10 @@ export class FetchJob {
   }
 
   /** Tries until it is fetched, refused or called off. */
-  async #run(release: ReleaseRef, signal: AbortSignal): Promise<void> {
+  async #run(release: ReleaseRef, source: ChunkSource, signal: AbortSignal): Promise<void> {
     const { times, log } = this.#options;
     let failures = 0;
-    const deps = this.#depsFor(release, signal, () => {
+    const deps = this.#depsFor(release, source, signal, () => {
       failures = 0;
     });
     while (!signal.aborted) {
@@ -80,8 +81,8 @@ export class FetchJob {
     }
   }
 
-  #depsFor(release: ReleaseRef, signal: AbortSignal, onProgress: () => void): FetchDeps {
-    const { source, blobs, trust, board, identity, now, step, collect, held, log } = this.#options;
+  #depsFor(release: ReleaseRef, source: ChunkSource, signal: AbortSignal, onProgress: () => void): FetchDeps {
+    const { blobs, trust, board, identity, now, step, collect, held, log } = this.#options;
     let doneBytes = 0;
     return {
       source,

@@ -80,7 +80,7 @@ async function fetchManifest(
   { source, trust, board, platform, now, onManifest }: FetchDeps,
   signal: AbortSignal,
 ): Promise<CheckedManifest> {
-  const target = await trust.targetOf(targetPath(release.name, release.version), now(), signal);
+  const target = await trust.targetOf(targetPath(release.name, release.version), now(), source, signal);
   if (!target.ok) return target;
   if (target.sha256 !== release.manifest)
     return {

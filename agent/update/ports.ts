@@ -88,7 +88,7 @@ export interface ReleaseTrust {
    * Brings the signed metadata up to date, durably, and looks a target up. `now` is trusted time, Unix milliseconds.
    * Throws SourceError when the source cannot serve the metadata.
    */
-  targetOf(path: string, now: number, signal: AbortSignal): Promise<TargetVerdict>;
+  targetOf(path: string, now: number, source: ChunkSource, signal: AbortSignal): Promise<TargetVerdict>;
 }
 
 /** Structured log; pino's shape. */

@@ -11,8 +11,10 @@ import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
 import { UpdateEngine, type UpdateEngineOptions } from '../../agent/update/engine.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
 import { FakeSource } from '../../agent/update/sources/fake-source.ts';
+import { FolderSource } from '../../agent/update/sources/folder-source.ts';
 import { MqttSource } from '../../agent/update/sources/mqtt-source.ts';
 import { SourceChain } from '../../agent/update/sources/source-chain.ts';
+import { StoredMetadata } from '../../agent/update/tuf/stored-metadata.ts';
 import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
 import { TufUpdater } from '../../agent/update/tuf/updater.ts';
 import type { Reason } from '../../protocol/reasons.ts';
@@ -71,8 +73,14 @@ export async function startUpdateBench() {
       builtAt: 0,
       ledger,
       blobs,
-      source,
-      trust: new TufUpdater({ source, store, log: logger }),
+      sourceOf: (from) =>
+        from === undefined
+          ? source
+          : source.after([
+              { name: from, source: new FolderSource(from) },
+              { name: 'trusted', source: new StoredMetadata(store) },
+            ]),
+      trust: new TufUpdater({ store, log: logger }),
       workloads,
       clock: { ...systemClock, now },
       trustedNow: (floor) => Math.max(now(), floor),

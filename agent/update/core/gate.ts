@@ -14,6 +14,10 @@ export type GateVerdict =
   /** `isFinal`: this generation is decided for good, so the server need not send it again. */
   | { verdict: 'refuse'; release: ReleaseRef; code: ReasonCode; message: string; isFinal: boolean };
 
+/** Whether it failed on this device, and does not run by now. */
+export const isBad = ({ bad, current }: UpdateRecord, { manifest }: ReleaseRef): boolean =>
+  bad.includes(manifest) && current?.release.manifest !== manifest;
+
 /** Whether an assignment with a good signature may change anything. */
 export function judgeAssignment(
   record: UpdateRecord,
@@ -56,7 +60,7 @@ export function judgeAssignment(
       `the assignment is for board "${assignment.board}"; this is a "${context.board}"`,
       true,
     );
-  if (record.bad.includes(release.manifest) && record.current?.release.manifest !== release.manifest)
+  if (isBad(record, release))
     return refuse('refused.bad-release', 'it failed on this device before; deploy another release', true);
   return { verdict: 'accept', release };
 }

@@ -1,4 +1,4 @@
-import { assigned, refuseOffer } from './offers.ts';
+import { applied, assigned, refuseOffer } from './offers.ts';
 import { labelOf, type UpdateRecord } from './record.ts';
 import { healthSeen, rollBack, rollBackByHand } from './soak.ts';
 import {
@@ -19,6 +19,8 @@ export function advance(record: UpdateRecord, input: UpdateInput, context: Updat
       return resume(record, context);
     case 'assigned':
       return assigned(record, input.assignment, context);
+    case 'applied':
+      return applied(record, input, context);
     case 'offer-refused':
       return refuseOffer(record, undefined, input, context);
     case 'look':

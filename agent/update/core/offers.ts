@@ -1,14 +1,21 @@
 import type { Assignment } from '../../../protocol/assignment.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
-import { judgeAssignment } from './gate.ts';
+import { isBad, judgeAssignment } from './gate.ts';
 import { holdFetch } from './hold.ts';
-import { isSameRelease, labelOf, type ReleaseRef, type UpdateRecord } from './record.ts';
+import {
+  type IncomingRelease,
+  isSameRelease,
+  labelOf,
+  type ReleaseRef,
+  type UpdateRecord,
+} from './record.ts';
 import {
   enter,
   isUnderWay,
   type Transition,
   type UpdateContext,
   type UpdateEvent,
+  type UpdateInput,
   unchanged,
 } from './transition.ts';
 import { subjectOf } from './waiting.ts';
@@ -33,13 +40,31 @@ export function assigned(record: UpdateRecord, assignment: Assignment, context: 
       events: [],
       isDurable: true,
     };
-  return supersede(accepted, release, assignment, context);
+  return supersede(accepted, release, { policy: assignment.policy }, context);
+}
+
+/**
+ * Somebody at the device stands in for the server: the generation stays that of the last assignment, so the next one
+ * takes over again. Windows and leases are the server's; whoever is there decides.
+ */
+export function applied(
+  record: UpdateRecord,
+  { release: wanted, from, by }: Extract<UpdateInput, { type: 'applied' }>,
+  context: UpdateContext,
+): Transition {
+  const release = { ...wanted, generation: record.accepted?.generation ?? 0 };
+  if (isBad(record, release)) {
+    const message = `Cannot apply ${labelOf(release)}: it failed on this device before`;
+    return refuseOffer(record, release, { code: 'refused.bad-release', message }, context);
+  }
+  const asked = { policy: { commitOffline: true as const }, from, consent: by };
+  return supersede(record, release, asked, context);
 }
 
 function supersede(
   record: UpdateRecord,
   release: ReleaseRef,
-  { policy }: Assignment,
+  asked: Pick<IncomingRelease, 'policy' | 'from' | 'consent'>,
   context: UpdateContext,
 ): Transition {
   const events: UpdateEvent[] = [];
@@ -59,7 +84,7 @@ function supersede(
     const next = enter(record, 'committed', context, change, ['stop-fetch', 'apply'], reason);
     return { ...next, events: [...events, ...next.events] };
   }
-  const incoming = { release, manifest: undefined, soakMs: 0, policy, acceptedAt: context.now };
+  const incoming = { release, manifest: undefined, soakMs: 0, ...asked, acceptedAt: context.now };
   const change = { ...fresh, incoming };
   const hold = holdFetch(subjectOf(incoming), context.facts);
   if (hold) {

@@ -24,6 +24,8 @@ export interface IncomingRelease {
   soakMs: number;
   /** Of the assignment. It and all below came after the first records and may be absent. */
   policy?: UpdatePolicy | undefined;
+  /** Folder that it is taken from as far as it goes; absent = the fleet server. */
+  from?: string | undefined;
   /** When it was first accepted, Unix ms. */
   acceptedAt?: number | undefined;
   /** Who at the device agreed to it. */

@@ -25,6 +25,8 @@ export type UpdateInput =
   | { type: 'fleet-key'; key: string; enrolled: string }
   /** The server told the time, signed, Unix ms. */
   | { type: 'time'; at: number }
+  /** Somebody at the device brought a release in a folder. Its keys must have signed it all the same. */
+  | { type: 'applied'; release: Omit<ReleaseRef, 'generation'>; from: string; by: string }
   /** By hand at the device. */
   | { type: 'consent'; by: string }
   | { type: 'defer'; until: number; by: string }

@@ -97,6 +97,32 @@ test('what the taker throws ends the download: another source would not help', a
   expect(second.asked).toEqual([]);
 });
 
+test('behind a stick, the newest timestamp counts, wherever it is, and the rest is taken from the stick first', async () => {
+  const timestamp = (version: number) => Buffer.from(JSON.stringify({ signed: { version } }));
+  const server = new FakeSource(
+    new Map([
+      ['timestamp', timestamp(7)],
+      [BLOB, content],
+    ]),
+  );
+  const stick = new FakeSource(
+    new Map([
+      ['timestamp', timestamp(6)],
+      [BLOB, content],
+    ]),
+  );
+  const chain = new SourceChain([link('server', server)], () => 0).after([link('stick', stick)]);
+  expect(await chain.read('timestamp', 99, signal)).toEqual(timestamp(7));
+  stick.objects.set('timestamp', timestamp(8));
+  expect(await chain.read('timestamp', 99, signal)).toEqual(timestamp(8));
+  server.objects.delete('timestamp');
+  stick.objects.set('timestamp', Buffer.from('no JSON'));
+  expect((await chain.read('timestamp', 99, signal)).toString()).toBe('no JSON');
+  server.reads.length = 0;
+  await chain.read(BLOB, 1e6, signal);
+  expect(server.reads).toEqual([]);
+});
+
 test('none at all is said', async () => {
   await expect(new SourceChain([], () => 0).read(BLOB, 1, signal)).rejects.toThrow('no source is set up');
 });

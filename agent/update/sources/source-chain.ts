@@ -1,3 +1,4 @@
+import { TIMESTAMP_OBJECT } from '../../../protocol/objects.ts';
 import type { ChunkSource } from '../ports.ts';
 import { aborted, SourceError } from './source-error.ts';
 
@@ -20,17 +21,26 @@ const BLAMED_MS = 3_600_000;
  */
 export class SourceChain implements ChunkSource {
   readonly #links: readonly SourceLink[];
+  readonly #wantsNewest: boolean;
   /** In ms, never going back. */
   readonly #now: () => number;
   readonly #restingUntil = new Map<SourceLink, number>();
   #lastUsed: SourceLink | undefined;
 
-  constructor(links: readonly SourceLink[], now: () => number) {
+  /** `wantsNewest`: of several timestamps the newest counts, because some of the sources may be old. */
+  constructor(links: readonly SourceLink[], now: () => number, wantsNewest = false) {
     this.#links = links;
     this.#now = now;
+    this.#wantsNewest = wantsNewest;
   }
 
-  read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+  /** The same sources after others that may be old, such as what somebody brought on a stick. */
+  after(links: readonly SourceLink[]): SourceChain {
+    return new SourceChain([...links, ...this.#links], this.#now, true);
+  }
+
+  async read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    if (this.#wantsNewest && object === TIMESTAMP_OBJECT) return this.#newest(maxBytes, signal);
     return this.#first(object, signal, (source) => source.read(object, maxBytes, signal));
   }
 
@@ -58,6 +68,23 @@ export class SourceChain implements ChunkSource {
     return true;
   }
 
+  async #newest(maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    const failures: SourceError[] = [];
+    let newest: Buffer | undefined;
+    for (const { source } of this.#candidates(TIMESTAMP_OBJECT)) {
+      if (signal.aborted) throw aborted(TIMESTAMP_OBJECT);
+      try {
+        const found = await source.read(TIMESTAMP_OBJECT, maxBytes, signal);
+        if (newest === undefined || claimedVersion(found) > claimedVersion(newest)) newest = found;
+      } catch (error) {
+        if (!(error instanceof SourceError) || error.code === 'aborted') throw error;
+        failures.push(error);
+      }
+    }
+    if (newest === undefined) throw whole(TIMESTAMP_OBJECT, failures);
+    return newest;
+  }
+
   async #first<T>(object: string, signal: AbortSignal, ask: (source: ChunkSource) => Promise<T>): Promise<T> {
     const failures: SourceError[] = [];
     for (const link of this.#candidates(object)) {
@@ -82,16 +109,29 @@ export class SourceChain implements ChunkSource {
   }
 }
 
+/** What a timestamp says of itself; whether that is true is checked by whoever uses it. */
+function claimedVersion(text: Buffer): number {
+  try {
+    const { signed } = JSON.parse(text.toString('utf8')) as { signed?: { version?: unknown } };
+    return typeof signed?.version === 'number' ? signed.version : 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** Named by its digest: whoever gives it cannot change it unseen, nor keep back a newer one. */
 const isContent = (object: string): boolean => /^[a-z]+-[0-9a-f]{64}/.test(object);
 
-/** One failure stands for itself; of several the code of the last counts, and all are told. */
+/**
+ * One failure stands for itself. Of several all are told; that one source does not have it counts for more than that
+ * another cannot be asked: a device without a network has what it has.
+ */
 function whole(object: string, failures: readonly SourceError[]): SourceError {
-  const last = failures.at(-1);
-  if (failures.length === 1 && last) return last;
+  const telling = failures.find(({ code }) => code === 'unknown-object') ?? failures.at(-1);
+  if (failures.length === 1 && telling) return telling;
   const said = failures.map(({ message }) => message).join('; ');
   return new SourceError(
-    last?.code ?? 'unreachable',
+    telling?.code ?? 'unreachable',
     said === '' ? `Cannot fetch ${object}: no source is set up for it` : said,
   );
 }

@@ -35,10 +35,9 @@ const trustStore = () => new TrustStore({ folder, factoryRoot: join(folder, 'roo
 /** A new updater over the same folder each time, as after a restart. */
 const lookUp = (store = trustStore(), now = NOW) =>
   new TufUpdater({
-    source,
     store,
     log: { info: () => {}, warn: (_fields, message) => log.push(message) },
-  }).targetOf(path, now, signal);
+  }).targetOf(path, now, source, signal);
 const held = async () => (await trustStore().load()).texts;
 const versionHeld = async (role: RoleName): Promise<number | undefined> => {
   const { [role]: text } = await held();
@@ -316,11 +315,10 @@ test('lost trust is told to the agent, once a refresh', async () => {
   let told = 0;
   const tell = () =>
     new TufUpdater({
-      source,
       store: trustStore(),
       log: { info: () => {}, warn: () => {} },
       onTrustLost: () => (told += 1),
-    }).targetOf(path, NOW, signal);
+    }).targetOf(path, NOW, source, signal);
   await tell();
   expect(told).toBe(0);
   for (const slot of ['trust-a.json', 'trust-b.json']) await writeFile(join(folder, slot), 'x');

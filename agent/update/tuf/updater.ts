@@ -1,12 +1,11 @@
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import { counterOf, floorsOf, highestFloors, lineOf } from '../../../protocol/release-line.ts';
 import { type SignedRole, TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
-import type { ChunkSource, Log, ReleaseTrust, TargetVerdict } from '../ports.ts';
+import type { ChunkSource, ReleaseTrust, TargetVerdict } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
-import { type Trusted, TufClient } from './client.ts';
+import { type Trusted, TufClient, type TufClientOptions } from './client.ts';
 import type { FoundTarget, Search } from './delegations.ts';
 import { ObjectMetadata } from './object-metadata.ts';
-import type { TrustedMetadata } from './ports.ts';
 
 const REFUSALS: Record<TufErrorCode, ReasonCode> = {
   malformed: 'refused.metadata-malformed',
@@ -19,22 +18,23 @@ const REFUSALS: Record<TufErrorCode, ReasonCode> = {
 
 /** What the release keys say of a release: the TUF client, and the floor of the release's line. */
 export class TufUpdater implements ReleaseTrust {
-  readonly #client: TufClient;
+  readonly #options: Omit<TufClientOptions, 'source'>;
 
-  constructor(options: {
-    source: ChunkSource;
-    store: TrustedMetadata;
-    log: Log;
-    onTrustLost?: () => void;
-  }) {
-    this.#client = new TufClient({ ...options, source: new ObjectMetadata(options.source) });
+  constructor(options: Omit<TufClientOptions, 'source'>) {
+    this.#options = options;
   }
 
-  async targetOf(path: string, now: number, signal: AbortSignal): Promise<TargetVerdict> {
+  async targetOf(
+    path: string,
+    now: number,
+    source: ChunkSource,
+    signal: AbortSignal,
+  ): Promise<TargetVerdict> {
+    const client = new TufClient({ ...this.#options, source: new ObjectMetadata(source) });
     try {
-      const trusted = await this.#client.refresh(now, signal);
-      const search = await this.#client.find(path, trusted, now, signal);
-      const floors = await this.#keepFloors(trusted, search.outcome === 'found' ? search.chain : []);
+      const trusted = await client.refresh(now, signal);
+      const search = await client.find(path, trusted, now, signal);
+      const floors = await keepFloors(client, trusted, search.outcome === 'found' ? search.chain : []);
       // §5.7: nothing is fetched that the targets do not name.
       const sha256 = search.outcome === 'found' ? search.target.hashes['sha256'] : undefined;
       if (search.outcome !== 'found' || sha256 === undefined) return missing(path, search, trusted.targets);
@@ -46,21 +46,22 @@ export class TufUpdater implements ReleaseTrust {
       throw error;
     }
   }
+}
 
-  /** The floors that hold from now on: those trusted before, targets' and those of the roles that lead to the release. */
-  async #keepFloors(
-    { texts, targets }: Trusted,
-    chain: FoundTarget['chain'],
-  ): Promise<Record<string, number>> {
-    const before = texts.floors ?? {};
-    const named = [{ role: 'targets', metadata: targets }, ...chain].map(({ role, metadata }) =>
-      readFloors(role, metadata.signed),
-    );
-    const floors = highestFloors(before, ...named);
-    if (Object.entries(floors).some(([line, floor]) => floor !== (before[line] ?? 0)))
-      await this.#client.keepFloors(texts, floors);
-    return floors;
-  }
+/** The floors that hold from now on: those trusted before, targets' and those of the roles that lead to the release. */
+async function keepFloors(
+  client: TufClient,
+  { texts, targets }: Trusted,
+  chain: FoundTarget['chain'],
+): Promise<Record<string, number>> {
+  const before = texts.floors ?? {};
+  const named = [{ role: 'targets', metadata: targets }, ...chain].map(({ role, metadata }) =>
+    readFloors(role, metadata.signed),
+  );
+  const floors = highestFloors(before, ...named);
+  if (Object.entries(floors).some(([line, floor]) => floor !== (before[line] ?? 0)))
+    await client.keepFloors(texts, floors);
+  return floors;
 }
 
 function missing(path: string, { outcome }: Search, { signed }: SignedRole<'targets'>): TargetVerdict {
