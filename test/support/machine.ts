@@ -23,7 +23,7 @@ export function tracesOf(instance: string, dir: string): Traces {
       ...globSync('/sys/fs/cgroup/*/wherry-*/**/'),
     ].filter(isOurs),
     loops: linesOf('losetup', '--noheadings', '--output', 'BACK-FILE').filter(isOurs),
-    namespaces: linesOf('ip', 'netns', 'list').filter(isOurs),
+    namespaces: globSync('/run/netns/*').filter(isOurs),
     links: [...presentLinks(owned)],
     rules: linesOf('nft', 'list', 'tables').filter((line) => line.endsWith(` ${owned.table}`)),
     // A zombie that init has yet to reap is no process of ours any more.
