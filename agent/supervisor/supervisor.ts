@@ -50,7 +50,8 @@ export class Supervisor implements Workloads {
   #isClosed = false;
   #isDue = false;
   #isFirstPass = true;
-  #checksKernel = false;
+  /** At first too: what drifted while no agent ran. */
+  #checksKernel = true;
   #loop: Promise<void> | undefined;
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;

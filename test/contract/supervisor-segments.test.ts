@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
+import { ownedBy } from '../../agent/supervisor/network/owned-links.ts';
+import type { DesiredServices, ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { tinyImage } from '../support/tiny-image.ts';
@@ -14,13 +15,17 @@ const segment = (name: string) => ({ name, aliases: [], isInternal: true });
 /** Three services in containers with ids of their own: web and client on one segment, stranger on another. */
 describe('services on segments', () => {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-segments-'));
+  const instance = `g${process.pid}`;
   let parts: ReturnType<typeof realSupervisor>;
+  let blobDir: string;
+  let desired: DesiredServices;
 
   beforeAll(async () => {
     // The users of containers must be able to get to their roots.
     chmodSync(dir, 0o711);
     const image = await tinyImage();
-    parts = realSupervisor(dir, `g${process.pid}`, image.blobDir, { isWhole: true });
+    blobDir = image.blobDir;
+    parts = realSupervisor(dir, instance, blobDir, { isWhole: true });
     const service = (name: string, script: string, on: string): ServiceSpec =>
       serviceSpec(name, {
         layers: [image.verity],
@@ -29,15 +34,16 @@ describe('services on segments', () => {
         segments: [segment(on)],
         stop: { signal: 'SIGTERM', graceMs: 200 },
       });
-    parts.supervisor.start();
-    parts.supervisor.apply({
+    desired = {
       release: { name: 'segments', version: '1', generation: 1 },
       services: [
         service('web', 'exec httpd -f -p 8080 -h /etc', 'front'),
         service('client', 'exec sleep 1000', 'front'),
         service('stranger', 'exec sleep 1000', 'back'),
       ],
-    });
+    };
+    parts.supervisor.start();
+    parts.supervisor.apply(desired);
     await until(() => parts.supervisor.health().isConverged, {
       timeoutMs: 30_000,
       what: 'the services to run',
@@ -84,5 +90,17 @@ describe('services on segments', () => {
     );
     expect(new Set(maps).size).toBe(3);
     for (const first of maps) expect(Number(first)).toBeGreaterThanOrEqual(2_000_000_000);
+  });
+
+  test('are told of when their rules were lost while no agent ran', async () => {
+    await parts.supervisor.stop({ services: 'keep' });
+    execFileSync('nft', ['delete', 'table', 'inet', ownedBy(instance).table]);
+    parts = realSupervisor(dir, instance, blobDir, { isWhole: true });
+    parts.supervisor.start();
+    parts.supervisor.apply(desired);
+    await until(() => parts.events.some(({ code }) => code === 'repair.network'), { what: 'the report' });
+    await until(() => parts.supervisor.health().isConverged, { what: 'the services taken over' });
+    expect(reaches('stranger')).toBe(false);
+    expect(await until(() => reaches('client'), { what: 'an answer' })).toBe(true);
   });
 });
