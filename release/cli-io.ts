@@ -1,13 +1,19 @@
+import type { Readable } from 'node:stream';
 import { ReleaseError } from './errors.ts';
 
 export interface ReleaseIo {
   stdout: NodeJS.WritableStream;
   stderr: NodeJS.WritableStream;
   env: Record<string, string | undefined>;
+  /** A terminal may be asked; absent = nobody can. */
+  stdin?: Readable | undefined;
 }
 
 export interface Invocation {
   values: Record<string, string | undefined>;
+  /** Options that may be given more than once. */
+  lists: Record<string, string[]>;
+  flags: Record<string, boolean>;
   operands: string[];
   isJson: boolean;
   io: ReleaseIo;

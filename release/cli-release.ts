@@ -1,19 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../protocol/quantities.ts';
-import { columns, days, type Invocation, need, print, progress } from './cli-io.ts';
+import { columns, type Invocation, need, print, progress } from './cli-io.ts';
+import { type MetadataTexts, readMetadata } from './folder.ts';
 import { type InspectedService, type Inspection, inspectRelease, type SignatureReport } from './inspect.ts';
 import { askedLines } from './inspect-lines.ts';
+import { readRepository, type SignerRepository } from './keys-repository.ts';
 import { pushRelease } from './push.ts';
-import { signRelease } from './sign.ts';
+import { readDraft, requireComplete } from './sign-draft.ts';
 
-export const SIGN_HELP = `Usage: wherry release sign FOLDER --keys FOLDER
-
-Signs a release folder. Signing the same release again changes nothing.
-
-  --keys FOLDER          the signer's keys (or WHERRY_KEYS)
-  --expires-days DAYS    until the signature expires (default: 365)
-  --json                 print the result as JSON
-`;
 export const INSPECT_HELP = `Usage: wherry release inspect FOLDER [--root FILE]
 
 Shows a release folder and checks its signatures and every blob. Exit code 4: something is not what was signed.
@@ -23,23 +17,15 @@ Shows a release folder and checks its signatures and every blob. Exit code 4: so
 `;
 export const PUSH_HELP = `Usage: wherry release push FOLDER --server URL [--token TOKEN]
 
-Uploads what the server lacks of a signed release and publishes it. Safe to repeat.
+Uploads what the server lacks of a signed release and publishes it. Safe to repeat. Refuses a draft that lacks
+signatures, and says whose.
 
+  --draft DRAFT    the metadata to publish it with, signed by enough
+  --keys FOLDER    publish with the newest metadata this folder knows, as after a rotation of root
   --server URL     the fleet server (or WHERRY_SERVER)
   --token TOKEN    API token (or WHERRY_TOKEN)
   --json           print the result as JSON
 `;
-
-export async function runSign(invocation: Invocation): Promise<number> {
-  const [dir = ''] = invocation.operands;
-  const keysDir = need(invocation, 'keys', 'WHERRY_KEYS', 'keys folder');
-  const result = await signRelease({ dir, keysDir, ...days(invocation) });
-  const verb = result.isNew ? 'Signed' : 'Was signed already:';
-  print(invocation, result, [
-    `${verb} ${result.name} ${result.version}, targets version ${result.targetsVersion}, by ${shortIds(result.signedBy)}`,
-  ]);
-  return 0;
-}
 
 export async function runPush(invocation: Invocation): Promise<number> {
   const [dir = ''] = invocation.operands;
@@ -47,6 +33,7 @@ export async function runPush(invocation: Invocation): Promise<number> {
   const result = await pushRelease({
     dir,
     server: need(invocation, 'server', 'WHERRY_SERVER', 'server'),
+    metadata: await metadataFor(invocation, dir),
     ...(token !== undefined && { token }),
     onProgress: ({ object, sizeBytes, isSent, done, total }) =>
       progress(
@@ -59,6 +46,27 @@ export async function runPush(invocation: Invocation): Promise<number> {
   ]);
   return 0;
 }
+
+/** From a finished draft or from a signer's repository; undefined = as it stands in the release folder. */
+async function metadataFor({ values }: Invocation, dir: string): Promise<MetadataTexts | undefined> {
+  const { draft: path, keys: keysDir } = values;
+  if (path === undefined && keysDir === undefined) return undefined;
+  if (path === undefined) return textsOf(await readRepository(keysDir ?? ''));
+  const draft = await readDraft(path);
+  requireComplete(draft);
+  const before = await readMetadata(dir);
+  const roots = draft.roots.map(({ text }) => text);
+  if (draft.role === 'root')
+    return { roots: [...roots, draft.file.metadata], targets: before.targets, delegated: before.delegated };
+  if (draft.role === 'targets') return { roots, targets: draft.file.metadata, delegated: before.delegated };
+  return { roots, targets: draft.delegator?.text, delegated: { [draft.role]: draft.file.metadata } };
+}
+
+const textsOf = ({ roots, targets, delegated }: SignerRepository): MetadataTexts => ({
+  roots: roots.map(({ text }) => text),
+  targets: targets?.text,
+  delegated: Object.fromEntries([...delegated].map(([role, { text }]) => [role, text])),
+});
 
 export async function runInspect(invocation: Invocation): Promise<number> {
   const [dir = ''] = invocation.operands;

@@ -2,8 +2,37 @@ import { parseArgs } from 'node:util';
 import { TufError } from '../protocol/tuf.ts';
 import { BUILD_HELP, runBuild } from './cli-build.ts';
 import type { Invocation, ReleaseIo } from './cli-io.ts';
-import { KEYS_HELP, runKeysInit, runKeysShow } from './cli-keys.ts';
-import { INSPECT_HELP, PUSH_HELP, runInspect, runPush, runSign, SIGN_HELP } from './cli-release.ts';
+import {
+  CREATE_HELP,
+  DELEGATE_HELP,
+  EXPORT_HELP,
+  INIT_HELP,
+  LIST_HELP,
+  ROOT_HELP,
+  runKeysCreate,
+  runKeysDelegate,
+  runKeysExport,
+  runKeysInit,
+  runKeysList,
+  runKeysRoot,
+  runKeysShow,
+  runKeysWithdraw,
+  SHOW_HELP,
+  WITHDRAW_HELP,
+} from './cli-keys.ts';
+import { INSPECT_HELP, PUSH_HELP, runInspect, runPush } from './cli-release.ts';
+import {
+  ACCEPT_HELP,
+  DRAFT_HELP,
+  FLOOR_HELP,
+  REVIEW_HELP,
+  runAccept,
+  runDraft,
+  runFloor,
+  runReview,
+  runSign,
+  SIGN_HELP,
+} from './cli-sign.ts';
 import { messageOf, ReleaseError } from './errors.ts';
 
 export type { ReleaseIo } from './cli-io.ts';
@@ -12,13 +41,27 @@ const EXIT = { ok: 0, failed: 1, usage: 2, refused: 4 } as const;
 
 interface Verb {
   help: string;
-  options: Record<string, { type: 'string' | 'boolean'; short?: string }>;
+  options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }>;
   /** Names of the positional arguments; all are required. */
   operands: string[];
   run(invocation: Invocation): Promise<number>;
 }
 
 const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+const many = { type: 'string', multiple: true } as const;
+const out = { type: 'string', short: 'o' } as const;
+const server = { server: text, token: text };
+const drafting = { keys: text, out, 'expires-days': text };
+const signing = {
+  keys: text,
+  'passphrase-file': text,
+  signer: text,
+  key: text,
+  root: text,
+  yes: flag,
+  'expires-days': text,
+};
 
 const VERBS: Record<string, Record<string, Verb>> = {
   release: {
@@ -28,28 +71,59 @@ const VERBS: Record<string, Record<string, Verb>> = {
       operands: [],
       run: runBuild,
     },
-    sign: {
-      help: SIGN_HELP,
-      options: { keys: text, 'expires-days': text },
-      operands: ['folder'],
-      run: runSign,
-    },
+    draft: { help: DRAFT_HELP, options: { ...drafting, role: text }, operands: ['folder'], run: runDraft },
+    floor: { help: FLOOR_HELP, options: drafting, operands: ['name', 'version'], run: runFloor },
+    review: { help: REVIEW_HELP, options: {}, operands: ['draft'], run: runReview },
+    sign: { help: SIGN_HELP, options: signing, operands: ['folder or draft'], run: runSign },
+    accept: { help: ACCEPT_HELP, options: { keys: text, root: text }, operands: ['draft'], run: runAccept },
     inspect: { help: INSPECT_HELP, options: { root: text }, operands: ['folder'], run: runInspect },
-    push: { help: PUSH_HELP, options: { server: text, token: text }, operands: ['folder'], run: runPush },
+    push: {
+      help: PUSH_HELP,
+      options: { ...server, draft: text, keys: text },
+      operands: ['folder'],
+      run: runPush,
+    },
   },
   keys: {
     init: {
-      help: KEYS_HELP,
-      options: { keys: text, server: text, token: text, 'expires-days': text },
+      help: INIT_HELP,
+      options: { ...server, keys: text, 'passphrase-file': text, 'expires-days': text },
       operands: [],
       run: runKeysInit,
     },
-    show: { help: KEYS_HELP, options: { keys: text }, operands: [], run: runKeysShow },
+    create: {
+      help: CREATE_HELP,
+      options: { keys: text, type: text, 'passphrase-file': text },
+      operands: ['role'],
+      run: runKeysCreate,
+    },
+    list: { help: LIST_HELP, options: { keys: text }, operands: [], run: runKeysList },
+    show: { help: SHOW_HELP, options: { keys: text }, operands: [], run: runKeysShow },
+    export: {
+      help: EXPORT_HELP,
+      options: { keys: text, out, public: flag },
+      operands: ['keyid'],
+      run: runKeysExport,
+    },
+    root: {
+      help: ROOT_HELP,
+      options: { ...drafting, ...server, add: many, remove: many, threshold: many },
+      operands: [],
+      run: runKeysRoot,
+    },
+    delegate: {
+      help: DELEGATE_HELP,
+      options: { ...drafting, key: many, path: many, threshold: text, terminating: flag },
+      operands: ['role'],
+      run: runKeysDelegate,
+    },
+    withdraw: { help: WITHDRAW_HELP, options: drafting, operands: ['role'], run: runKeysWithdraw },
+    sign: { help: SIGN_HELP, options: signing, operands: ['draft'], run: runSign },
   },
 };
 
-const HELP = `Usage: wherry release build | sign | inspect | push
-       wherry keys init | show
+const HELP = `Usage: wherry release build | draft | review | sign | accept | floor | inspect | push
+       wherry keys init | create | list | show | export | root | delegate | withdraw | sign
 
 Add --help to a command for its options, --json for output that programs read.
 `;
@@ -93,10 +167,19 @@ function parse(verb: Verb, args: string[], io: ReleaseIo): Invocation | 'help' {
       throw new UsageError(
         verb.operands.length === 0
           ? `unexpected "${positionals[0]}"`
-          : `wanted one ${verb.operands.join(' ')}`,
+          : `wanted ${verb.operands.map((name) => `one ${name}`).join(' and ')}`,
       );
+    const given = Object.entries(values as Record<string, unknown>);
     return {
-      values: values as Record<string, string | undefined>,
+      values: Object.fromEntries(
+        given.filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+      ),
+      lists: Object.fromEntries(
+        given.filter((entry): entry is [string, string[]] => Array.isArray(entry[1])),
+      ),
+      flags: Object.fromEntries(
+        given.filter((entry): entry is [string, boolean] => typeof entry[1] === 'boolean'),
+      ),
       operands: positionals,
       isJson: values['json'] === true,
       io,

@@ -1,7 +1,14 @@
 import { blobObject, manifestObject } from '../protocol/objects.ts';
 import { blobsOf } from './build.ts';
 import { ReleaseError } from './errors.ts';
-import { blobPath, manifestPath, readManifest, readMetadata } from './folder.ts';
+import {
+  blobPath,
+  type MetadataTexts,
+  manifestPath,
+  readManifest,
+  readMetadata,
+  writeMetadata,
+} from './folder.ts';
 import { FetchReleaseServer } from './server.ts';
 
 export interface PushEvent {
@@ -26,11 +33,14 @@ export async function pushRelease(options: {
   dir: string;
   server: string;
   token?: string;
+  /** Instead of the folder's own, which it replaces there. */
+  metadata?: MetadataTexts | undefined;
   onProgress?: (event: PushEvent) => void;
 }): Promise<PushResult> {
   const { dir, onProgress } = options;
   const { manifest, bytes, sha256 } = await readManifest(dir);
-  const { roots, targets } = await readMetadata(dir);
+  if (options.metadata) await writeMetadata(dir, options.metadata);
+  const { roots, targets, delegated } = await readMetadata(dir);
   if (targets === undefined)
     throw new ReleaseError('folder', `Cannot push ${dir}: it is not signed; run wherry release sign`);
   const server = new FetchReleaseServer(options.server, options.token);
@@ -52,6 +62,11 @@ export async function pushRelease(options: {
     }
     onProgress?.({ object: name, sizeBytes, isSent, done: index + 1, total: objects.length });
   }
-  const { id } = await server.publish({ manifestSha256: sha256, roots, targets });
+  const { id } = await server.publish({
+    manifestSha256: sha256,
+    roots,
+    targets,
+    ...(Object.keys(delegated).length > 0 && { delegated }),
+  });
   return { id, sentObjects, sentBytes };
 }

@@ -9,7 +9,12 @@ export interface ReleaseServer {
   /** Stores an object durably; the server checks it against its name. */
   putObject(name: string, file: string): Promise<void>;
   /** Gives the release's id; publishing the same release again gives the same id. */
-  publish(body: { manifestSha256: string; roots: string[]; targets: string }): Promise<{ id: string }>;
+  publish(body: {
+    manifestSha256: string;
+    roots: string[];
+    targets: string;
+    delegated?: Record<string, string>;
+  }): Promise<{ id: string }>;
 }
 
 /** The REST API by fetch. `token` is an API token; the server decides what it may do. */

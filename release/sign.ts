@@ -1,11 +1,12 @@
-import { join } from 'node:path';
-import { TargetFile } from '@tufjs/models';
 import { targetPath } from '../protocol/manifest.ts';
-import { roleText, type SignedRole, signersOf, signRole } from '../protocol/tuf.ts';
+import { parseRole, roleText, type SignedRole, signersOf, signRole } from '../protocol/tuf.ts';
 import { ReleaseError } from './errors.ts';
-import { createDurably, isErrno, writeDurably } from './files.ts';
-import { type ManifestFile, metadataDir, readManifest } from './folder.ts';
-import { DEFAULT_EXPIRES_DAYS, lastRoot, nextTargets, readRepository, targetsKey } from './keys.ts';
+import { readManifest, writeMetadata } from './folder.ts';
+import { DEFAULT_EXPIRES_DAYS } from './keys.ts';
+import { keepMetadata, lastRoot, readRepository } from './keys-repository.ts';
+import { ownKeys, type Passphrase } from './keys-ring.ts';
+import { keepManifests } from './sign-round.ts';
+import { nameRelease, nextTargets, requireSameContent } from './sign-targets.ts';
 
 export interface SignResult {
   name: string;
@@ -17,62 +18,64 @@ export interface SignResult {
   isNew: boolean;
 }
 
+const NONE: Passphrase = async (what) => {
+  throw new ReleaseError('passphrase', `Cannot open ${what}: no passphrase is given`);
+};
+
 /**
- * Adds the release's manifest to the signer's targets and puts the metadata into the release folder. The signer's
- * state is durable before the folder shows the signature. A name and version stand for one content for ever.
+ * Adds the release's manifest to the signer's targets and puts the metadata into the release folder, for a signer who
+ * alone holds enough keys. The signer's state is durable before the folder shows the signature. A name and version
+ * stand for one content for ever.
  */
 export async function signRelease(options: {
   dir: string;
   keysDir: string;
   expiresDays?: number;
+  passphrase?: Passphrase;
 }): Promise<SignResult> {
-  const { dir, keysDir } = options;
+  const { dir, keysDir, expiresDays = DEFAULT_EXPIRES_DAYS, passphrase = NONE } = options;
   const file = await readManifest(dir);
-  const { roots, targets: last } = await readRepository(keysDir);
-  const path = targetPath(file.manifest.name, file.manifest.version);
-  const before = last?.signed.targets[path];
-  if (before && before.hashes['sha256'] !== file.sha256)
-    throw new ReleaseError(
-      'already-signed',
-      `Cannot sign ${file.manifest.name} ${file.manifest.version}: another manifest was signed under this version; raise the version`,
-    );
-  const targets =
-    before && last
-      ? last
-      : await signNext(keysDir, last, path, file, options.expiresDays ?? DEFAULT_EXPIRES_DAYS);
-  for (const root of roots)
-    await writeDurably(join(metadataDir(dir), `${root.signed.version}.root.json`), roleText(root));
-  await writeDurably(join(metadataDir(dir), 'targets.json'), roleText(targets));
+  const repository = await readRepository(keysDir);
+  const last = repository.targets?.metadata;
+  const before = last?.signed.targets[targetPath(file.manifest.name, file.manifest.version)];
+  requireSameContent(file.manifest, before?.hashes['sha256'], file.sha256);
+  const root = lastRoot(repository.roots, keysDir);
+  let targets = before ? last : undefined;
+  if (!targets) {
+    targets = parseRole('targets', nextTargets(last, expiresDays, nameRelease(file)));
+    await signByOwn(keysDir, root, targets, passphrase);
+    await keepMetadata(keysDir, 'targets', roleText(targets));
+    await keepManifests(keysDir, [file.bytes.toString('utf8')]);
+  }
+  await writeMetadata(dir, {
+    roots: repository.roots.map(({ text }) => text),
+    targets: roleText(targets),
+    delegated: {},
+  });
   return {
     name: file.manifest.name,
     version: file.manifest.version,
     manifestSha256: file.sha256,
     targetsVersion: targets.signed.version,
-    signedBy: signersOf(lastRoot(roots, keysDir), 'targets', targets),
+    signedBy: signersOf(root, 'targets', targets),
     isNew: targets !== last,
   };
 }
 
-async function signNext(
+async function signByOwn(
   keysDir: string,
-  last: SignedRole<'targets'> | undefined,
-  path: string,
-  { bytes, sha256 }: ManifestFile,
-  expiresDays: number,
-): Promise<SignedRole<'targets'>> {
-  const target = new TargetFile({ path, length: bytes.length, hashes: { sha256 } });
-  const targets = nextTargets(last, { [path]: target }, expiresDays);
-  signRole(targets, await targetsKey(keysDir));
-  const { version } = targets.signed;
-  try {
-    await createDurably(join(keysDir, 'repository', `${version}.targets.json`), roleText(targets));
-  } catch (cause) {
-    if (!isErrno(cause, 'EEXIST')) throw cause;
+  root: SignedRole<'root'>,
+  targets: SignedRole<'targets'>,
+  passphrase: Passphrase,
+): Promise<void> {
+  const named = root.signed.roles['targets'];
+  if (!named) throw new ReleaseError('keys', 'Cannot sign: root names no keys for targets');
+  const { threshold } = named;
+  const entitled = (await ownKeys(keysDir)).filter(({ keyid }) => named.keyIDs.includes(keyid));
+  if (entitled.length < threshold)
     throw new ReleaseError(
-      'keys',
-      `Cannot sign with ${keysDir}: targets version ${version} was signed meanwhile; sign again`,
-      { cause },
+      'threshold',
+      `Cannot sign with ${keysDir} alone: targets need ${threshold} of ${named.keyIDs.length} signatures and it holds ${entitled.length} of the keys; run wherry release draft`,
     );
-  }
-  return targets;
+  for (const key of entitled.slice(0, threshold)) signRole(targets, await key.open(passphrase));
 }

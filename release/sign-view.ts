@@ -1,0 +1,164 @@
+import type { TargetFile } from '@tufjs/models';
+import { sha256Hex } from '../protocol/canonical.ts';
+import { looseningsOf } from '../protocol/loosenings.ts';
+import { checkManifest, type Manifest, type ManifestService } from '../protocol/manifest.ts';
+import { counterOf, floorsOf } from '../protocol/release-line.ts';
+import { delegationsOf, type SignedRole } from '../protocol/tuf.ts';
+import { tufCanonical } from '../protocol/tuf-canonical.ts';
+import { ReleaseError } from './errors.ts';
+import { parseJson } from './oci/layout.ts';
+import { type Draft, short, wantedOf } from './sign-draft.ts';
+import { formerOf } from './sign-targets.ts';
+
+/** What a signature on the draft would say, line by line: from what is signed and hashed, never from words beside it. */
+export function draftLines(draft: Draft): string[] {
+  const { role, metadata, last } = draft;
+  const head = [
+    `${role} version ${metadata.signed.version}, expires ${metadata.signed.expires}`,
+    ...(last ? [`follows version ${last.signed.version}`] : ['the first of its kind']),
+  ];
+  const body =
+    role === 'root'
+      ? rootLines(last as SignedRole<'root'> | undefined, metadata as SignedRole<'root'>)
+      : targetsLines(draft, last as SignedRole<'targets'> | undefined, metadata as SignedRole<'targets'>);
+  return [
+    ...head,
+    '',
+    ...(body.length > 0 ? body : ['nothing changes but version and expiry']),
+    '',
+    ...signatureLines(draft),
+  ];
+}
+
+export function signatureLines(draft: Draft): string[] {
+  return wantedOf(draft).map(({ by, threshold, signed, missing }) => {
+    const wanting = Math.max(0, threshold - signed.length);
+    const state = wanting === 0 ? 'enough' : `${wanting} missing, of ${missing.map(short).join(', ')}`;
+    const who = signed.length > 0 ? ` (${signed.map(short).join(', ')})` : '';
+    return `keys of ${by}: ${signed.length} of ${threshold} signatures${who}; ${state}`;
+  });
+}
+
+function rootLines(last: SignedRole<'root'> | undefined, next: SignedRole<'root'>): string[] {
+  const lines = Object.entries(next.signed.roles).flatMap(([role, { keyIDs, threshold }]) => {
+    const before = last?.signed.roles[role];
+    return [
+      ...(before?.threshold === threshold
+        ? []
+        : [`${role}: threshold ${before ? `${before.threshold} becomes ` : ''}${threshold}`]),
+      ...difference(before?.keyIDs ?? [], keyIDs).map(([sign, id]) =>
+        `${role}: ${sign} ${id} ${next.signed.keys[id]?.keyType ?? last?.signed.keys[id]?.keyType ?? ''}`.trimEnd(),
+      ),
+    ];
+  });
+  const isStillConsistent = (last?.signed.consistentSnapshot ?? true) === next.signed.consistentSnapshot;
+  return isStillConsistent ? lines : [...lines, `consistent snapshots: ${next.signed.consistentSnapshot}`];
+}
+
+function targetsLines(
+  draft: Draft,
+  last: SignedRole<'targets'> | undefined,
+  next: SignedRole<'targets'>,
+): string[] {
+  const before = last?.signed.targets ?? {};
+  const after = next.signed.targets;
+  const lines = difference(Object.keys(before), Object.keys(after)).flatMap(([sign, path]) =>
+    sign === '+' ? releaseLines(draft, last, after[path]) : [`- ${path}`],
+  );
+  for (const [path, target] of Object.entries(after)) {
+    const was = before[path];
+    if (was && tufCanonical(was.toJSON()) !== tufCanonical(target.toJSON())) lines.push(`! ${path} CHANGES`);
+  }
+  const floors = [last ? floorsOf(last.signed) : {}, floorsOf(next.signed)] as const;
+  for (const [line, floor] of Object.entries(floors[1]))
+    if (floors[0][line] !== floor) lines.push(`floor of ${line}: ${floors[0][line] ?? 0} becomes ${floor}`);
+  for (const line of Object.keys(floors[0]).filter((name) => !Object.hasOwn(floors[1], name)))
+    lines.push(`! floor of ${line} IS DROPPED`);
+  return [...lines, ...delegationLines(last, next)];
+}
+
+function delegationLines(last: SignedRole<'targets'> | undefined, next: SignedRole<'targets'>): string[] {
+  return difference(last ? delegationTexts(last) : [], delegationTexts(next)).map(
+    ([sign, text]) => `${sign} ${text}`,
+  );
+}
+
+const delegationTexts = (metadata: SignedRole<'targets'>): string[] =>
+  delegationsOf(metadata).map(
+    ({ name, threshold, keyIDs, paths, pathHashPrefixes, terminating }) =>
+      `delegation to ${name}: ${(paths ?? pathHashPrefixes ?? []).join(', ')}; ${threshold} of ${keyIDs.map(short).join(', ')}${terminating ? '; terminating' : ''}`,
+  );
+
+function releaseLines(
+  draft: Draft,
+  last: SignedRole<'targets'> | undefined,
+  target: TargetFile | undefined,
+): string[] {
+  if (!target) return [];
+  const manifest = manifestOf(draft, target);
+  if (!manifest)
+    return [`+ ${target.path}, sha256 ${target.hashes['sha256']}, whose manifest is not in the draft`];
+  const formerTarget = formerOf(last, manifest.name, target.path);
+  const former = formerTarget && manifestOf(draft, formerTarget);
+  const versus = former
+    ? `, after ${former.version}`
+    : formerTarget
+      ? `, after ${formerTarget.path}`
+      : ', the first of its line';
+  return [
+    `+ release ${manifest.name} ${manifest.version}, counter ${counterOf(target)}${versus}`,
+    `  manifest ${target.hashes['sha256']}`,
+    `  boards ${manifest.boards.join(', ')}`,
+    ...serviceLines(former, manifest).map((line) => `  ${line}`),
+  ];
+}
+
+/** The manifest behind a target, held to its signed hash. */
+function manifestOf({ manifests }: Draft, target: TargetFile): Manifest | undefined {
+  const text = Object.hasOwn(manifests, target.path) ? manifests[target.path] : undefined;
+  if (text === undefined) return undefined;
+  if (sha256Hex(text) !== target.hashes['sha256'] || Buffer.byteLength(text) !== target.length)
+    throw new ReleaseError(
+      'draft',
+      `Cannot use the draft: its manifest of ${target.path} is not the one it names`,
+    );
+  const checked = checkManifest(parseJson(text));
+  if (!checked.ok)
+    throw new ReleaseError(
+      'draft',
+      `Cannot read the manifest of ${target.path}: ${checked.faults.join('; ')}`,
+    );
+  return checked.value;
+}
+
+function serviceLines(former: Manifest | undefined, manifest: Manifest): string[] {
+  const before = former?.services ?? {};
+  return difference(Object.keys(before), Object.keys(manifest.services))
+    .map(([sign, name]) => `${sign} service ${name}`)
+    .concat(
+      Object.entries(manifest.services).flatMap(([name, service]) => {
+        const was = before[name];
+        return [...(was ? changedLines(name, was, service) : []), ...looseningLines(name, was, service)];
+      }),
+    );
+}
+
+function changedLines(name: string, was: ManifestService, is: ManifestService): string[] {
+  const fields = new Set([...Object.keys(was), ...Object.keys(is)]) as Set<keyof ManifestService>;
+  const changed = [...fields].filter((field) => JSON.stringify(was[field]) !== JSON.stringify(is[field]));
+  return changed.length === 0 ? [] : [`~ service ${name}: ${changed.sort().join(', ')} changed`];
+}
+
+function looseningLines(name: string, was: ManifestService | undefined, is: ManifestService): string[] {
+  return difference(was ? looseningsOf(was) : [], looseningsOf(is)).map(
+    ([sign, line]) => `${sign === '+' ? '!' : '-'} ${name} ${line}${sign === '+' ? '' : ' no more'}`,
+  );
+}
+
+/** What is in one and not in the other: removals first, each in its own order. */
+function difference(before: readonly string[], after: readonly string[]): ['+' | '-', string][] {
+  return [
+    ...before.filter((text) => !after.includes(text)).map((text): ['-', string] => ['-', text]),
+    ...after.filter((text) => !before.includes(text)).map((text): ['+', string] => ['+', text]),
+  ];
+}
