@@ -125,10 +125,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
         clock: systemClock,
       }),
     },
-    leases: new ServiceLeases(
-      () => supervisor.statuses().map(({ name }) => name),
-      (service) => join(isolation.rootfs.homeOf(service), 'lease', LEASE_FILE),
-    ),
+    leases: serviceLeases(isolation, supervisor),
     postMortems: ring,
     onRollback: (why, failed, unwell) => void postMortems.noteRollback(why, failed, unwell),
     lastLookAt: () => look.at,
@@ -158,6 +155,12 @@ function openFacts(
     onError,
   });
 }
+
+const serviceLeases = ({ rootfs }: Isolation, supervisor: Supervisor): ServiceLeases =>
+  new ServiceLeases(
+    () => supervisor.statuses().map(({ name }) => name),
+    (service) => join(rootfs.homeOf(service), 'lease', LEASE_FILE),
+  );
 
 async function hostIdsOf(isolation: Isolation, spec: ServiceSpec) {
   const range = await isolation.rangeOf(spec);

@@ -10,6 +10,7 @@ import { type FleetServer, type FleetServerConfig, TENANT } from './config.ts';
 import { Desired } from './devices/desired.ts';
 import { Inbox } from './devices/inbox.ts';
 import { MetricLog } from './devices/metrics.ts';
+import { Pins } from './devices/pins.ts';
 import { PostMortemStore } from './devices/post-mortems.ts';
 import { Presence } from './devices/presence.ts';
 import { DeviceViews } from './devices/view.ts';
@@ -153,6 +154,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
   const metrics = new MetricLog(db, (error) => log.error({ error }, 'cannot store metrics'));
   const postMortems = new PostMortemStore(db);
   const rollouts = new Rollouts(db, stream, Date.now);
+  const pins = new Pins(db, stream, Date.now);
   const link: { broker?: Broker } = {};
   // Devices are heard only once the broker is there, so this never throws in practice.
   const broker = () => {
@@ -195,6 +197,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
     metrics,
     postMortems,
     rollouts,
+    pins,
     desired,
     inbox,
     broker,

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   'enrol.csr-bad': { status: 400, title: 'The certificate request is not acceptable' },
   'device.unknown': { status: 404, title: 'The device is not known' },
   'device.certificate': { status: 401, title: 'A device shows its certificate first' },
+  'device.not-settled': { status: 409, title: 'The device has no settled release' },
   'post-mortem.unknown': { status: 404, title: 'The post-mortem is not known' },
   'object.unknown': { status: 404, title: 'The object is not stored' },
   'object.range': { status: 416, title: 'The object has no such range' },
@@ -42,6 +43,9 @@ export const PROBLEMS = {
   'rollout.unknown': { status: 404, title: 'The rollout is not known' },
   'rollout.empty': { status: 422, title: 'The rollout selects no device' },
   'rollout.board-mismatch': { status: 409, title: 'The release is not for the board of a device' },
+  'rollout.device-pinned': { status: 409, title: 'A device is pinned to its release' },
+  'rollout.window-bad': { status: 422, title: 'An update window cannot be used' },
+  'rollout.over': { status: 409, title: 'The rollout is over' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

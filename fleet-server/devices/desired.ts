@@ -2,6 +2,7 @@ import { signAssignment } from '../../protocol/assignment.ts';
 import { signTime } from '../../protocol/signed-time.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { FleetKeys } from '../keys/fleet-keys.ts';
+import { policyOf } from '../rollouts/policy.ts';
 import type { Database } from '../store/tables.ts';
 
 /** Between two sends to one device that did not ask by connecting. */
@@ -32,11 +33,12 @@ export class Desired {
     const row = await db
       .selectFrom('devices')
       .innerJoin('releases', 'releases.id', 'devices.desiredReleaseId')
-      .select(['board', 'desiredGeneration', 'name', 'version', 'manifestSha256'])
+      .select(['board', 'desiredGeneration', 'name', 'version', 'manifestSha256', 'desiredPolicyJson'])
       .where('devices.id', '=', device)
       .executeTakeFirst();
     if (!row) return;
     const generation = row.desiredGeneration;
+    const policy = policyOf(row.desiredPolicyJson);
     const envelope = signAssignment(
       {
         type: 'assignment',
@@ -47,6 +49,7 @@ export class Desired {
         release: { name: row.name, version: row.version, manifest: row.manifestSha256 },
         issuedAt: now(),
         expiresAt: now() + VALID_MS,
+        ...(policy && { policy }),
       },
       fleetKeys.current(),
       fleetKeys.changes(),

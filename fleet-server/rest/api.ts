@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { DeviceEvent, Report } from '../../protocol/messages.ts';
 import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
 import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../../protocol/post-mortem.ts';
+import { type UpdatePolicy, updatePolicySchema } from '../../protocol/update-policy.ts';
 
 const Text = Type.String({ maxLength: 1024 });
 const Time = Type.Integer({ description: 'Unix time in milliseconds' });
@@ -45,6 +46,8 @@ export const DeviceSummary = Type.Object({
   updatePhase: Nullable(Type.Enum([...UPDATE_PHASES])),
   updateReason: Nullable(RefusalReason),
   services: Type.Object({ total: Type.Integer(), running: Type.Integer() }),
+  /** No rollout moves it; absent = not pinned. */
+  pinned: Type.Optional(Type.Object({ at: Time, by: Type.String() })),
 });
 export type DeviceSummary = Static<typeof DeviceSummary>;
 
@@ -152,6 +155,8 @@ export const ATTEMPT_STATES = [
   'queued',
   'offered',
   'downloading',
+  /** Ready, or not begun, and held by its policy; `reason` says by what. */
+  'waiting',
   'installing',
   'soaking',
   'committed',
@@ -181,12 +186,20 @@ export const Attempt = Type.Object({
 });
 export type Attempt = Static<typeof Attempt>;
 
+/** How devices may take the release. Who makes it urgent is the server's to say. */
+const { urgent: _urgent, ...askedProperties } = updatePolicySchema.properties;
+export type AskedPolicy = Omit<UpdatePolicy, 'urgent'>;
+const AskedPolicy = Type.Unsafe<AskedPolicy>({ ...updatePolicySchema, properties: askedProperties });
+
 export const Rollout = Type.Object({
   id: Type.String(),
   release: ReleaseRef,
   state: Type.Enum(['running', 'completed', 'superseded']),
   createdAt: Time,
   createdBy: Type.String(),
+  /** What it asks of the devices, and its windows in words; absent = nothing. */
+  policy: Type.Optional(Type.Unsafe<UpdatePolicy>(updatePolicySchema)),
+  windows: Type.Optional(Type.Array(Type.String())),
   attempts: Type.Array(Attempt),
 });
 export type Rollout = Static<typeof Rollout>;
@@ -195,10 +208,23 @@ export const StartRollout = Type.Object(
   {
     releaseId: Type.String(),
     devices: Type.Array(Type.String(), { maxItems: 10_000, uniqueItems: true }),
+    policy: Type.Optional(AskedPolicy),
+    /** Overrides windows, leases, metered links and deferrals, by name of who asks. */
+    urgent: Type.Optional(Type.Literal(true)),
   },
   Closed,
 );
 export type StartRollout = Static<typeof StartRollout>;
+
+export const CheckWindows = Type.Object(
+  {
+    windows: Type.Unsafe<NonNullable<UpdatePolicy['windows']>>(updatePolicySchema.properties.windows),
+  },
+  Closed,
+);
+export type CheckWindows = Static<typeof CheckWindows>;
+export const WindowsInWords = Type.Object({ words: Type.Array(Type.String()) });
+export type WindowsInWords = Static<typeof WindowsInWords>;
 
 export const CreateEnrolmentToken = Type.Object(
   {

@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { MetricLog } from '../devices/metrics.ts';
+import type { Pins } from '../devices/pins.ts';
 import type { PostMortemStore } from '../devices/post-mortems.ts';
 import type { DeviceViews } from '../devices/view.ts';
 import type { Feed } from '../feed.ts';
@@ -24,6 +25,7 @@ import { serveWeb } from './web.ts';
 export interface RestOptions {
   auth: Auth;
   devices: DeviceViews;
+  pins: Pins;
   metrics: MetricLog;
   postMortems: PostMortemStore;
   publish: PublishOptions;

@@ -69,6 +69,26 @@ export function deviceRoutes(app: FastifyInstance, options: RestOptions): void {
       return metrics.read(params.id, now() - query.minutes * 60_000);
     },
   );
+  app.put<ById>(
+    '/devices/:id/pin',
+    {
+      schema: { summary: 'Keep it at its release', params: DeviceId, response: { 200: DeviceDetail } },
+    },
+    async ({ params, who }) => {
+      await options.pins.pin(params.id, who.name);
+      return known(params.id);
+    },
+  );
+  app.delete<ById>(
+    '/devices/:id/pin',
+    {
+      schema: { summary: 'Let rollouts move it again', params: DeviceId, response: { 200: DeviceDetail } },
+    },
+    async ({ params, who }) => {
+      await options.pins.unpin(params.id, who.name);
+      return known(params.id);
+    },
+  );
   app.post<{ Body: Static<typeof CreateEnrolmentToken> }>(
     '/enrolment-tokens',
     {

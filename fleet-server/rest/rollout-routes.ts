@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { ProblemError } from '../problems.ts';
 import { rolloutView } from '../rollouts/view.ts';
-import { Page, Rollout, StartRollout } from './api.ts';
+import { checkWindows } from '../rollouts/windows.ts';
+import { CheckWindows, Page, Rollout, StartRollout, WindowsInWords } from './api.ts';
 import type { RestOptions } from './app.ts';
 import { PageQuery, pageOf } from './paging.ts';
 
@@ -17,6 +18,14 @@ export function rolloutRoutes(app: FastifyInstance, options: RestOptions): void 
     return rolloutView(db, row);
   };
 
+  // Devices that are away get it when they say hello.
+  const tell = (devices: readonly string[]): void => {
+    for (const device of devices)
+      options
+        .sendDesired(device)
+        .catch((error: unknown) => log.error({ error, device }, 'cannot send desired'));
+  };
+
   app.post<{ Body: StartRollout }>(
     '/rollouts',
     {
@@ -24,12 +33,7 @@ export function rolloutRoutes(app: FastifyInstance, options: RestOptions): void 
     },
     async ({ body, who }, reply) => {
       const id = await rollouts.start(body, who.name);
-      // Devices that are away get it when they say hello.
-      for (const device of body.devices) {
-        options
-          .sendDesired(device)
-          .catch((error: unknown) => log.error({ error, device }, 'cannot send desired'));
-      }
+      tell(body.devices);
       return reply.code(201).send(await view(id));
     },
   );
@@ -53,6 +57,31 @@ export function rolloutRoutes(app: FastifyInstance, options: RestOptions): void 
     '/rollouts/:id',
     { schema: { summary: 'One rollout', params: RolloutId, response: { 200: Rollout } } },
     ({ params }) => view(params.id),
+  );
+  app.post<{ Params: Static<typeof RolloutId> }>(
+    '/rollouts/:id/urgent',
+    {
+      schema: {
+        summary: 'Make a running rollout urgent for the devices that have not switched',
+        params: RolloutId,
+        response: { 200: Rollout },
+      },
+    },
+    async ({ params, who }) => {
+      tell(await rollouts.makeUrgent(params.id, who.name));
+      return view(params.id);
+    },
+  );
+  app.post<{ Body: CheckWindows }>(
+    '/update-windows',
+    {
+      schema: {
+        summary: 'Update windows in words, or what is wrong with them',
+        body: CheckWindows,
+        response: { 200: WindowsInWords },
+      },
+    },
+    ({ body }) => ({ words: checkWindows(body.windows) }),
   );
   app.get('/stream', { schema: { summary: 'Server-sent events of every change' } }, (_request, reply) => {
     reply.hijack();

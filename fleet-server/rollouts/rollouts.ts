@@ -7,6 +7,9 @@ import { type Attempt, ENDED_ATTEMPT_STATES, type StartRollout } from '../rest/a
 import { audit } from '../store/audit.ts';
 import type { AttemptRow, Database, ReleaseRow } from '../store/tables.ts';
 import { type AttemptState, onEvent, onReport, onSent } from './core/attempt.ts';
+import { makeUrgent } from './make-urgent.ts';
+import { policyJson, urgentBy } from './policy.ts';
+import { checkWindows } from './windows.ts';
 
 /** Moves devices' desired state and follows their attempts. */
 export class Rollouts {
@@ -24,16 +27,25 @@ export class Rollouts {
   async start(wanted: StartRollout, who: string): Promise<string> {
     const at = this.#now();
     const id = uuidv7(at);
+    if (wanted.policy?.windows) checkWindows(wanted.policy.windows);
+    const policy = policyJson({ ...wanted.policy, ...(wanted.urgent && { urgent: urgentBy(who) }) });
     const touched = await this.#db.transaction().execute(async (db) => {
       const release = await checkSelection(db, wanted);
       await db
         .insertInto('rollouts')
-        .values({ id, releaseId: release.id, state: 'running', createdAt: at, createdBy: who })
+        .values({
+          id,
+          releaseId: release.id,
+          state: 'running',
+          createdAt: at,
+          createdBy: who,
+          policyJson: policy,
+        })
         .execute();
       const older = new Set<string>();
       for (const device of wanted.devices) {
         for (const rollout of await supersede(db, device, at)) older.add(rollout);
-        await assign(db, device, { rolloutId: id, release, at });
+        await assign(db, device, { rolloutId: id, release, policy, at });
       }
       await audit(db, {
         at,
@@ -42,12 +54,22 @@ export class Rollouts {
         subject: id,
         detail: `${release.name} ${release.version} to ${wanted.devices.length} devices`,
       });
+      if (wanted.urgent) await audit(db, { at, who, action: 'rollout.urgent', subject: id });
       for (const rollout of older) await closeIfEnded(db, rollout);
       return [...older];
     });
     for (const rollout of [...touched, id]) this.#feed.rolloutChanged(rollout);
     for (const device of wanted.devices) this.#feed.deviceChanged(device);
     return id;
+  }
+
+  /** Resolves with the devices that are to hear of it. Throws ProblemError. */
+  async makeUrgent(id: string, who: string): Promise<string[]> {
+    const at = this.#now();
+    const devices = await this.#db.transaction().execute((db) => makeUrgent(db, { id, who, at }));
+    this.#feed.rolloutChanged(id);
+    for (const device of devices) this.#feed.deviceChanged(device);
+    return devices;
   }
 
   reported(device: string, report: Report): Promise<void> {
@@ -102,15 +124,27 @@ async function checkSelection(db: Database, wanted: StartRollout): Promise<Relea
   }
   const { boards } = JSON.parse(release.manifestJson) as Manifest;
   const misfits: string[] = [];
+  const pinned: string[] = [];
   for (const id of wanted.devices) {
-    const device = await db.selectFrom('devices').select('board').where('id', '=', id).executeTakeFirst();
+    const device = await db
+      .selectFrom('devices')
+      .select(['board', 'pinnedBy'])
+      .where('id', '=', id)
+      .executeTakeFirst();
     if (!device) throw new ProblemError('device.unknown', `Cannot roll out: there is no device "${id}"`);
     if (!boards.includes(device.board)) misfits.push(`"${id}" (${device.board})`);
+    if (device.pinnedBy !== null) pinned.push(`"${id}" (by ${device.pinnedBy})`);
   }
   if (misfits.length > 0) {
     throw new ProblemError(
       'rollout.board-mismatch',
       `Cannot roll out ${release.name} ${release.version} to ${misfits.join(', ')}: it is for ${boards.join(', ')}; leave ${misfits.length > 1 ? 'them' : 'it'} out or build a release for the board`,
+    );
+  }
+  if (pinned.length > 0) {
+    throw new ProblemError(
+      'rollout.device-pinned',
+      `Cannot roll out ${release.name} ${release.version} to ${pinned.join(', ')}: ${pinned.length > 1 ? 'they are' : 'it is'} pinned; unpin ${pinned.length > 1 ? 'them or leave them' : 'it or leave it'} out`,
     );
   }
   return release;
@@ -136,14 +170,26 @@ async function supersede(db: Database, device: string, at: number): Promise<stri
   return [row.rolloutId];
 }
 
+interface Assigned {
+  rolloutId: string;
+  release: ReleaseRow;
+  /** UpdatePolicy as JSON text. */
+  policy: string | null;
+  at: number;
+}
+
 async function assign(
   db: Database,
   device: string,
-  { rolloutId, release, at }: { rolloutId: string; release: ReleaseRow; at: number },
+  { rolloutId, release, policy, at }: Assigned,
 ): Promise<void> {
   const { desiredGeneration } = await db
     .updateTable('devices')
-    .set((row) => ({ desiredReleaseId: release.id, desiredGeneration: row('desiredGeneration', '+', 1) }))
+    .set((row) => ({
+      desiredReleaseId: release.id,
+      desiredPolicyJson: policy,
+      desiredGeneration: row('desiredGeneration', '+', 1),
+    }))
     .where('id', '=', device)
     .returning('desiredGeneration')
     .executeTakeFirstOrThrow();

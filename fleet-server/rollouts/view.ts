@@ -1,5 +1,7 @@
 import type { Rollout } from '../rest/api.ts';
 import type { Database, RolloutRow } from '../store/tables.ts';
+import { scheduleWords } from './core/schedule-words.ts';
+import { policyOf } from './policy.ts';
 import { stateOf } from './rollouts.ts';
 
 /** A rollout as REST shows it, with its attempts by device. */
@@ -15,12 +17,14 @@ export async function rolloutView(db: Database, row: RolloutRow): Promise<Rollou
     .where('rolloutId', '=', row.id)
     .orderBy('deviceId')
     .execute();
+  const policy = policyOf(row.policyJson);
   return {
     id: row.id,
     release,
     state: row.state,
     createdAt: row.createdAt,
     createdBy: row.createdBy,
+    ...(policy && { policy, ...(policy.windows && { windows: policy.windows.map(scheduleWords) }) }),
     attempts: attempts.map((attempt) => {
       const { state, generation, progress, reason } = stateOf(attempt);
       return {

@@ -44,6 +44,12 @@ export const MIGRATIONS: readonly string[][] = [
        primary key (deviceId, id))`,
     `create index postMortemsTime on postMortems (deviceId, receivedAt)`,
   ],
+  [
+    `alter table rollouts add column policyJson text`,
+    `alter table devices add column desiredPolicyJson text`,
+    `alter table devices add column pinnedAt integer`,
+    `alter table devices add column pinnedBy text`,
+  ],
 ];
 
 /** Brings the schema up to date. Throws when the database is from a newer program. */

@@ -38,6 +38,11 @@ export interface DeviceRow {
   desiredReleaseId: string | null;
   /** 0 = nothing was ever assigned. */
   desiredGeneration: number;
+  /** UpdatePolicy of the assignment; null = asks for nothing. */
+  desiredPolicyJson: string | null;
+  /** Since when no rollout moves it, and who said so. */
+  pinnedAt: number | null;
+  pinnedBy: string | null;
 }
 
 export interface DeviceStateRow {
@@ -86,6 +91,7 @@ export interface RolloutRow {
   state: 'running' | 'completed' | 'superseded';
   createdAt: number;
   createdBy: string;
+  policyJson: string | null;
 }
 
 export interface AttemptRow {

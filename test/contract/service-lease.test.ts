@@ -134,6 +134,7 @@ test('it gives the lease back by removing the file', async () => {
   await until(async () => !(await leases()).some(({ holder }) => holder === 'honest'), {
     what: 'the end of its lease',
   });
+  expect(await cli('lease', 'show')).not.toContain('measuring');
 });
 
 test('a lease ends with its container', async () => {
@@ -144,4 +145,5 @@ test('a lease ends with its container', async () => {
     timeoutMs: 20_000,
     what: 'a folder anew',
   });
+  expect(statSync(join(folderOf('folder'), LEASE_FILE)).isDirectory()).toBe(true);
 });

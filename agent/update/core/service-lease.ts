@@ -1,9 +1,9 @@
+import { parseInstant } from '../../../protocol/instant.ts';
 import { SERVICE_LEASE_MAX_MS } from '../../../protocol/service-lease.ts';
 import type { Lease } from './hold.ts';
 
 const HOUR_MS = 3_600_000;
 const WHY_MAX = 200;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
  * What a service's own file says (protocol/service-lease.ts); undefined when that is no lease. `writtenAt` and `now` in
@@ -29,6 +29,5 @@ export function serviceLease(
 
 function endOf(text: string, writtenAt: number): number | undefined {
   if (/^\d{1,9}$/.test(text)) return writtenAt + Number(text) * 1000;
-  const at = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? undefined : at;
+  return parseInstant(text);
 }

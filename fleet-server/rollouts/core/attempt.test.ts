@@ -49,6 +49,7 @@ describe('attempt', () => {
 
   test.each([
     ['fetching', 'downloading'],
+    ['waiting', 'waiting'],
     ['verified', 'installing'],
     ['staged', 'installing'],
     ['switching', 'installing'],

@@ -56,9 +56,10 @@ function followPhase(attempt: AttemptState, update: UpdateStatus): AttemptState 
   switch (update.phase) {
     case 'fetching':
       return { ...next, state: 'downloading' };
+    case 'waiting':
+      return { ...next, state: 'waiting' };
     case 'verified':
     case 'staged':
-    case 'waiting':
     case 'switching':
       return { ...next, state: 'installing' };
     case 'soaking':

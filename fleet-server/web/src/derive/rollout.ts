@@ -16,6 +16,7 @@ type Bucket = Exclude<keyof Tally, 'total'>;
 const BUCKETS: Record<Attempt['state'], Bucket> = {
   queued: 'waiting',
   offered: 'waiting',
+  waiting: 'waiting',
   downloading: 'moving',
   installing: 'moving',
   soaking: 'moving',
@@ -63,6 +64,8 @@ export function attemptPercent({ state, progress }: Attempt): number {
       return progress ? Math.floor(percent(progress.doneBytes, progress.totalBytes) * 0.8) : 0;
     case 'downloading':
       return progress ? Math.floor(percent(progress.doneBytes, progress.totalBytes) * 0.8) : 2;
+    case 'waiting':
+      return progress ? Math.floor(percent(progress.doneBytes, progress.totalBytes) * 0.8) : 0;
     case 'installing':
       return 85;
     case 'soaking':
