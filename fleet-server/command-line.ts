@@ -17,6 +17,7 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
       'mqtt-port': { type: 'string', default: '7442' },
       'public-host': { type: 'string', default: 'localhost' },
       'egress-mbit': { type: 'string' },
+      'delta-cache-gib': { type: 'string' },
       web: { type: 'string' },
       boards: { type: 'string', default: resolve(import.meta.dirname, '../board-configs') },
     },
@@ -30,6 +31,9 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
     mqttPort: portOf('--mqtt-port', values['mqtt-port']),
     publicHost: values['public-host'],
     ...(values['egress-mbit'] !== undefined && { egressBytesPerSecond: egressOf(values['egress-mbit']) }),
+    ...(values['delta-cache-gib'] !== undefined && {
+      deltaCacheBytes: deltaCacheOf(values['delta-cache-gib']),
+    }),
     ...(values.web === undefined ? {} : { webDir: resolve(values.web) }),
     boardsDir: resolve(values.boards),
     admin: { name: 'admin', password: await adminPassword(dataDir) },
@@ -54,6 +58,13 @@ function egressOf(text: string): number {
   if (!(megabits >= 1 && megabits <= 100_000))
     throw new Error(`Cannot use --egress-mbit ${text}: give megabits per second, from 1 to 100000`);
   return (megabits * 1_000_000) / 8;
+}
+
+function deltaCacheOf(text: string): number {
+  const gibibytes = Number(text);
+  if (!(gibibytes > 0 && gibibytes <= 10_000))
+    throw new Error(`Cannot use --delta-cache-gib ${text}: give gibibytes, up to 10000`);
+  return gibibytes * 1024 ** 3;
 }
 
 function portOf(option: string, text: string): number {

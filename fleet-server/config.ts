@@ -13,6 +13,8 @@ export interface FleetServerConfig {
   publicHost: string;
   /** What may leave to devices as chunks and objects, all together; absent = no limit. */
   egressBytesPerSecond?: number;
+  /** What deltas may take of the disk; absent = 8 GiB. */
+  deltaCacheBytes?: number;
   /** Folder of the built UI; without it only REST is served. */
   webDir?: string;
   /** Folder of `<board>/board.yaml`. */

@@ -7,6 +7,9 @@ import { loadBoards } from '../release/boards.ts';
 import { type Broker, startMqttBroker } from './broker/broker.ts';
 import { readCommandLine } from './command-line.ts';
 import { type FleetServer, type FleetServerConfig, TENANT } from './config.ts';
+import { processBuilder } from './deltas/delta-builder.ts';
+import { DeltaCache } from './deltas/delta-cache.ts';
+import { Deltas } from './deltas/deltas.ts';
 import { Desired } from './devices/desired.ts';
 import { Inbox } from './devices/inbox.ts';
 import { MetricLog } from './devices/metrics.ts';
@@ -19,7 +22,7 @@ import { startEnrolmentServer } from './enrolment/https.ts';
 import { schedule } from './jobs.ts';
 import { openKeys, type ServerKeys } from './keys/server-keys.ts';
 import { listenApp } from './listen.ts';
-import { openObjectFolder } from './releases/object-store.ts';
+import { type ObjectStore, openObjectFolder } from './releases/object-store.ts';
 import { renewOnlineRoles } from './releases/online-roles.ts';
 import { releaseView } from './releases/view.ts';
 import { restApp } from './rest/app.ts';
@@ -37,6 +40,7 @@ import { type ObjectReader, objectReader } from './transport/object-reader.ts';
 export type { FleetServer, FleetServerConfig } from './config.ts';
 
 const OPEN_FILES = 64;
+const DELTA_CACHE_BYTES = 8 * 1024 ** 3;
 const PRESENCE_SWEEP_MS = 2_000;
 
 /** Closed in the reverse of the order they were opened in, also when a later one cannot open. */
@@ -76,7 +80,9 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
   const names = [...new Set([config.publicHost, 'localhost', '127.0.0.1'])];
   const tls = await ca.serverCertificate(names);
   const fleet = assemble(db, keys, log, closers);
-  const reader = objectReader(db, objects, OPEN_FILES);
+  const deltas = await openDeltas(config, objects, log);
+  closers.push(() => deltas.close());
+  const reader = objectReader({ db, objects, deltas }, OPEN_FILES);
   closers.push(() => reader.close());
   const mayConnect = async (device: string, certificateSha256: string): Promise<boolean> => {
     const row = await db.selectFrom('devices').selectAll().where('id', '=', device).executeTakeFirst();
@@ -131,6 +137,14 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     schedule('0 47 3 * * *', renewCertificate, failed),
   );
   return { rest, device: enrolment.port, mqtt: broker.port };
+}
+
+async function openDeltas(config: FleetServerConfig, objects: ObjectStore, log: Logger): Promise<Deltas> {
+  const cache = await DeltaCache.open(
+    join(config.dataDir, 'deltas'),
+    config.deltaCacheBytes ?? DELTA_CACHE_BYTES,
+  );
+  return new Deltas({ cache, builder: processBuilder, objects, now: Date.now, log });
 }
 
 /** The parts between the link and REST. */

@@ -1,4 +1,5 @@
 import type { Board } from '../../protocol/board.ts';
+import { basesOf } from '../../protocol/delta/bases.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { type Manifest, type Platform, targetPath } from '../../protocol/manifest.ts';
 import { manifestObject } from '../../protocol/objects.ts';
@@ -6,7 +7,6 @@ import { formatBytes } from '../../protocol/quantities.ts';
 import { type CheckedManifest, judgeManifest, type Refusal } from './check-manifest.ts';
 import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } from './core/fetch-plan.ts';
 import { labelOf, type ReleaseRef } from './core/record.ts';
-import { basesOf } from './delta/core/bases.ts';
 import { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
 import type { BlobStore, ChunkSource, ReleaseTrust } from './ports.ts';

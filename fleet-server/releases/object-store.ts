@@ -19,6 +19,8 @@ export interface ObjectStore {
    */
   put(name: string, content: AsyncIterable<Uint8Array>): Promise<{ isNew: boolean }>;
   pathOf(name: string): string;
+  /** A stored object whose name begins so. */
+  named(beginning: string): Promise<string | undefined>;
 }
 
 /** A folder of objects; half-done uploads of an earlier run are removed. */
@@ -38,6 +40,7 @@ export async function openObjectFolder(folder: string): Promise<ObjectStore> {
   return {
     pathOf,
     sizeOf,
+    named: async (beginning) => (await readdir(folder)).find((name) => name.startsWith(beginning)),
     put: async (name, content) => {
       const [, kind, digest] = UPLOAD.exec(name) ?? [];
       if (!kind || !digest) {

@@ -1,5 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { parseOfferName } from '../../protocol/delta/offer.ts';
 import { isObjectName } from '../../protocol/objects.ts';
+import type { Deltas } from '../deltas/deltas.ts';
 import { metadataText } from '../releases/metadata-store.ts';
 import type { ObjectStore } from '../releases/object-store.ts';
 import type { Database } from '../store/tables.ts';
@@ -26,8 +28,15 @@ interface Held {
   isReplaced: boolean;
 }
 
-/** Reads metadata from the database and content from the object folder, with up to `mostFiles` idle files open. */
-export function objectReader(db: Database, objects: ObjectStore, mostFiles: number): ObjectReader {
+export interface ObjectReaderParts {
+  db: Database;
+  objects: Pick<ObjectStore, 'pathOf'>;
+  deltas: Pick<Deltas, 'offer' | 'pathOf'>;
+}
+
+/** Reads metadata from the database, deltas as they are wanted, and content from the object folder, with up to `mostFiles` idle files open. */
+export function objectReader({ db, objects, deltas }: ObjectReaderParts, mostFiles: number): ObjectReader {
+  const pathOf = (name: string) => (name.startsWith('delta-') ? deltas : objects).pathOf(name);
   // Insertion order is age: a file that is used moves to the end.
   const held = new Map<string, Promise<Held | undefined>>();
 
@@ -46,7 +55,7 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
   async function dropReplaced(name: string): Promise<void> {
     const opening = held.get(name);
     const entry = await opening?.catch(() => undefined);
-    if (!entry || (await inodeOf(objects.pathOf(name))) === entry.inode) return;
+    if (!entry || (await inodeOf(pathOf(name))) === entry.inode) return;
     if (held.get(name) !== opening) return;
     held.delete(name);
     entry.isReplaced = true;
@@ -55,7 +64,7 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
 
   async function openFile(name: string): Promise<OpenObject | undefined> {
     await dropReplaced(name);
-    const opening = held.get(name) ?? openHeld(objects.pathOf(name));
+    const opening = held.get(name) ?? openHeld(pathOf(name));
     held.delete(name);
     held.set(name, opening);
     const entry = await opening.catch((error: unknown) => {
@@ -86,7 +95,12 @@ export function objectReader(db: Database, objects: ObjectStore, mostFiles: numb
   return {
     open: async (name) => {
       if (!isObjectName(name)) return undefined;
-      if (/^(?:blob|leaves|manifest)-/.test(name)) return openFile(name);
+      if (/^(?:blob|leaves|manifest|delta)-/.test(name)) return openFile(name);
+      const wanted = parseOfferName(name);
+      if (wanted) {
+        const offer = await deltas.offer(wanted.digest, wanted.candidates);
+        return inMemory(Buffer.from(JSON.stringify(offer)));
+      }
       const text = await metadataText(db, name);
       return text === undefined ? undefined : inMemory(Buffer.from(text));
     },

@@ -38,8 +38,8 @@ export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: Ob
     }
     const { from, to } = range;
     const isPart = request.headers.range !== undefined;
-    // Names are digests, or versions that never change; only `timestamp` is written anew.
-    const isFixed = name !== 'timestamp';
+    // Names are digests, or versions that never change; only these are written anew.
+    const isFixed = name !== 'timestamp' && !name.startsWith('offer-');
     void reply
       .code(isPart ? 206 : 200)
       .header('content-type', 'application/octet-stream')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { type BlobBytes, encodeSegments } from './encode.ts';
+import { likestOf } from './likest.ts';
 import { encodeHeader, NO_DIGEST } from './table.ts';
 
 export interface BlobFile {
@@ -10,6 +11,8 @@ export interface BlobFile {
 }
 
 export interface BuiltDelta {
+  /** Digest of the old blob that was taken; absent when there was none to take. */
+  old?: string;
   /** Of the file that was written. */
   sha256: string;
   bytes: number;
@@ -19,10 +22,12 @@ export interface BuiltDelta {
 
 const COPY_BYTES = 1024 * 1024;
 
-/** Writes the delta from one blob file to another; without `old`, the compressed blob. Blocks the thread. */
+/**
+ * Writes the delta to one blob file from the likest of others; without any, the compressed blob. Blocks the thread.
+ */
 export function buildDelta(
   next: BlobFile,
-  old: BlobFile | undefined,
+  olds: readonly BlobFile[],
   level: number,
   outPath: string,
 ): BuiltDelta {
@@ -30,7 +35,9 @@ export function buildDelta(
   const files = new OpenFiles();
   try {
     const nextBytes = files.blob(next.path);
-    const oldBytes = old && files.blob(old.path);
+    const candidates = olds.map(({ path }) => files.blob(path));
+    const taken = likestOf(nextBytes, candidates) ?? -1;
+    const [old, oldBytes] = [olds[taken], candidates[taken]];
     const bodies = files.open(bodiesPath, 'w+');
     const entries: Buffer[] = [];
     let bodyBytes = 0;
@@ -50,7 +57,12 @@ export function buildDelta(
       newDigest: next.digest,
     });
     const sha256 = writeWhole(files.open(outPath, 'w'), [header, table], bodies, bodyBytes);
-    return { sha256, bytes: header.length + table.length + bodyBytes, plainBytes };
+    return {
+      ...(old && { old: old.digest }),
+      sha256,
+      bytes: header.length + table.length + bodyBytes,
+      plainBytes,
+    };
   } finally {
     files.close();
     rmSync(bodiesPath, { force: true });

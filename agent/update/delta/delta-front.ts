@@ -1,3 +1,4 @@
+import type { Base } from '../../../protocol/delta/bases.ts';
 import type { ReadyOffer } from '../../../protocol/delta/offer.ts';
 import { deltaObject } from '../../../protocol/delta/offer.ts';
 import {
@@ -9,7 +10,6 @@ import {
 } from '../../../protocol/delta/table.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { ChunkSource } from '../ports.ts';
-import type { Base } from './core/bases.ts';
 import { DeltaUnusable } from './delta-unusable.ts';
 
 /** What stands before the bodies, and the chunks it came in: bodies begin in the last of them. */

@@ -1,4 +1,4 @@
-import type { Manifest, ManifestLayer, Platform } from '../../../../protocol/manifest.ts';
+import type { Manifest, ManifestLayer, Platform } from '../manifest.ts';
 
 export type Base = Pick<ManifestLayer, 'verity' | 'size'>;
 

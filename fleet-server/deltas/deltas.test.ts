@@ -1,0 +1,181 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sha256Hex } from '../../protocol/canonical.ts';
+import type { BuiltDelta } from '../../protocol/delta/build.ts';
+import { type DeltaOffer, deltaObject } from '../../protocol/delta/offer.ts';
+import { parseHeader } from '../../protocol/delta/table.ts';
+import { blobObject } from '../../protocol/objects.ts';
+import { blobOf, noise, type TestBlob } from '../../test/support/deltas.ts';
+import { until } from '../../test/support/until.ts';
+import { openObjectFolder } from '../releases/object-store.ts';
+import { type BuildJob, type DeltaBuilder, processBuilder } from './delta-builder.ts';
+import { DeltaCache } from './delta-cache.ts';
+import { Deltas } from './deltas.ts';
+
+let folder: string;
+let deltas: Deltas;
+let now: number;
+let old: TestBlob;
+let next: TestBlob;
+
+/** Writes what it is told to, and remembers what it was asked for. */
+class FakeBuilder implements DeltaBuilder {
+  readonly jobs: BuildJob[] = [];
+  /** Bytes of a delta at each level. */
+  sizes: Record<number, number> = { 9: 400, 19: 300 };
+  plainBytes = 1000;
+  isBroken = false;
+  async build(job: BuildJob): Promise<BuiltDelta> {
+    this.jobs.push(job);
+    if (this.isBroken) throw new Error('no memory');
+    const content = Buffer.alloc(this.sizes[job.level] ?? 0, this.jobs.length);
+    await writeFile(job.outPath, content);
+    const taken = job.olds.at(-1);
+    return {
+      ...(taken && { old: taken.digest }),
+      sha256: sha256Hex(content),
+      bytes: content.length,
+      plainBytes: this.plainBytes,
+    };
+  }
+}
+
+async function open(builder: DeltaBuilder, mostBytes = 10_000_000) {
+  const cache = await DeltaCache.open(join(folder, 'deltas'), mostBytes);
+  const objects = await openObjectFolder(join(folder, 'blobs'));
+  deltas = new Deltas({ cache, builder, objects, now: () => now, log: { info: () => {}, warn: () => {} } });
+}
+
+async function put(blob: TestBlob) {
+  await writeFile(join(folder, 'blobs', blobObject(blob.verity)), blob.content);
+}
+
+beforeEach(async () => {
+  now = 0;
+  folder = await mkdtemp(join(tmpdir(), 'wherry-deltas-'));
+  old = await blobOf(noise(300_000, 1));
+  next = await blobOf(Buffer.concat([noise(5000, 2), old.content]));
+  await open(new FakeBuilder());
+  await put(old);
+  await put(next);
+});
+afterEach(async () => {
+  await deltas.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+type Ready = Extract<DeltaOffer, { state: 'ready' }>;
+async function ready(...candidates: TestBlob[]): Promise<Ready> {
+  let offer: DeltaOffer | undefined;
+  await until(
+    async () => {
+      offer = await deltas.offer(
+        next.verity,
+        candidates.map(({ verity }) => verity.slice(0, 16)),
+      );
+      return offer.state !== 'building';
+    },
+    { timeoutMs: 20_000 },
+  );
+  if (offer?.state !== 'ready') throw new Error(`The offer is ${offer?.state}`);
+  return offer;
+}
+const state = async (...candidates: string[]) => (await deltas.offer(next.verity, candidates)).state;
+const files = async () => (await readdir(join(folder, 'deltas'))).filter((name) => name.startsWith('delta-'));
+
+test('a real delta is made in a process of its own, from the likest of the old blobs', async () => {
+  await open(processBuilder);
+  const other = await blobOf(noise(300_000, 3));
+  await put(other);
+  const offer = await ready(other, old);
+  expect(offer.old).toBe(old.verity);
+  const delta = await readFile(deltas.pathOf(deltaObject(offer.delta)));
+  expect(sha256Hex(delta)).toBe(offer.delta);
+  expect(delta.length).toBe(offer.bytes);
+  expect(delta.length).toBeLessThan(10_000);
+  expect(parseHeader(delta)).toMatchObject({ oldDigest: old.verity, newDigest: next.verity });
+}, 30_000);
+
+test('the first asker gets a quick one; a better one takes its place under another name', async () => {
+  const first = await ready(old);
+  expect(first.bytes).toBe(400);
+  await until(async () => (await ready(old)).bytes === 300);
+  const better = await ready(old);
+  expect(better.delta).not.toBe(first.delta);
+  expect(await files()).toEqual([deltaObject(better.delta)]);
+});
+
+test('one that is not better leaves the first in place', async () => {
+  const builder = new FakeBuilder();
+  builder.sizes = { 9: 300, 19: 300 };
+  await open(builder);
+  const first = await ready(old);
+  await until(() => builder.jobs.length === 2);
+  await until(async () => (await readdir(join(folder, 'deltas/building'))).length === 0);
+  expect(await ready(old)).toEqual(first);
+  expect(builder.jobs).toHaveLength(2);
+});
+
+test('a delta that saves too little is not offered: the compressed blob is, or nothing', async () => {
+  const builder = new FakeBuilder();
+  builder.plainBytes = 500;
+  await open(builder);
+  const offer = await ready(old);
+  expect(offer.old).toBeUndefined();
+  builder.sizes = { 9: 300_000, 19: 300_000 };
+  await rm(join(folder, 'deltas'), { recursive: true });
+  await open(builder);
+  await until(async () => (await state(old.verity.slice(0, 16))) === 'none');
+});
+
+test('knows what it has after a restart, and nothing of a build that was cut off', async () => {
+  const builder = new FakeBuilder();
+  builder.sizes = { 9: 400, 19: 400 };
+  await open(builder);
+  const offer = await ready(old);
+  await deltas.close();
+  await writeFile(join(folder, 'deltas/building/half'), 'x');
+  await writeFile(join(folder, 'deltas', deltaObject('f'.repeat(64))), 'x');
+  await open(new FakeBuilder());
+  expect(await deltas.offer(next.verity, [old.verity.slice(0, 16)])).toEqual(offer);
+  expect(await files()).toEqual([deltaObject(offer.delta)]);
+});
+
+test('the least recently wanted falls out when there are too many bytes', async () => {
+  const builder = new FakeBuilder();
+  builder.sizes = { 9: 400, 19: 400 };
+  await open(builder, 1000);
+  const others = [await blobOf(noise(200_000, 5)), await blobOf(noise(200_000, 6))];
+  for (const other of others) await put(other);
+  const [a, b] = others as [TestBlob, TestBlob];
+  await ready(old);
+  await ready(a);
+  await ready(old);
+  await ready(b);
+  expect(deltas.known(next.verity, old.verity)).toBeDefined();
+  expect(deltas.known(next.verity, a.verity)).toBeUndefined();
+  expect(await files()).toHaveLength(2);
+});
+
+test('a build that failed is not tried again at once', async () => {
+  const builder = new FakeBuilder();
+  builder.isBroken = true;
+  await open(builder);
+  await until(async () => (await state(old.verity.slice(0, 16))) === 'none');
+  const tried = builder.jobs.length;
+  expect(await state(old.verity.slice(0, 16))).toBe('none');
+  expect(builder.jobs.length).toBe(tried);
+  builder.isBroken = false;
+  now += 3_600_000;
+  expect((await ready(old)).old).toBe(old.verity);
+});
+
+test('offers nothing for what it does not hold, nor against it, nor for the smallest', async () => {
+  const small = await blobOf(noise(10_000, 8));
+  await put(small);
+  expect(await deltas.offer('f'.repeat(64), [])).toEqual({ v: 1, state: 'none' });
+  expect(await deltas.offer(small.verity, [])).toEqual({ v: 1, state: 'none' });
+  expect((await ready(await blobOf(noise(1000, 9)))).old).toBeUndefined();
+});
