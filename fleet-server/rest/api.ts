@@ -133,6 +133,8 @@ export const PublishRelease = Type.Object(
     roots: Type.Array(Type.String(), { maxItems: 256 }),
     /** Signed TUF targets metadata, JSON text. */
     targets: Type.String(),
+    /** Signed metadata of roles that targets delegate to, JSON text by role; those in force stay. */
+    delegated: Type.Optional(Type.Record(Type.String({ maxLength: 32 }), Type.String())),
   },
   Closed,
 );
