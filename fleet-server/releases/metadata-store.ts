@@ -1,6 +1,9 @@
-import { metadataObject, TIMESTAMP_OBJECT } from '../../protocol/objects.ts';
+import { delegatedObject, metadataObject, TIMESTAMP_OBJECT } from '../../protocol/objects.ts';
 import { parseRole, type RoleName, roleText, type SignedRole } from '../../protocol/tuf.ts';
 import type { Database } from '../store/tables.ts';
+import type { SignedText } from './trust.ts';
+
+const TOP_LEVEL = ['root', 'targets', 'snapshot', 'timestamp'];
 
 /** The newest trusted metadata of a role, or undefined before the first. */
 export async function latestRole<R extends RoleName>(
@@ -30,12 +33,28 @@ export async function metadataText(db: Database, name: string): Promise<string |
   return row?.text;
 }
 
+/** The newest trusted metadata of every role that targets delegate to, or once did, with its text as it was signed. */
+export async function latestDelegated(db: Database): Promise<Map<string, SignedText<'targets'>>> {
+  const rows = await db
+    .selectFrom('repositoryRoles')
+    .selectAll()
+    .where('role', 'not in', TOP_LEVEL)
+    .orderBy('role')
+    .execute();
+  const found = new Map<string, SignedText<'targets'>>();
+  for (const { role, version } of rows) {
+    const text = await metadataText(db, nameOf(role, version));
+    if (text !== undefined) found.set(role, { metadata: parseRole('targets', text, role), text });
+  }
+  return found;
+}
+
 /** Puts a verified role in force. `text` is kept as it was signed, when it came from outside. */
-export async function putRole<R extends RoleName>(
+export async function putRole(
   db: Database,
-  role: R,
-  metadata: SignedRole<R>,
-  text: string = roleText(metadata),
+  role: string,
+  metadata: SignedRole<RoleName>,
+  text: string = roleText(metadata as SignedRole<'targets'>),
 ): Promise<void> {
   const { version, expires } = metadata.signed;
   await db
@@ -51,5 +70,11 @@ export async function putRole<R extends RoleName>(
     .execute();
 }
 
-const nameOf = (role: RoleName, version: number) =>
-  role === 'timestamp' ? TIMESTAMP_OBJECT : metadataObject(role, version);
+function nameOf(role: string, version: number): string {
+  if (role === 'timestamp') return TIMESTAMP_OBJECT;
+  if (role === 'root' || role === 'targets' || role === 'snapshot') return metadataObject(role, version);
+  const name = delegatedObject(role, version);
+  if (name === undefined)
+    throw new Error(`Cannot keep metadata of role "${role}": no object can have its name`);
+  return name;
+}

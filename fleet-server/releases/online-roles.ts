@@ -5,7 +5,7 @@ import { metadataObject } from '../../protocol/objects.ts';
 import { roleText, type SignedRole, signRole, tufKeyOf } from '../../protocol/tuf.ts';
 import { ProblemError } from '../problems.ts';
 import type { Database } from '../store/tables.ts';
-import { latestRole, metadataText, putRole, versionOf } from './metadata-store.ts';
+import { latestDelegated, latestRole, metadataText, putRole, versionOf } from './metadata-store.ts';
 
 const HOUR_MS = 3_600_000;
 export const SNAPSHOT_MS = 7 * 24 * HOUR_MS;
@@ -22,15 +22,19 @@ export async function signSnapshot(db: Database, keys: OnlineKeys, now: number):
   const version = await versionOf(db, 'targets');
   const text = version && (await metadataText(db, metadataObject('targets', version)));
   if (!version || !text) throw new Error('Cannot sign a snapshot: there are no targets');
+  // A role that a snapshot named once stays named, or devices would refuse the next: TUF 1.0.34 §5.5.5.
+  const delegated = [...(await latestDelegated(db))].map(
+    ([role, { metadata, text: own }]) => [`${role}.json`, metaFile(metadata.signed.version, own)] as const,
+  );
   const snapshot = new Metadata(
     new Snapshot({
       version: ((await versionOf(db, 'snapshot')) ?? 0) + 1,
       specVersion: '1.0.34',
       expires: isoSeconds(now + SNAPSHOT_MS),
-      meta: { 'targets.json': metaFile(version, text) },
+      meta: { 'targets.json': metaFile(version, text), ...Object.fromEntries(delegated) },
     }),
   );
-  signRole<'snapshot'>(snapshot, keys.snapshot);
+  signRole(snapshot, keys.snapshot);
   await putRole(db, 'snapshot', snapshot);
   await signTimestamp(db, keys, snapshot, now);
 }
@@ -50,7 +54,7 @@ async function signTimestamp(
       snapshotMeta: metaFile(snapshot.signed.version, text),
     }),
   );
-  signRole<'timestamp'>(timestamp, keys.timestamp);
+  signRole(timestamp, keys.timestamp);
   await putRole(db, 'timestamp', timestamp);
 }
 

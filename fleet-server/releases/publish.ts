@@ -2,17 +2,18 @@ import { readFile } from 'node:fs/promises';
 import type { Board } from '../../protocol/board.ts';
 import { checkManifest, type Manifest, targetPath } from '../../protocol/manifest.ts';
 import { blobObject, manifestObject } from '../../protocol/objects.ts';
-import { type SignedRole, TufError } from '../../protocol/tuf.ts';
+import { delegationsOf, type SignedRole, signersOf, TufError } from '../../protocol/tuf.ts';
+import { isDelegated } from '../../protocol/tuf-paths.ts';
 import { uuidv7 } from '../ids.ts';
 import { ProblemError } from '../problems.ts';
 import type { PublishRelease } from '../rest/api.ts';
 import { audit } from '../store/audit.ts';
 import type { Database, ReleaseRow } from '../store/tables.ts';
 import { checkBoards } from './fitness.ts';
-import { latestRole, putRole } from './metadata-store.ts';
+import { latestDelegated, latestRole, putRole } from './metadata-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkOnlineKeys, type OnlineKeys, signSnapshot } from './online-roles.ts';
-import { checkTargets, walkRoots } from './trust.ts';
+import { checkDelegated, checkTargets, walkRoots } from './trust.ts';
 
 export interface PublishOptions {
   db: Database;
@@ -52,7 +53,14 @@ async function putInForce(
   const { fresh, root } = walkRoots(await latestRole(db, 'root'), upload.roots, now());
   checkOnlineKeys(root, keys);
   const targets = checkTargets(root, await latestRole(db, 'targets'), upload.targets, now());
-  checkTarget(targets.metadata, manifest, upload.manifestSha256, manifestBytes);
+  const delegated = checkDelegated(
+    targets.metadata,
+    await latestDelegated(db),
+    upload.delegated ?? {},
+    now(),
+  );
+  const signer = signerOf(targets.metadata, delegated.inForce, targetPath(manifest.name, manifest.version));
+  checkTarget(signer.metadata, manifest, upload.manifestSha256, manifestBytes);
   const before = await db
     .selectFrom('releases')
     .selectAll()
@@ -67,7 +75,8 @@ async function putInForce(
   }
   for (const { metadata, text } of fresh) await putRole(db, 'root', metadata, text);
   if (targets.isNew) await putRole(db, 'targets', targets.metadata, targets.text);
-  if (targets.isNew || fresh.length > 0) await signSnapshot(db, keys, now());
+  for (const [role, { metadata, text }] of delegated.fresh) await putRole(db, role, metadata, text);
+  if (targets.isNew || fresh.length + delegated.fresh.size > 0) await signSnapshot(db, keys, now());
   if (before) return before;
   const row: ReleaseRow = {
     id: uuidv7(now()),
@@ -75,7 +84,7 @@ async function putInForce(
     version: manifest.version,
     manifestSha256: upload.manifestSha256,
     manifestJson: JSON.stringify(manifest),
-    signedByJson: JSON.stringify(targets.signedBy),
+    signedByJson: JSON.stringify(signer.role === 'targets' ? targets.signedBy : signer.signedBy),
     targetsVersion: targets.metadata.signed.version,
     uploadedAt: now(),
     uploadedBy: who,
@@ -129,6 +138,22 @@ async function checkBlobs(objects: ObjectStore, manifest: Manifest): Promise<voi
     'release.blobs-missing',
     `Cannot publish: image data is missing; upload ${[...faults].join(', ')}`,
   );
+}
+
+/** The role that names a release: targets, or the first that they delegate its path to and that names it. */
+function signerOf(
+  targets: SignedRole<'targets'>,
+  delegated: ReadonlyMap<string, { metadata: SignedRole<'targets'> }>,
+  path: string,
+): { role: string; metadata: SignedRole<'targets'>; signedBy: string[] } {
+  const own = { role: 'targets', metadata: targets, signedBy: [] };
+  if (targets.signed.targets[path]) return own;
+  const named = delegationsOf(targets).find(
+    (role) => isDelegated(role, path) && delegated.get(role.name)?.metadata.signed.targets[path],
+  );
+  const metadata = named && delegated.get(named.name)?.metadata;
+  if (!named || !metadata) return own;
+  return { role: named.name, metadata, signedBy: signersOf(targets, named.name, metadata) };
 }
 
 /** The signed targets must name exactly this manifest: the one link between signatures and content. */

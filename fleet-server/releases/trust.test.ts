@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { LIMITS } from '../../protocol/limits.ts';
 import { parseRole } from '../../protocol/tuf.ts';
 import { TestRepository } from '../../test/support/test-repository.ts';
-import { checkTargets, walkRoots } from './trust.ts';
+import { checkDelegated, checkTargets, walkRoots } from './trust.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 let repository: TestRepository;
@@ -89,4 +89,45 @@ test('targets that are older, of the same version, changed, expired, too large o
   expect(check(' '.repeat(LIMITS.targetsBytes + 1))).toBe('malformed');
   repository.signTargets(repository.newKey());
   expect(check(newestTargets())).toBe('signature');
+});
+
+test('a floor that goes down, or is none, and a counter that changes are refused', () => {
+  repository.publish('1.0.0', []);
+  repository.floors = { demo: 1 };
+  repository.signTargets();
+  const floor = trusted();
+  const check = () => refusal(() => checkTargets(root(1), floor, newestTargets(), NOW));
+  repository.floors = { demo: 2 };
+  repository.signTargets();
+  expect(check()).toBeUndefined();
+  repository.floors = {};
+  repository.signTargets();
+  expect(check()).toBe('rollback');
+  repository.floors = { demo: 1.5 };
+  expect(() => repository.signTargets()).toThrow('no canonical form');
+  repository.floors = { demo: -1 };
+  repository.signTargets();
+  expect(check()).toBe('malformed');
+});
+
+test('a delegated role is held to the keys and paths that targets give it', () => {
+  const team = { paths: ['releases/camera/*/*'], by: repository.newKey(), releases: [] };
+  repository.delegated.set('camera', team);
+  repository.signTargets();
+  const camera = () => text(`delegated-camera-${repository.versions.targets}`);
+  const check = (uploaded: Record<string, string>, before = new Map()) =>
+    checkDelegated(trusted(), before, uploaded, NOW);
+  const { fresh, inForce } = check({ camera: camera() });
+  expect([...fresh.keys(), ...inForce.keys()]).toEqual(['camera', 'camera']);
+  expect([...check({}, inForce).fresh.keys()]).toEqual([]);
+  expect([...check({}, inForce).inForce.keys()]).toEqual(['camera']);
+  expect(refusal(() => check({ other: camera() }))).toBe('mismatch');
+  const former = camera();
+  repository.signTargets();
+  expect(refusal(() => check({ camera: former }, check({ camera: camera() }).inForce))).toBe('rollback');
+  team.by = repository.newKey();
+  repository.signTargets();
+  // The role's keys changed: what stands there is theirs no more, so that they have to sign anew first.
+  expect(refusal(() => check({}, inForce))).toBe('signature');
+  expect(refusal(() => check({ camera: camera() }, inForce))).toBeUndefined();
 });

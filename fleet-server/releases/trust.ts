@@ -1,6 +1,15 @@
-import { canonicalJson } from '../../protocol/canonical.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import { parseRole, type SignedRole, signersOf, TufError, verifyRole } from '../../protocol/tuf.ts';
+import { delegatedObject } from '../../protocol/objects.ts';
+import { counterOf, floorsOf } from '../../protocol/release-line.ts';
+import {
+  delegationsOf,
+  parseRole,
+  type SignedRole,
+  signedBytesOf,
+  signersOf,
+  TufError,
+  verifyRole,
+} from '../../protocol/tuf.ts';
 
 /** Metadata with the exact text that was signed. */
 export interface SignedText<R extends 'root' | 'targets'> {
@@ -46,7 +55,7 @@ export function walkRoots(
 
 /** Another key ceremony under a version in force is a different repository, never an update. */
 function sameRoot(root: SignedRole<'root'>, uploaded: SignedRole<'root'>): void {
-  if (canonicalJson(root.signed.toJSON()) === canonicalJson(uploaded.signed.toJSON())) return;
+  if (signedBytesOf(root).equals(signedBytesOf(uploaded))) return;
   throw new TufError(
     'mismatch',
     `Cannot trust root.json version ${uploaded.signed.version}: another root of this version is pinned; sign with the keys of the pinned root`,
@@ -64,29 +73,99 @@ export function checkTargets(
   const metadata = parseRole('targets', text);
   verifyRole(root, 'targets', metadata);
   fresher('targets', metadata.signed.expires, now);
-  const isNew =
-    !trusted || canonicalJson(trusted.signed.toJSON()) !== canonicalJson(metadata.signed.toJSON());
-  if (trusted && isNew) succeeds(trusted, metadata);
+  floorsIn('targets', metadata);
+  const isNew = !trusted || !isSame(trusted, metadata);
+  if (trusted && isNew) succeeds('targets', trusted, metadata);
   return { metadata, text, isNew, signedBy: signersOf(root, 'targets', metadata) };
 }
 
-/** Versions rise and a path, once named, keeps its hash: rollback and mix-and-match. TUF 1.0.34 §5.6.4. */
-function succeeds(trusted: SignedRole<'targets'>, metadata: SignedRole<'targets'>): void {
+/**
+ * Checks the roles that targets delegate to: those uploaded against the ones in force, and those in force against the
+ * targets. Gives what is new, and all that targets delegate to and is signed, by role.
+ */
+export function checkDelegated(
+  targets: SignedRole<'targets'>,
+  trusted: ReadonlyMap<string, SignedText<'targets'>>,
+  uploaded: Readonly<Record<string, string>>,
+  now: number,
+): { fresh: Map<string, SignedText<'targets'>>; inForce: Map<string, SignedText<'targets'>> } {
+  const roles = delegationsOf(targets).map(({ name }) => name);
+  const stranger = Object.keys(uploaded).find((role) => !roles.includes(role));
+  if (stranger !== undefined)
+    throw new TufError('mismatch', `Cannot accept ${stranger}.json: targets do not delegate to this role`);
+  const fresh = new Map<string, SignedText<'targets'>>();
+  const inForce = new Map<string, SignedText<'targets'>>();
+  for (const role of roles) {
+    const before = trusted.get(role);
+    const text = Object.hasOwn(uploaded, role) ? uploaded[role] : undefined;
+    const read = text === undefined ? before : readDelegated(role, text, before?.metadata, now);
+    if (!read) continue;
+    verifyRole(targets, role, read.metadata);
+    inForce.set(role, read);
+    if (read.text !== before?.text) fresh.set(role, read);
+  }
+  return { fresh, inForce };
+}
+
+/** The one in force again gives what is kept, with the signatures it came with. */
+function readDelegated(
+  role: string,
+  text: string,
+  trusted: SignedRole<'targets'> | undefined,
+  now: number,
+): SignedText<'targets'> {
+  if (delegatedObject(role, 1) === undefined)
+    throw new TufError(
+      'malformed',
+      `Cannot accept ${role}.json: a role is named by a–z, 0–9 and -, at most 32`,
+    );
+  capped(`${role}.json`, text, LIMITS.targetsBytes);
+  const metadata = parseRole('targets', text, role);
+  fresher(role, metadata.signed.expires, now);
+  floorsIn(role, metadata);
+  if (trusted && !isSame(trusted, metadata)) succeeds(role, trusted, metadata);
+  return { metadata, text };
+}
+
+const isSame = (one: SignedRole<'targets'>, other: SignedRole<'targets'>): boolean =>
+  signedBytesOf(one).equals(signedBytesOf(other));
+
+/** Versions and floors rise, and a path, once named, keeps its hash and counter: rollback and mix-and-match. §5.6.4 */
+function succeeds(role: string, trusted: SignedRole<'targets'>, metadata: SignedRole<'targets'>): void {
   const { version, targets } = metadata.signed;
   if (version <= trusted.signed.version) {
     throw new TufError(
       'rollback',
-      `Cannot accept targets.json: version is ${version}, but this server has already trusted ${trusted.signed.version}; sign a higher version`,
+      `Cannot accept ${role}.json: version is ${version}, but this server has already trusted ${trusted.signed.version}; sign a higher version`,
     );
   }
-  for (const [path, { hashes }] of Object.entries(trusted.signed.targets)) {
+  for (const [path, before] of Object.entries(trusted.signed.targets)) {
     const again = targets[path];
-    if (again && again.hashes['sha256'] !== hashes['sha256']) {
-      throw new TufError(
-        'mismatch',
-        `Cannot accept targets.json: the hash of ${path} changed; give a changed release a new version`,
-      );
-    }
+    if (
+      !again ||
+      (again.hashes['sha256'] === before.hashes['sha256'] && counterOf(again) === counterOf(before))
+    )
+      continue;
+    throw new TufError(
+      'mismatch',
+      `Cannot accept ${role}.json: the hash or counter of ${path} changed; give a changed release a new version`,
+    );
+  }
+  const floors = floorsIn(role, metadata);
+  for (const [line, floor] of Object.entries(floorsIn(role, trusted))) {
+    if ((floors[line] ?? 0) >= floor) continue;
+    throw new TufError(
+      'rollback',
+      `Cannot accept ${role}.json: the floor of ${line} is ${floors[line] ?? 0}, but this server has already trusted ${floor}; a floor only rises`,
+    );
+  }
+}
+
+function floorsIn(role: string, { signed }: SignedRole<'targets'>): Record<string, number> {
+  try {
+    return floorsOf(signed);
+  } catch (cause) {
+    throw new TufError('malformed', `Cannot read ${role}.json: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -67,7 +67,7 @@ export async function forgeRelease(
   const id = randomUUID();
   await behindTheServer(fleet, (db, keys) =>
     db.transaction().execute(async (transaction) => {
-      await putRole<'targets'>(transaction, 'targets', targets);
+      await putRole(transaction, 'targets', targets);
       await signSnapshot(transaction, keys, Date.now());
       const { name } = manifest;
       const row = { id, name, version: manifest.version, manifestSha256, manifestJson: manifestText };
