@@ -13,7 +13,7 @@ export interface TestBlob {
 }
 
 /** Bytes that nothing compresses, the same for a seed. */
-export function noise(bytes: number, seed: number): Buffer {
+export function noise(bytes: number, seed: number): Buffer<ArrayBuffer> {
   const blocks = [];
   for (let at = 0; at < bytes; at += 32) blocks.push(createHash('sha256').update(`${seed}/${at}`).digest());
   return Buffer.concat(blocks).subarray(0, bytes);
