@@ -110,24 +110,27 @@ test('a floor that goes down, or is none, and a counter that changes are refused
   expect(check()).toBe('malformed');
 });
 
+const checkTeams = (uploaded: Record<string, string>, before = new Map()) =>
+  checkDelegated(trusted(), before, uploaded, NOW);
+
 test('a delegated role is held to the keys and paths that targets give it', () => {
   const team = { paths: ['releases/camera/*/*'], by: repository.newKey(), releases: [] };
   repository.delegated.set('camera', team);
   repository.signTargets();
   const camera = () => text(`delegated-camera-${repository.versions.targets}`);
-  const check = (uploaded: Record<string, string>, before = new Map()) =>
-    checkDelegated(trusted(), before, uploaded, NOW);
-  const { fresh, inForce } = check({ camera: camera() });
+  const { fresh, inForce } = checkTeams({ camera: camera() });
   expect([...fresh.keys(), ...inForce.keys()]).toEqual(['camera', 'camera']);
-  expect([...check({}, inForce).fresh.keys()]).toEqual([]);
-  expect([...check({}, inForce).inForce.keys()]).toEqual(['camera']);
-  expect(refusal(() => check({ other: camera() }))).toBe('mismatch');
+  expect([...checkTeams({}, inForce).fresh.keys()]).toEqual([]);
+  expect([...checkTeams({}, inForce).inForce.keys()]).toEqual(['camera']);
+  expect(refusal(() => checkTeams({ other: camera() }))).toBe('mismatch');
   const former = camera();
   repository.signTargets();
-  expect(refusal(() => check({ camera: former }, check({ camera: camera() }).inForce))).toBe('rollback');
+  expect(refusal(() => checkTeams({ camera: former }, checkTeams({ camera: camera() }).inForce))).toBe(
+    'rollback',
+  );
   team.by = repository.newKey();
   repository.signTargets();
   // The role's keys changed: what stands there is theirs no more, so that they have to sign anew first.
-  expect(refusal(() => check({}, inForce))).toBe('signature');
-  expect(refusal(() => check({ camera: camera() }, inForce))).toBeUndefined();
+  expect(refusal(() => checkTeams({}, inForce))).toBe('signature');
+  expect(refusal(() => checkTeams({ camera: camera() }, inForce))).toBeUndefined();
 });
