@@ -167,6 +167,13 @@ test('the next release shows what changes against the one before, loosenings abo
   for (const who of PEOPLE) await ok(by(who, 'release', 'accept', draft));
 });
 
+test('a release that is signed already is drafted as a renewal', async () => {
+  const draft = at('renewal.draft');
+  const shown = await ok(by('eve', 'release', 'draft', at('demo-1.1.0'), '-o', draft, '--expires-days', '9'));
+  expect(shown).toContain('targets version 3');
+  expect(shown).toContain('nothing changes but version and expiry');
+});
+
 test('a floor is set by two, and only rises', async () => {
   const draft = at('floor.draft');
   expect(await ok(by('bob', 'release', 'floor', 'demo', '1.1.0', '-o', draft))).toContain(

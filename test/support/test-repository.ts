@@ -49,6 +49,7 @@ export class TestRepository {
   };
   readonly versions: Record<RoleName, number> = { root: 0, timestamp: 0, snapshot: 0, targets: 0 };
   expires = '2099-01-01T00:00:00Z';
+  isConsistent = true;
   /** Lowest counter that devices may install, by release name; the first release of a line has counter 1. */
   floors: Record<string, number> = {};
   /** Set: who may sign for a role that targets delegate to, and the paths of it. */
@@ -132,7 +133,7 @@ export class TestRepository {
       ...SPEC,
       version: ++this.versions.root,
       expires: this.expires,
-      consistentSnapshot: true,
+      consistentSnapshot: this.isConsistent,
     });
     for (const role of ROLES.slice(1)) root.addKey(tufKeyOf(this.keys[role]), role);
     for (const key of rootKeys) root.addKey(tufKeyOf(key), 'root');

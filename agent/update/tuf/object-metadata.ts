@@ -1,6 +1,6 @@
 import { delegatedObject, metadataObject, TIMESTAMP_OBJECT } from '../../../protocol/objects.ts';
+import { TufError } from '../../../protocol/tuf.ts';
 import type { ChunkSource } from '../ports.ts';
-import { SourceError } from '../sources/source-error.ts';
 import type { MetadataFile, MetadataSource } from './ports.ts';
 
 /** Metadata as objects of a chunk source: every name but the timestamp's holds a version. */
@@ -24,10 +24,10 @@ function objectOf({ role, version }: MetadataFile): string {
         ? metadataObject(role, version)
         : delegatedObject(role, version);
   if (name !== undefined) return name;
-  throw new SourceError(
-    'unknown-object',
+  throw new TufError(
+    'malformed',
     version === undefined
-      ? `Cannot fetch ${role}.json: root says that the repository has no consistent snapshots; sign a root with consistent_snapshot`
-      : `Cannot fetch ${role}.json: no object can have this role's name`,
+      ? 'Cannot use root.json: it says that the repository has no consistent snapshots; sign one with consistent_snapshot'
+      : `Cannot fetch metadata of role "${role}": no object can have its name`,
   );
 }

@@ -396,6 +396,26 @@ test('a delegated role by another key is refused', async () => {
   expect((await held()).delegated).toBeUndefined();
 });
 
+test.each([
+  '../targets',
+  'Team',
+  'a'.repeat(33),
+  '',
+])('no object is asked for by the role name "%s"', async (role) => {
+  repository.delegated.set(role, { paths: ['*/*/*/*'], by: repository.newKey(), releases: [path] });
+  repository.signTargets();
+  expect(await lookUp()).toMatchObject({ ok: false, code: 'refused.metadata-malformed' });
+  expect(source.reads.every((object) => /^(?:root-2|timestamp|(?:snapshot|targets)-\d+)$/.test(object))).toBe(
+    true,
+  );
+});
+
+test('a root without consistent snapshots is refused: objects are named by version', async () => {
+  repository.isConsistent = false;
+  repository.signRoot();
+  await expectRefusal('refused.metadata-malformed', 'no consistent snapshots');
+});
+
 test('each role is durable before the next is asked for', async () => {
   repository.rotate('root');
   const seen: string[] = [];
