@@ -184,7 +184,7 @@ function updateEngine(
     ledger,
     blobs,
     sourceOf: (from) => (from === undefined ? sources : sources.after(folderSources(from, store))),
-    trust: new TufUpdater({ store, log }),
+    trust: new TufUpdater({ store, log, onTrustLost: () => ledger.outbox.add(trustLost()) }),
     workloads,
     clock: systemClock,
     trustedNow,
@@ -200,3 +200,10 @@ function updateEngine(
     log,
   });
 }
+
+const trustLost = () => ({
+  kind: 'device' as const,
+  code: 'agent.trust-lost' as const,
+  message: 'What this device trusted of release metadata cannot be read; it begins again at its factory root',
+  at: systemClock.now(),
+});

@@ -57,6 +57,7 @@ export const REASONS = {
   'agent.disk-full': 'The disk of the agent is full; services run on, what happens is kept in memory',
   'agent.disk-freed': 'The disk of the agent can be written again',
   'agent.ledger-rebuilt': 'The ledger was unreadable and was rebuilt from what is on disk',
+  'agent.trust-lost': 'The trusted release metadata was unreadable; the factory root is trusted again',
   'secret.put': 'Somebody put a secret on the device',
   'secret.removed': 'Somebody removed a secret from the device',
   // updates

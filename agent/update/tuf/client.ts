@@ -18,7 +18,7 @@ export interface TufClientOptions {
   source: MetadataSource;
   store: TrustedMetadata;
   log: Log;
-  /** Called once each time the trusted metadata is found lost. */
+  /** Called when the trusted metadata was found lost and the factory root has taken its place. */
   onTrustLost?: () => void;
 }
 
@@ -54,6 +54,8 @@ export class TufClient {
     const { texts, origin } = await this.#store.load();
     if (origin === 'factory-after-loss') {
       this.#log.warn({}, 'The trusted metadata was lost; the root of the system image is trusted again');
+      // Durable before it is told: told once, however often the refresh fails from here on.
+      await this.#store.save(texts);
       this.#onTrustLost();
     }
     const root = await this.#walkRoots(texts, now, signal);

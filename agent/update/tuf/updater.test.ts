@@ -322,8 +322,9 @@ test('lost trust is told to the agent, once a refresh', async () => {
   await tell();
   expect(told).toBe(0);
   for (const slot of ['trust-a.json', 'trust-b.json']) await writeFile(join(folder, slot), 'x');
-  await tell();
-  await tell();
+  repository.objects.delete('timestamp');
+  await expect(tell()).rejects.toThrow('does not have it');
+  await expect(tell()).rejects.toThrow('does not have it');
   expect(told).toBe(1);
 });
 
