@@ -7,7 +7,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../protocol/update-policy.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
-import { blobsInUse } from './blobs-in-use.ts';
+import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
 import { advance } from './core/machine.ts';
@@ -97,6 +97,7 @@ export class UpdateEngine {
       step: (input) => this.#step(input),
       onProgress: (manifest, progress) => this.#progressed({ manifest, ...progress }),
       collect: () => this.#collect(),
+      held: () => releasesHeld(this.#record),
     });
   }
 
@@ -278,7 +279,7 @@ export class UpdateEngine {
       case 'apply':
         return this.#options.workloads.apply(this.#desired());
       case 'collect':
-        this.#collect().catch((error: Error) => this.#options.log.warn({ error }, error.message));
+        this.#fetchJob.alone(() => this.#collect());
     }
   }
 
