@@ -45,6 +45,13 @@ export class FetchJob {
       );
   }
 
+  /** Does something while nothing is fetched: what is collected must not be what a download counts on. */
+  alone(work: () => Promise<void>): void {
+    this.#running = this.#running
+      .then(work)
+      .catch((error: Error) => this.#options.log.warn({ error }, error.message));
+  }
+
   cancel(): void {
     this.#abort?.abort();
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -43,6 +43,21 @@ test('a power cut costs only the pieces after the last sync', async () => {
   expect(again.missing()).toEqual(all.slice(8));
   expect(await store.partialBytes(digest, content.length)).toBe(8 * PIECE_BYTES);
   await Promise.all([blob.close(), again.close()]);
+});
+
+test('what a power cut left beside a whole blob is collected, and counts for no later download', async () => {
+  const blob = await store.resume(digest, content.length, leaves);
+  for (const index of all) await blob.write(index, piece(index));
+  const map = await readFile(join(folder, `${digest}.pieces`));
+  await blob.finish();
+  await writeFile(join(folder, `${digest}.pieces`), map);
+  await store.collect(new Set([digest]));
+  expect(await readdir(folder)).toEqual([`${digest}.erofs`]);
+
+  await rm(store.pathOf(digest));
+  await writeFile(join(folder, `${digest}.pieces`), map);
+  await (await store.resume(digest, content.length, leaves)).close();
+  expect(await store.partialBytes(digest, content.length)).toBe(0);
 });
 
 test('a piece that is not what was signed is not written, and a disk that lies is noticed', async () => {

@@ -48,9 +48,13 @@ export class FolderBlobStore implements BlobStore {
 
   async collect(keep: ReadonlySet<string>): Promise<number> {
     let freed = 0;
-    for (const name of await readdir(this.#folder)) {
+    const names = new Set(await readdir(this.#folder));
+    for (const name of names) {
       const verity = FILE.exec(name)?.[1];
-      if (verity === undefined || keep.has(verity)) continue;
+      const whole = `${verity}.erofs`;
+      // A power cut may leave the map of a download beside the blob that came of it.
+      const isNeeded = verity === undefined || (keep.has(verity) && (name === whole || !names.has(whole)));
+      if (isNeeded) continue;
       const path = join(this.#folder, name);
       freed += ((await stat(path).catch(() => undefined))?.blocks ?? 0) * 512;
       await rm(path, { force: true });

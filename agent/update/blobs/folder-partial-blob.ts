@@ -51,8 +51,9 @@ export class FolderPartialBlob implements PartialBlob {
     files: BlobFiles,
   ): Promise<FolderPartialBlob> {
     const file = await open(files.partial, 'r+').catch(() => undefined);
-    // Without its data a map means nothing.
     const count = leaves.length / LEAF_BYTES;
+    // Without its data a map means nothing, also for the next who finds the two.
+    if (!file) await rm(files.pieces, { force: true });
     const held = file ? await PieceMap.read(files.pieces, count) : new PieceMap(count);
     const opened = file ?? (await open(files.partial, 'w+', 0o600));
     await opened.truncate(size);
@@ -82,8 +83,8 @@ export class FolderPartialBlob implements PartialBlob {
     await this.#file.chmod(0o444);
     await this.#file.close();
     await rename(this.#files.partial, this.#files.whole);
-    await syncFolder(dirname(this.#files.whole));
     await rm(this.#files.pieces, { force: true });
+    await syncFolder(dirname(this.#files.whole));
   }
 
   async close(): Promise<void> {

@@ -57,6 +57,9 @@ function resume(record: UpdateRecord, context: UpdateContext): Transition {
         return rollBack(record, `the agent was started ${resumes} times since the switch`, context);
       return enter(record, 'switching', context, { resumes }, ['apply']);
     }
+    case 'committed':
+      // The power may have gone between the commit and what it frees.
+      return { record, effects: ['apply', 'collect'], events: [], isDurable: false };
     default:
       return { record, effects: ['apply'], events: [], isDurable: false };
   }
