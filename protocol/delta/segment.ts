@@ -25,7 +25,8 @@ export function compressSegment(segment: Buffer, level: number, dictionary?: Buf
 export async function decompressSegment(body: Buffer, bytes: number, dictionary?: Buffer): Promise<Buffer> {
   const out = await decompress(body, {
     maxOutputLength: bytes,
-    chunkSize: Math.max(64, bytes),
+    // One more, or zlib would allocate as much again once the first is full.
+    chunkSize: Math.max(64, bytes + 1),
     params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG },
     ...(dictionary && { dictionary }),
   }).catch((error: Error) => {
@@ -33,4 +34,14 @@ export async function decompressSegment(body: Buffer, bytes: number, dictionary?
   });
   if (out.length !== bytes) throw new DeltaMalformed(`a segment gives ${out.length} bytes; wanted ${bytes}`);
   return out;
+}
+
+/**
+ * Gives a buffer's memory back at once. The collector looks at what lies outside its heap too seldom: garbage of one
+ * megabyte a segment would come to several times what a segment needs. Only for who is the buffer's one owner.
+ */
+export function discard(buffer: Buffer): void {
+  const memory = buffer.buffer;
+  const isWhole = memory.byteLength <= buffer.length + 1;
+  if (isWhole && memory instanceof ArrayBuffer) memory.transfer(0);
 }

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { decodeSegment } from '../../../protocol/delta/decode.ts';
 import { deltaObject } from '../../../protocol/delta/offer.ts';
+import { discard } from '../../../protocol/delta/segment.ts';
 import { SEGMENT_BYTES, WINDOW_BYTES } from '../../../protocol/delta/table.ts';
 import { PIECE_BYTES } from '../../../protocol/fsverity.ts';
 import type { ChunkSource, PartialBlob } from '../ports.ts';
@@ -83,6 +84,8 @@ class SegmentWriter {
         throw new DeltaUnusable(`segment ${segment.index} does not give what was signed`);
       onBytes(content.length);
     }
+    if (segment.kind !== 'copy') discard(data);
+    discard(body);
   }
 }
 

@@ -21,9 +21,13 @@ function chunksOf({ bodyAt, bodyBytes }: WantedSegment): number[] {
   return Array.from({ length: last - first + 1 }, (_, place) => first + place);
 }
 
-/** Joins chunks to bodies; a chunk is let go when the last body that needs it was taken. */
+/**
+ * Joins chunks to bodies. A chunk is let go when the last body that needs it was made; its buffer serves the next. Each
+ * body has memory of its own.
+ */
 export class BodyCollector {
-  readonly #chunks = new Map<number, Buffer>();
+  readonly #chunks = new Map<number, { buffer: Buffer; bytes: number }>();
+  readonly #free: Buffer[] = [];
   /** Segments by each chunk they wait for; a segment waits for some chunk until it was handed out. */
   readonly #waiting = new Map<number, WantedSegment[]>();
   /** How many chunks a segment still lacks. */
@@ -45,8 +49,9 @@ export class BodyCollector {
   take(chunk: number, payload: Buffer): { segment: WantedSegment; body: Buffer }[] {
     const waiting = this.#waiting.get(chunk);
     if (!waiting || this.#chunks.has(chunk)) return [];
-    // A copy: what a source hands over is its own, and part of something larger.
-    this.#chunks.set(chunk, Buffer.from(payload));
+    // A copy: what a source hands over may be part of something larger.
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
+    this.#chunks.set(chunk, { buffer, bytes: payload.copy(buffer) });
     const whole = [];
     for (const segment of waiting) {
       const lacks = (this.#lacks.get(segment) ?? 0) - 1;
@@ -57,17 +62,16 @@ export class BodyCollector {
     return whole;
   }
 
-  /** Shorter than its entry says when a chunk was: then it is no body, and does not decode. */
+  /** A chunk that was shorter than it should be leaves a gap; then the body does not decode to what was signed. */
   #bodyOf(segment: WantedSegment): Buffer {
     const { bodyAt, bodyBytes } = segment;
-    const parts = chunksOf(segment).map((chunk) => {
-      const from = Math.max(0, bodyAt - chunk * chunkBytes);
-      return (this.#chunks.get(chunk) ?? Buffer.alloc(0)).subarray(
-        from,
-        bodyAt + bodyBytes - chunk * chunkBytes,
-      );
-    });
-    return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+    const body = Buffer.alloc(bodyBytes);
+    for (const chunk of chunksOf(segment)) {
+      const { buffer, bytes } = this.#chunks.get(chunk) ?? { buffer: body, bytes: 0 };
+      const start = chunk * chunkBytes;
+      buffer.copy(body, Math.max(0, start - bodyAt), Math.max(0, bodyAt - start), bytes);
+    }
+    return body;
   }
 
   #letGo(segment: WantedSegment): void {
@@ -77,6 +81,8 @@ export class BodyCollector {
       if (waiting.length > 0) this.#waiting.set(chunk, waiting);
       else {
         this.#waiting.delete(chunk);
+        const { buffer } = this.#chunks.get(chunk) ?? {};
+        if (buffer) this.#free.push(buffer);
         this.#chunks.delete(chunk);
       }
     }
