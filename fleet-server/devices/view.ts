@@ -86,7 +86,7 @@ export class DeviceViews {
         total: report?.services.length ?? 0,
         running: report?.services.filter(({ state }) => state === 'running').length ?? 0,
       },
-      ...(row.pinnedAt !== null && { pinned: { at: row.pinnedAt, by: row.pinnedBy ?? '' } }),
+      pinned: row.pinnedAt === null ? null : { at: row.pinnedAt, by: row.pinnedBy ?? '' },
     };
   }
 }

@@ -46,8 +46,8 @@ export const DeviceSummary = Type.Object({
   updatePhase: Nullable(Type.Enum([...UPDATE_PHASES])),
   updateReason: Nullable(RefusalReason),
   services: Type.Object({ total: Type.Integer(), running: Type.Integer() }),
-  /** No rollout moves it; absent = not pinned. */
-  pinned: Type.Optional(Type.Object({ at: Time, by: Type.String() })),
+  /** No rollout moves it; null = not pinned. */
+  pinned: Nullable(Type.Object({ at: Time, by: Type.String() })),
 });
 export type DeviceSummary = Static<typeof DeviceSummary>;
 
@@ -139,6 +139,21 @@ export const PublishRelease = Type.Object(
   Closed,
 );
 export type PublishRelease = Static<typeof PublishRelease>;
+
+export const MakeBundle = Type.Object(
+  {
+    /** How long a device without a network takes it. */
+    days: Type.Integer({ minimum: 1, maximum: 90 }),
+  },
+  Closed,
+);
+export type MakeBundle = Static<typeof MakeBundle>;
+export const BundleMetadata = Type.Object({
+  /** Signed metadata, JSON text by object name. */
+  files: Type.Record(Type.String(), Type.String()),
+  /** The first of its roles to expire. */
+  expiresAt: Time,
+});
 
 const TufKey = Type.Object({
   keytype: Type.String(),

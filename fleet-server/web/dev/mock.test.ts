@@ -51,15 +51,23 @@ describe('simulated fleet', () => {
   it('answers with the schemas of the real API from the first second to the end of a rollout', () => {
     const fleet = new Fleet(NOW, () => undefined);
     const [release] = fleet.releases;
-    fleet.start(release?.id ?? '', ['gauge-01', 'gauge-04'], 'admin', NOW);
+    fleet.start({ releaseId: release?.id ?? '', devices: ['gauge-01', 'gauge-04'] }, 'admin', NOW);
+    const windows = [{ schedule: '0 2 * * 6', minutes: 60 }];
+    const later = fleet.start(
+      { releaseId: release?.id ?? '', devices: ['gauge-02'], policy: { windows } },
+      'admin',
+      NOW + 1,
+    );
     const wrong: string[] = [];
     for (let second = 0; second < 90; second++) {
       fleet.tick(NOW + second * 1_000);
+      if (second === 40) fleet.makeUrgent(later?.id ?? '', 'admin');
       if (second % 10 === 0) wrong.push(...faults(fleet));
     }
     expect(wrong).toEqual([]);
-    const states = fleet.rollouts[0]?.attempts.map(({ state }) => state);
+    const states = fleet.rollouts[1]?.attempts.map(({ state }) => state);
     expect(states).toEqual(['committed', 'rejected']);
+    expect(later?.attempts.map(({ state }) => state)).toEqual(['committed']);
   });
 
   it('refuses whoever has not signed in with a problem', () => {

@@ -64,7 +64,7 @@ async function take(context: BrowserContext, url: string, shot: Shot, path: stri
   }
   const page = await context.newPage();
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 40[14]/.test(message.text()))
+    if (message.type() === 'error' && !/status of (40[14]|422)/.test(message.text()))
       complaints.push(`${path}: ${message.text()}`);
   });
   page.on('pageerror', (error) => complaints.push(`${path}: ${error.message}`));

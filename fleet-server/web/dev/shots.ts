@@ -24,6 +24,15 @@ async function chooseRelease(page: Page): Promise<void> {
   await page.getByRole('heading', { name: 'Review' }).waitFor();
 }
 
+async function withRules(page: Page): Promise<void> {
+  await chooseRelease(page);
+  await page.getByRole('button', { name: 'Every night' }).click();
+  await page.getByRole('button', { name: 'Saturday night' }).click();
+  await page.getByLabel(/hold a device for/).selectOption('7');
+  await page.getByRole('checkbox', { name: /^External power only/ }).check();
+  await page.getByText('Saturdays from 02:00').first().waitFor();
+}
+
 export const SHOTS: readonly Shot[] = [
   { name: 'sign-in', path: '/devices', isSignedOut: true, act: sees('Password') },
   {
@@ -91,6 +100,48 @@ export const SHOTS: readonly Shot[] = [
         .waitFor({ timeout: 15_000 });
     },
   },
+  { name: 'deploy-rules', path: '/rollouts/new', act: withRules },
+  {
+    name: 'deploy-bad-window',
+    path: '/rollouts/new',
+    act: async (page) => {
+      await withRules(page);
+      await page.getByLabel('Opens, window 1 (cron)').fill('every night');
+      await page.getByText('A window cannot be used').waitFor();
+    },
+  },
+  {
+    name: 'deploy-urgent',
+    path: '/rollouts/new',
+    isWindow: true,
+    act: async (page) => {
+      await withRules(page);
+      await page.getByRole('checkbox', { name: /^Urgent/ }).check();
+      await page.getByRole('button', { name: /as urgent…$/ }).click();
+      await page.getByRole('heading', { name: 'Deploy as urgent?' }).waitFor();
+    },
+  },
+  {
+    name: 'rollout-waiting',
+    path: '/rollouts/new',
+    act: async (page) => {
+      await withRules(page);
+      await page.getByRole('button', { name: /^Deploy 1\.2\.0/ }).click();
+      await page.getByText('Waits for the update window').first().waitFor({ timeout: 40_000 });
+    },
+  },
+  {
+    name: 'rollout-urgent',
+    path: '/rollouts',
+    isWindow: true,
+    act: async (page) => {
+      await page.getByRole('link', { name: 'river-gauge 1.2.0' }).first().click();
+      await page.getByRole('button', { name: 'Make urgent…' }).click();
+      await page.getByRole('heading', { name: 'Make this rollout urgent?' }).waitFor();
+    },
+  },
+  { name: 'device-waiting', path: '/devices/gauge-07', act: sees('Waits for the update window') },
+  { name: 'device-pinned', path: '/devices/gauge-08', act: sees('Pinned to river-gauge') },
   { name: 'device-updating', path: '/devices/gauge-02', act: charts },
 ];
 

@@ -10,6 +10,7 @@ import './styles/shell.css';
 import './styles/controls.css';
 import './styles/tables.css';
 import './styles/pages.css';
+import './styles/rules.css';
 import './styles/post-mortem.css';
 import './styles/states.css';
 import './styles/wizard.css';

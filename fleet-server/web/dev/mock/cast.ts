@@ -1,6 +1,7 @@
 import type { Release } from '../../../rest/api.ts';
 import { type MockDevice, mockDevice, record } from './device.ts';
 import { somePostMortems } from './post-mortems.ts';
+import { windowReason } from './progress.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -27,6 +28,8 @@ export function someDevices(now: number, releases: readonly Release[]): MockDevi
       lastSeenAt: now - 9.3 * HOUR,
       generation: 2,
     }),
+    waiting(mockDevice(now, { id: 'gauge-07', release: v1 }), now, find('river-gauge', '1.2.0')),
+    pinned(mockDevice(now, { id: 'gauge-08', release: v0, generation: 2 }), now),
     mockDevice(now, {
       id: 'lock-a',
       board: 'generic-amd64',
@@ -66,6 +69,32 @@ function firstEvents(device: MockDevice, now: number): void {
     message: 'Every service stayed up for the soak time',
   });
   device.events.unshift(...old);
+}
+
+function waiting(device: MockDevice, now: number, wanted: Release): MockDevice {
+  const { detail } = device;
+  const reason = windowReason(now - 50 * MINUTE);
+  const { id, name, version, manifestSha256: manifest } = wanted;
+  detail.desired = { release: { id, name, version }, generation: 4 };
+  detail.updatePhase = 'waiting';
+  detail.updateReason = reason;
+  if (detail.report) {
+    detail.report.update = {
+      phase: 'waiting',
+      since: reason.at,
+      release: { name, version, manifest, generation: 4 },
+      progress: { doneBytes: 19_300_000, totalBytes: 19_300_000, reusedBytes: 78_200_000 },
+      reason,
+    };
+  }
+  const { code, message } = reason;
+  record(device, reason.at, { kind: 'update', code, release: `${name} ${version}`, message });
+  return device;
+}
+
+function pinned(device: MockDevice, now: number): MockDevice {
+  device.detail.pinned = { at: now - 30 * HOUR, by: 'admin' };
+  return device;
 }
 
 function refusing(device: MockDevice, now: number, wanted: Release): MockDevice {

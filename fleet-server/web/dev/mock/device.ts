@@ -46,6 +46,7 @@ export function mockDevice(now: number, setup: Setup): MockDevice {
     updatePhase: report ? 'committed' : null,
     updateReason: null,
     services: { total: report?.services.length ?? 0, running: report?.services.length ?? 0 },
+    pinned: null,
     certificateExpiresAt: now + 71 * 24 * HOUR,
     certificateSha256: digest(`certificate ${id}`),
     agentVersion: setup.lastSeenAt === null ? null : '0.1.0',

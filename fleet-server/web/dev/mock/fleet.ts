@@ -1,4 +1,5 @@
-import type { Attempt, Release, Rollout, StreamEvent } from '../../../rest/api.ts';
+import type { Attempt, Release, Rollout, StartRollout, StreamEvent } from '../../../rest/api.ts';
+import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { someDevices } from './cast.ts';
 import { type MockDevice, record, runningService, summaryOf, usageAt } from './device.ts';
 import { uuid } from './ids.ts';
@@ -24,9 +25,11 @@ export class Fleet {
     return this.devices.find(({ detail }) => detail.id === id);
   }
 
-  start(releaseId: string, ids: readonly string[], createdBy: string, now: number): Rollout | undefined {
-    const release = this.releases.find(({ id }) => id === releaseId);
+  start(wanted: StartRollout, createdBy: string, now: number): Rollout | undefined {
+    const release = this.releases.find(({ id }) => id === wanted.releaseId);
     if (!release) return undefined;
+    const { devices: ids, urgent } = wanted;
+    const policy = { ...wanted.policy, ...(urgent && { urgent: { by: createdBy } }) };
     const attempts: Attempt[] = [];
     for (const id of ids) {
       const device = this.device(id);
@@ -42,9 +45,19 @@ export class Fleet {
       state: 'running',
       createdAt: now,
       createdBy,
+      ...(Object.keys(policy).length > 0 && { policy }),
+      ...(policy.windows && { windows: policy.windows.map(scheduleWords) }),
       attempts,
     };
     this.rollouts.unshift(rollout);
+    this.#emit({ kind: 'rollout', data: rollout });
+    return rollout;
+  }
+
+  makeUrgent(id: string, by: string): Rollout | undefined {
+    const rollout = this.rollouts.find((each) => each.id === id);
+    if (!rollout) return undefined;
+    rollout.policy = { ...rollout.policy, urgent: { by } };
     this.#emit({ kind: 'rollout', data: rollout });
     return rollout;
   }
@@ -60,7 +73,7 @@ export class Fleet {
     rollout.attempts = rollout.attempts.map((attempt) => {
       const device = this.device(attempt.device);
       if (!device) return attempt;
-      const next = advance(attempt, device, release, now);
+      const next = advance(attempt, device, { release, policy: rollout.policy ?? {}, now });
       if (next.state === 'committed' && attempt.state !== 'committed')
         install(device, release, next.generation, now);
       return next;

@@ -1,4 +1,6 @@
 import type { UpdatePhase } from '../../../../protocol/messages.ts';
+import type { Reason } from '../../../../protocol/reasons.ts';
+import type { UpdatePolicy } from '../../../../protocol/update-policy.ts';
 import type { Attempt, Release } from '../../../rest/api.ts';
 import { type MockDevice, record } from './device.ts';
 import { uuid } from './ids.ts';
@@ -25,14 +27,18 @@ export function newAttempt(device: MockDevice, release: Release, generation: num
 }
 
 /** The attempt one tick later; the device's own report follows it. */
-export function advance(attempt: Attempt, device: MockDevice, release: Release, now: number): Attempt {
+export function advance(
+  attempt: Attempt,
+  device: MockDevice,
+  { release, policy, now }: { release: Release; policy: UpdatePolicy; now: number },
+): Attempt {
   if (!device.detail.isOnline) return attempt;
-  const next = nextAttempt(attempt, now);
+  const next = nextAttempt(attempt, policy, now);
   if (next !== attempt) tell(device, release, next, now);
   return next;
 }
 
-function nextAttempt(attempt: Attempt, now: number): Attempt {
+function nextAttempt(attempt: Attempt, policy: UpdatePolicy, now: number): Attempt {
   const isDue = now - attempt.updatedAt >= STAGE_MS;
   switch (attempt.state) {
     case 'queued':
@@ -50,14 +56,17 @@ function nextAttempt(attempt: Attempt, now: number): Attempt {
       const speed =
         BYTES_PER_TICK * (0.55 + (attempt.device.charCodeAt(attempt.device.length - 1) % 4) * 0.2);
       const doneBytes = Math.min(TOTAL_BYTES, Math.round((attempt.progress?.doneBytes ?? 0) + speed));
-      const state = doneBytes === TOTAL_BYTES ? 'installing' : 'downloading';
+      const isDone = doneBytes === TOTAL_BYTES;
+      if (isDone && policy.windows && !policy.urgent) return waiting(attempt, now);
       return {
         ...attempt,
-        state,
+        state: isDone ? 'installing' : 'downloading',
         progress: { doneBytes, totalBytes: TOTAL_BYTES, reusedBytes: REUSED_BYTES },
         updatedAt: now,
       };
     }
+    case 'waiting':
+      return policy.urgent ? { ...attempt, state: 'installing', reason: null, updatedAt: now } : attempt;
     case 'installing':
       return isDue ? { ...attempt, state: 'soaking', updatedAt: now } : attempt;
     case 'soaking':
@@ -65,6 +74,25 @@ function nextAttempt(attempt: Attempt, now: number): Attempt {
     default:
       return attempt;
   }
+}
+
+/** For the next Sunday at two. */
+export function windowReason(now: number) {
+  const opens = new Date(now);
+  opens.setUTCDate(opens.getUTCDate() + (7 - opens.getUTCDay()));
+  opens.setUTCHours(2, 0, 0, 0);
+  const message = `Waits for the update window of ${opens.toISOString().slice(0, 19)}Z`;
+  return { code: 'wait.window', message, at: now } as const;
+}
+
+function waiting(attempt: Attempt, now: number): Attempt {
+  return {
+    ...attempt,
+    state: 'waiting',
+    progress: { doneBytes: TOTAL_BYTES, totalBytes: TOTAL_BYTES, reusedBytes: REUSED_BYTES },
+    reason: windowReason(now),
+    updatedAt: now,
+  };
 }
 
 function refused(attempt: Attempt, now: number): Attempt {
@@ -79,6 +107,7 @@ function refused(attempt: Attempt, now: number): Attempt {
 
 const PHASES: Partial<Record<Attempt['state'], UpdatePhase>> = {
   downloading: 'fetching',
+  waiting: 'waiting',
   installing: 'switching',
   soaking: 'soaking',
   committed: 'committed',
@@ -90,7 +119,7 @@ function tell({ detail, ...device }: MockDevice, release: Release, attempt: Atte
   if (!phase || !detail.report) return;
   const { name, version, manifestSha256: manifest } = release;
   const since = detail.updatePhase === phase ? detail.report.update.since : now;
-  const reason = attempt.reason as { code: 'refused.metadata-signature'; message: string; at: number } | null;
+  const reason = attempt.reason as Reason | null;
   detail.updatePhase = phase;
   detail.updateReason = reason;
   detail.report.update = {

@@ -1,5 +1,6 @@
 import { type PostMortem, summaryOf as shorten } from '../../../../protocol/post-mortem.ts';
 import type {
+  CheckWindows,
   DeviceEvents,
   DeviceMetrics,
   DevicePostMortems,
@@ -8,7 +9,9 @@ import type {
   Release,
   Rollout,
   Session,
+  StartRollout,
 } from '../../../rest/api.ts';
+import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { summaryOf } from './device.ts';
 import type { Fleet } from './fleet.ts';
 import { digest } from './ids.ts';
@@ -34,6 +37,7 @@ export function respond(fleet: Fleet, ask: Ask): Reply {
   if (!ask.isSignedIn) return problem(401, 'unauthenticated', 'Cannot answer: nobody is signed in');
   if (method === 'POST') return post(fleet, ask);
   const [, collection, id = '', part, item] = path.split('/').map(decodeURIComponent);
+  if (part === 'pin') return pin(fleet, id, method === 'PUT', ask.now);
   const found = part ? devicePart(fleet, id, part, item) : collectionItem(fleet, collection, id);
   return found === undefined
     ? problem(404, 'not-found', `Cannot find ${path}: there is no such thing`)
@@ -54,12 +58,21 @@ function session({ method, body, isSignedIn, now }: Ask): Reply {
 
 function post(fleet: Fleet, { path, body, now }: Ask): Reply {
   if (path === '/rollouts') {
-    const { releaseId, devices } = body as { releaseId: string; devices: string[] };
-    const rollout: Rollout | undefined = fleet.start(releaseId, devices, 'admin', now);
+    const rollout: Rollout | undefined = fleet.start(body as StartRollout, 'admin', now);
     return rollout
       ? { status: 201, body: rollout }
       : problem(404, 'not-found', 'Cannot start the rollout: no such release or device');
   }
+  if (path === '/update-windows') {
+    const { windows } = body as CheckWindows;
+    const bad = windows.find(({ schedule }) => !/^(\S+ ){4}\S+$/.test(schedule));
+    return bad
+      ? problem(422, 'rollout.window-bad', `Cannot use window 1: "${bad.schedule}" cannot be read`)
+      : { status: 200, body: { words: windows.map(scheduleWords) } };
+  }
+  const [, , id = '', part] = path.split('/').map(decodeURIComponent);
+  const urgent = part === 'urgent' ? fleet.makeUrgent(id, 'admin') : undefined;
+  if (urgent) return { status: 200, body: urgent };
   if (path === '/enrolment-tokens') {
     const { expiresInSeconds } = body as { expiresInSeconds: number };
     const token: EnrolmentToken = {
@@ -69,6 +82,13 @@ function post(fleet: Fleet, { path, body, now }: Ask): Reply {
     return { status: 201, body: token };
   }
   return problem(404, 'not-found', `Cannot find ${path}`);
+}
+
+function pin(fleet: Fleet, id: string, isPinned: boolean, now: number): Reply {
+  const device = fleet.device(id);
+  if (!device) return problem(404, 'not-found', `Cannot find ${id}`);
+  device.detail.pinned = isPinned ? { at: now, by: 'admin' } : null;
+  return { status: 200, body: device.detail };
 }
 
 function collectionItem(fleet: Fleet, collection: string | undefined, id: string): unknown {

@@ -1,5 +1,6 @@
 import { request } from './request.ts';
 import type {
+  AskedPolicy,
   DeviceDetail,
   DeviceEvents,
   DeviceMetrics,
@@ -10,6 +11,8 @@ import type {
   Release,
   Rollout,
   Session,
+  StartRollout,
+  WindowsInWords,
 } from './types.ts';
 
 const PAGE_SIZE = 200;
@@ -54,8 +57,12 @@ export const api = {
 
   rollouts: () => everyPage<Rollout>('/rollouts'),
   rollout: (id: string) => request<Rollout>('GET', `/rollouts/${part(id)}`),
-  startRollout: (releaseId: string, devices: string[]) =>
-    request<Rollout>('POST', '/rollouts', { releaseId, devices }),
+  startRollout: (wanted: StartRollout) => request<Rollout>('POST', '/rollouts', wanted),
+  makeUrgent: (rollout: string) => request<Rollout>('POST', `/rollouts/${part(rollout)}/urgent`),
+  windowsInWords: (windows: NonNullable<AskedPolicy['windows']>) =>
+    request<WindowsInWords>('POST', '/update-windows', { windows }),
+  pin: (device: string) => request<DeviceDetail>('PUT', `/devices/${part(device)}/pin`),
+  unpin: (device: string) => request<DeviceDetail>('DELETE', `/devices/${part(device)}/pin`),
 
   createEnrolmentToken: (uses: number, expiresInSeconds: number) =>
     request<EnrolmentToken>('POST', '/enrolment-tokens', { uses, expiresInSeconds }),

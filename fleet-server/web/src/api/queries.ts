@@ -1,6 +1,7 @@
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { api } from './endpoints.ts';
 import { isUnauthorized } from './problem.ts';
+import type { AskedPolicy } from './types.ts';
 
 export const keys = {
   session: ['session'] as const,
@@ -14,6 +15,7 @@ export const keys = {
   release: (id: string) => ['release', id] as const,
   rollouts: ['rollouts'] as const,
   rollout: (id: string) => ['rollout', id] as const,
+  windows: (windows: unknown) => ['windows', windows] as const,
 };
 
 /** Null = nobody is signed in. */
@@ -52,3 +54,14 @@ export const useRelease = (id: string) =>
   useQuery({ queryKey: keys.release(id), queryFn: () => api.release(id) });
 export const useRollout = (id: string) =>
   useQuery({ queryKey: keys.rollout(id), queryFn: () => api.rollout(id) });
+
+/** Windows in words, or what is wrong with them; what was said of the ones before stays until the answer is there. */
+export const useWindowsInWords = (windows: NonNullable<AskedPolicy['windows']>) =>
+  useQuery({
+    queryKey: keys.windows(windows),
+    queryFn: () => api.windowsInWords(windows),
+    enabled: windows.length > 0,
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });

@@ -1,7 +1,9 @@
 export type { DeviceEvent, Report, UpdatePhase, UpdateStatus } from '../../../../protocol/messages.ts';
 export type { PostMortem, PostMortemSummary } from '../../../../protocol/post-mortem.ts';
 export type { DeviceHealth, ServiceState, ServiceStatus } from '../../../../protocol/status.ts';
+export type { UpdatePolicy } from '../../../../protocol/update-policy.ts';
 export type {
+  AskedPolicy,
   Attempt,
   DeviceDetail,
   DeviceEvents,
@@ -14,5 +16,7 @@ export type {
   Rollout,
   ServiceMetrics,
   Session,
+  StartRollout,
   StreamEvent,
+  WindowsInWords,
 } from '../../../rest/api.ts';

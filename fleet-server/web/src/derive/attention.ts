@@ -45,6 +45,7 @@ export function matches(device: DeviceSummary, search: string): boolean {
     device.board,
     device.platform,
     device.isOnline ? 'online' : 'offline',
+    device.pinned ? 'pinned' : '',
     current ? `${current.name} ${current.version}` : '',
     desired ? `${desired.release.name} ${desired.release.version}` : '',
     ...concernsOf(device).map(({ text }) => text),

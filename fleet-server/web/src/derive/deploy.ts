@@ -26,6 +26,11 @@ function choiceFor(release: Release, device: DeviceSummary): Choice {
       refusal: `Its board is ${device.board}; the release is for ${release.boards.join(', ')}`,
     };
   }
+  if (device.pinned) {
+    const { desired, pinned } = device;
+    const to = desired ? ` to ${desired.release.name} ${desired.release.version}` : '';
+    return { device, refusal: `Pinned${to} by ${pinned.by}; unpin it on its page first` };
+  }
   if (!(device.platform in release.sizeBytes)) {
     return { device, refusal: `The release holds no image for ${device.platform}` };
   }

@@ -3,7 +3,7 @@ import type { Attempt, DeviceSummary, Release, Rollout } from '../api/types.ts';
 import { byAttention, concernsOf, matches } from './attention.ts';
 import { ceiling, sampleIndices, summary } from './chart.ts';
 import { choicesFor, mostBytes } from './deploy.ts';
-import { attemptPercent, byUrgency, rolloutWord, tally, tallySentence } from './rollout.ts';
+import { attemptPercent, byUrgency, mayBeUrgent, rolloutWord, tally, tallySentence } from './rollout.ts';
 import { updateSteps } from './update-steps.ts';
 import { updateWord } from './update-word.ts';
 
@@ -23,6 +23,7 @@ function device(fields: Partial<DeviceSummary> = {}): DeviceSummary {
     updatePhase: 'committed',
     updateReason: null,
     services: { total: 3, running: 3 },
+    pinned: null,
     ...fields,
   };
 }
@@ -79,6 +80,19 @@ describe('update state', () => {
     expect(updateSteps('committed')?.every(({ state }) => state === 'done')).toBe(true);
     expect(updateSteps('refused')).toBeUndefined();
   });
+
+  it('shows a wait where it is: before the switch, or before the download', () => {
+    const nows = ['wait.window', 'wait.metered'].map((reason) =>
+      updateSteps('waiting', reason)?.findIndex(({ state }) => state === 'now'),
+    );
+    expect(nows).toEqual([3, 0]);
+  });
+
+  it('is no concern and not in progress while it waits for its time', () => {
+    const waiting = device({ desired, updatePhase: 'waiting' });
+    expect(concernsOf(waiting)).toEqual([]);
+    expect(updateWord(waiting)).toEqual({ label: 'Waiting', tone: 'quiet' });
+  });
 });
 
 describe('deploy', () => {
@@ -101,11 +115,13 @@ describe('deploy', () => {
       device({ id: 'a', board: 'jetson' }),
       device({ id: 'b', platform: 'linux/amd64' }),
       device({ id: 'c' }),
+      device({ id: 'd', pinned: { at: 1, by: 'ada' }, desired: { release: v2, generation: 2 } }),
     ]);
     expect(choices.map(({ device: { id }, refusal }) => [id, refusal])).toEqual([
       ['c', undefined],
       ['a', 'Its board is jetson; the release is for raspberry-pi-4'],
       ['b', 'The release holds no image for linux/amd64'],
+      ['d', 'Pinned to gauge 2.0.0 by ada; unpin it on its page first'],
     ]);
   });
 
@@ -123,6 +139,27 @@ const attempt = (state: Attempt['state'], fields: Partial<Attempt> = {}): Attemp
   reason: null,
   updatedAt: 1,
   ...fields,
+});
+
+describe('a rollout that waits', () => {
+  const waits: Rollout = {
+    id: 'x',
+    release: v2,
+    state: 'running',
+    createdAt: 1,
+    createdBy: 'admin',
+    attempts: [attempt('waiting'), attempt('soaking'), attempt('committed')],
+  };
+
+  it('counts a device that waits for its time as waiting, not as failed or in progress', () => {
+    expect(tallySentence(tally(waits))).toBe('1 of 3 done, 1 in progress, 1 waiting');
+  });
+
+  it('may be made urgent once, for those that have not switched', () => {
+    expect(mayBeUrgent(waits)).toBe(1);
+    expect(mayBeUrgent({ ...waits, policy: { urgent: { by: 'ada' } } })).toBe(0);
+    expect(mayBeUrgent({ ...waits, state: 'completed' })).toBe(0);
+  });
 });
 
 describe('rollout', () => {

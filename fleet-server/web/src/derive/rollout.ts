@@ -86,3 +86,10 @@ export function tallySentence({ total, done, moving, waiting, failed, superseded
   if (superseded > 0) parts.push(`${superseded} superseded`);
   return parts.join(', ');
 }
+
+/** How many devices an urgent word would still reach: of a rollout that runs and is not urgent, those not switched. */
+export function mayBeUrgent({ state, policy, attempts }: Rollout): number {
+  if (state !== 'running' || policy?.urgent) return 0;
+  const reached = new Set<Attempt['state']>(['queued', 'offered', 'downloading', 'waiting', 'installing']);
+  return attempts.filter((attempt) => reached.has(attempt.state)).length;
+}

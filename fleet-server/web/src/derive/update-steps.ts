@@ -16,10 +16,17 @@ const STEPS: readonly { phase: UpdatePhase; label: string }[] = [
 ];
 
 /** Undefined where the phase is not on the way forward (idle, refused, rolling back): there is no step to point at. */
-export function updateSteps(phase: UpdatePhase): UpdateStep[] | undefined {
-  const now = STEPS.findIndex((step) => step.phase === phase);
+export function updateSteps(phase: UpdatePhase, reason?: string): UpdateStep[] | undefined {
+  const steps = phase === 'waiting' ? withWait(reason) : STEPS;
+  const now = steps.findIndex((step) => step.phase === phase);
   if (now === -1) return undefined;
-  return STEPS.map(({ label }, index) => ({ label, state: stepState(index, now, phase) }));
+  return steps.map(({ label }, index) => ({ label, state: stepState(index, now, phase) }));
+}
+
+/** Most waits are for the switch; one for another link comes before anything is fetched. */
+function withWait(reason: string | undefined): typeof STEPS {
+  const at = reason === 'wait.metered' ? 0 : STEPS.findIndex(({ phase }) => phase === 'switching');
+  return STEPS.toSpliced(at, 0, { phase: 'waiting', label: 'Wait' });
 }
 
 function stepState(index: number, now: number, phase: UpdatePhase): StepState {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventTone } from './event-tone.ts';
 import { bytes, cores, count, percent } from './quantity.ts';
 import { refusalOf } from './refusal.ts';
-import { duration, relative } from './time.ts';
+import { duration, localTimes, relative } from './time.ts';
 
 const MIB = 1024 ** 2;
 
@@ -86,4 +86,13 @@ describe('codes', () => {
     expect(eventTone('exit.code')).toBe('warn');
     expect(eventTone('update.offered')).toBe('quiet');
   });
+});
+
+it('tells times in a sentence of a device in the reader’s own zone', () => {
+  const at = new Date('2026-11-22T02:00:00Z');
+  const hour = String(at.getHours()).padStart(2, '0');
+  expect(localTimes('Waits for the update window of 2026-11-22T02:00:00Z')).toMatch(
+    new RegExp(`window of \\w{3},? \\d+ Nov,? ${hour}:00$`),
+  );
+  expect(localTimes('exit code 2026')).toBe('exit code 2026');
 });

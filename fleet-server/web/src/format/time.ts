@@ -43,3 +43,17 @@ export function dateTime(at: number): string {
 export function clock(at: number): string {
   return new Date(at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 }
+
+const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z/g;
+
+/** Times in a sentence of a device, in the reader's own zone with their weekday: "Sat, 22 Nov, 02:00". */
+export const localTimes = (sentence: string): string =>
+  sentence.replaceAll(INSTANT, (text) =>
+    new Date(text).toLocaleString('en-GB', {
+      weekday: 'short',
+      day: 'numeric',
+      month: 'short',
+      hour: '2-digit',
+      minute: '2-digit',
+    }),
+  );

@@ -2,14 +2,18 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { api } from '../../api/endpoints.ts';
-import { keys, useDevices, useReleases } from '../../api/queries.ts';
-import type { DeviceSummary, Release } from '../../api/types.ts';
+import { keys, useDevices, useReleases, useWindowsInWords } from '../../api/queries.ts';
+import type { AskedPolicy, DeviceSummary, Release } from '../../api/types.ts';
 import { choicesFor } from '../../derive/deploy.ts';
+import { policySentences, URGENT_MEANS } from '../../format/policy.ts';
 import { count } from '../../format/quantity.ts';
+import { ConfirmButton } from '../../ui/confirm-button.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { Failure, Load } from '../../ui/load.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
 import { DevicePicker } from './device-picker.tsx';
+import { NO_RULES, toPolicy } from './policy-form.ts';
+import { PolicyPicker } from './policy-picker.tsx';
 import { ReleasePicker } from './release-picker.tsx';
 import { Review } from './review.tsx';
 
@@ -30,6 +34,8 @@ export function DeployPage() {
   );
 }
 
+const NO_WINDOWS: NonNullable<AskedPolicy['windows']> = [];
+
 interface WizardProps {
   releases: Release[];
   devices: DeviceSummary[];
@@ -38,6 +44,9 @@ interface WizardProps {
 function Wizard({ releases, devices }: WizardProps) {
   const [params, setParams] = useSearchParams();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [form, setForm] = useState(NO_RULES);
+  const policy = toPolicy(form);
+  const words = useWindowsInWords(policy?.windows ?? NO_WINDOWS);
   const start = useStart();
   const release = releases.find(({ id }) => id === params.get('release'));
 
@@ -51,13 +60,25 @@ function Wizard({ releases, devices }: WizardProps) {
   const choices = release ? choicesFor(release, devices) : [];
   const picked = choices.filter(({ device, refusal }) => !refusal && chosen.has(device.id));
   const pickedDevices = picked.map(({ device }) => device);
+  const isReady = release !== undefined && pickedDevices.length > 0 && !(policy?.windows && words.isError);
+  const deploy = () => {
+    if (!release || !isReady) return;
+    const devices = pickedDevices.map(({ id }) => id);
+    start.mutate({
+      releaseId: release.id,
+      devices,
+      ...(policy && { policy }),
+      ...(form.isUrgent && { urgent: true as const }),
+    });
+  };
+  const label = isReady ? `Deploy ${release.version} to ${count(pickedDevices.length, 'device')}` : 'Deploy';
 
   return (
     <form
       className="stack wizard"
       onSubmit={(event) => {
         event.preventDefault();
-        if (release) start.mutate({ releaseId: release.id, devices: pickedDevices.map(({ id }) => id) });
+        if (!form.isUrgent) deploy();
       }}
     >
       <ReleasePicker
@@ -66,18 +87,36 @@ function Wizard({ releases, devices }: WizardProps) {
         choose={(id) => setParams({ release: id }, { replace: true })}
       />
       <DevicePicker release={release} choices={choices} chosen={chosen} setChosen={setChosen} />
-      {release && pickedDevices.length > 0 ? <Review release={release} devices={pickedDevices} /> : null}
+      {release ? <PolicyPicker form={form} setForm={setForm} words={words} /> : null}
+      {release && pickedDevices.length > 0 ? (
+        <Review
+          release={release}
+          devices={pickedDevices}
+          rules={policySentences(
+            { ...policy, ...(form.isUrgent && { urgent: { by: 'you' } }) },
+            policy?.windows && words.data?.words,
+          )}
+        />
+      ) : null}
       {start.error ? <Failure error={start.error} /> : null}
       <div className="wizard-actions">
-        <button
-          type="submit"
-          className="button button-main"
-          disabled={!release || pickedDevices.length === 0 || start.isPending}
-        >
-          {release && pickedDevices.length > 0
-            ? `Deploy ${release.version} to ${count(pickedDevices.length, 'device')}`
-            : 'Deploy'}
-        </button>
+        {form.isUrgent ? (
+          <ConfirmButton
+            label={`${label} as urgent…`}
+            title="Deploy as urgent?"
+            act="Deploy as urgent"
+            isMain
+            disabled={!isReady || start.isPending}
+            onConfirm={deploy}
+          >
+            <p>{URGENT_MEANS}</p>
+            <p className="soft">It is recorded with your name.</p>
+          </ConfirmButton>
+        ) : (
+          <button type="submit" className="button button-main" disabled={!isReady || start.isPending}>
+            {label}
+          </button>
+        )}
         <span className="soft small">{hint(release, pickedDevices.length)}</span>
       </div>
     </form>
@@ -88,8 +127,7 @@ function useStart() {
   const client = useQueryClient();
   const [, navigate] = useLocation();
   return useMutation({
-    mutationFn: ({ releaseId, devices }: { releaseId: string; devices: string[] }) =>
-      api.startRollout(releaseId, devices),
+    mutationFn: api.startRollout,
     onSuccess: (rollout) => {
       client.setQueryData(keys.rollout(rollout.id), rollout);
       void client.invalidateQueries({ queryKey: keys.rollouts });

@@ -6,7 +6,13 @@ import { Fact, Facts } from '../../ui/facts.tsx';
 /** Longer lists of names are cut: the boxes above show each one. */
 const NAMES_SHOWN = 6;
 
-export function Review({ release, devices }: { release: Release; devices: DeviceSummary[] }) {
+interface ReviewProps {
+  release: Release;
+  devices: DeviceSummary[];
+  rules: string[];
+}
+
+export function Review({ release, devices, rules }: ReviewProps) {
   const names = devices.slice(0, NAMES_SHOWN).map(({ id }) => id);
   const more = devices.length - names.length;
   const offline = devices.filter(({ isOnline }) => !isOnline).length;
@@ -15,7 +21,7 @@ export function Review({ release, devices }: { release: Release; devices: Device
     <section className="panel picker" aria-labelledby="review">
       <h2 id="review" className="picker-title">
         <span className="picker-number" aria-hidden="true">
-          3
+          4
         </span>{' '}
         Review
       </h2>
@@ -31,6 +37,9 @@ export function Review({ release, devices }: { release: Release; devices: Device
           {offline > 0 ? (
             <Fact name="Offline">{`${count(offline, 'device')}, updated when back`}</Fact>
           ) : null}
+          <Fact name="Rules">
+            <Rules rules={rules} />
+          </Fact>
           {already > 0 ? <Fact name="Run it already">{count(already, 'device')}</Fact> : null}
         </Facts>
         <p className="soft small">
@@ -39,5 +48,16 @@ export function Review({ release, devices }: { release: Release; devices: Device
         </p>
       </div>
     </section>
+  );
+}
+
+function Rules({ rules }: { rules: string[] }) {
+  if (rules.length === 0) return 'As soon as it is ready';
+  return (
+    <ul className="rule-list">
+      {rules.map((rule) => (
+        <li key={rule}>{rule}</li>
+      ))}
+    </ul>
   );
 }

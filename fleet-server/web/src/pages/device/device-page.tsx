@@ -38,6 +38,7 @@ function States({ device }: { device: DeviceDetail }) {
   return (
     <>
       <OnlineDot isOnline={device.isOnline} />
+      {device.pinned ? <Badge word={{ label: 'Pinned', tone: 'quiet' }} /> : null}
       {concerns.map(({ text, tone }) => (
         <Badge key={text} word={{ label: text, tone }} />
       ))}

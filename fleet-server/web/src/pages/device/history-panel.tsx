@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { useDeviceEvents } from '../../api/queries.ts';
 import type { DeviceEvent } from '../../api/types.ts';
 import { eventTone } from '../../format/event-tone.ts';
-import { dateTime } from '../../format/time.ts';
+import { dateTime, localTimes } from '../../format/time.ts';
 import { ToneIcon } from '../../ui/icon.tsx';
 import { Load } from '../../ui/load.tsx';
 import { Panel } from '../../ui/panel.tsx';
@@ -62,7 +62,7 @@ function Sentence({ event: { service, release, kind, message } }: { event: Devic
   return (
     <>
       <strong>{subject}</strong>
-      {rest}
+      {localTimes(rest)}
     </>
   );
 }

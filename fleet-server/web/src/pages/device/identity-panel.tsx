@@ -3,6 +3,7 @@ import { dateTime } from '../../format/time.ts';
 import { Fact, Facts } from '../../ui/facts.tsx';
 import { Panel } from '../../ui/panel.tsx';
 import { When } from '../../ui/when.tsx';
+import { PinControl } from './pin-control.tsx';
 
 export function IdentityPanel({ device }: { device: DeviceDetail }) {
   return (
@@ -19,6 +20,7 @@ export function IdentityPanel({ device }: { device: DeviceDetail }) {
           <When at={device.certificateExpiresAt} />
         </Fact>
       </Facts>
+      <PinControl device={device} />
       <div className="fingerprint">
         <p className="soft small">Certificate, SHA-256</p>
         <code className="small">{device.certificateSha256.match(/.{1,8}/g)?.join(' ')}</code>

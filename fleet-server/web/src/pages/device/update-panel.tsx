@@ -3,6 +3,7 @@ import { updateSteps } from '../../derive/update-steps.ts';
 import { isWaiting, updateWord } from '../../derive/update-word.ts';
 import { bytes, percent } from '../../format/quantity.ts';
 import { refusalOf } from '../../format/refusal.ts';
+import { localTimes } from '../../format/time.ts';
 import { PHASE_WORDS } from '../../format/words.ts';
 import { Announce } from '../../ui/announce.tsx';
 import { Badge } from '../../ui/badge.tsx';
@@ -32,7 +33,7 @@ export function UpdatePanel({ device }: { device: DeviceDetail }) {
   }
   const word = updateWord(device);
   const waits = isWaiting(device);
-  const steps = waits ? undefined : updateSteps(update.phase);
+  const steps = waits ? undefined : updateSteps(update.phase, update.reason?.code);
   return (
     <Panel title="Update" aside={<Badge word={word} />}>
       <Announce text={`Update: ${word.label}`} />
@@ -88,7 +89,7 @@ function Transfer({ update: { phase, progress } }: { update: UpdateStatus }) {
 function Refusal({ update: { phase, reason } }: { update: UpdateStatus }) {
   if (!reason) return null;
   if (phase !== 'refused' && phase !== 'rolled_back' && phase !== 'rolling_back') {
-    return <p className="small soft">{reason.message}</p>;
+    return <p className={phase === 'waiting' ? 'small' : 'small soft'}>{localTimes(reason.message)}</p>;
   }
   const { title, advice } = refusalOf(reason.code);
   return (

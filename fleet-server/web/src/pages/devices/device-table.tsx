@@ -2,6 +2,7 @@ import { Link } from 'wouter';
 import type { DeviceSummary } from '../../api/types.ts';
 import { concernsOf, isUpdating } from '../../derive/attention.ts';
 import { isBehind, updateWord } from '../../derive/update-word.ts';
+import { localTimes } from '../../format/time.ts';
 import { Badge, OnlineDot } from '../../ui/badge.tsx';
 import { ReleaseLabel } from '../../ui/release-label.tsx';
 import { When } from '../../ui/when.tsx';
@@ -90,7 +91,7 @@ function Concerns({ device }: { device: DeviceSummary }) {
 }
 
 function Releases({ device }: { device: DeviceSummary }) {
-  const { current, desired } = device;
+  const { current, desired, pinned } = device;
   return (
     <span className="releases">
       {current ? <ReleaseLabel {...current} /> : <span className="soft">none</span>}
@@ -101,6 +102,7 @@ function Releases({ device }: { device: DeviceSummary }) {
           <ReleaseLabel name={desired.release.name} version={desired.release.version} />
         </span>
       ) : null}
+      {pinned ? <span className="soft small">pinned</span> : null}
     </span>
   );
 }
@@ -111,8 +113,8 @@ function Phase({ device }: { device: DeviceSummary }) {
   return (
     <span className="phase">
       <Badge word={updateWord(device)} />
-      {updateReason && (isTrouble || isUpdating(device)) ? (
-        <span className="phase-reason small">{updateReason.message}</span>
+      {updateReason && (isTrouble || isUpdating(device) || updatePhase === 'waiting') ? (
+        <span className="phase-reason small">{localTimes(updateReason.message)}</span>
       ) : null}
     </span>
   );

@@ -3,6 +3,7 @@ import type { Attempt } from '../../api/types.ts';
 import { attemptPercent } from '../../derive/rollout.ts';
 import { bytes } from '../../format/quantity.ts';
 import { refusalOf } from '../../format/refusal.ts';
+import { localTimes } from '../../format/time.ts';
 import { ATTEMPT_WORDS } from '../../format/words.ts';
 import { Badge } from '../../ui/badge.tsx';
 import { Notice } from '../../ui/notice.tsx';
@@ -52,7 +53,9 @@ function Detail({ attempt: { state, progress, reason } }: { attempt: Attempt }) 
           <p className="soft">{refusalOf(reason.code).advice}</p>
         </Notice>
       ) : null}
-      {reason && !isFailure ? <p className="small soft">{reason.message}</p> : null}
+      {reason && !isFailure ? (
+        <p className={state === 'waiting' ? 'small' : 'small soft'}>{localTimes(reason.message)}</p>
+      ) : null}
     </>
   );
 }
@@ -60,6 +63,7 @@ function Detail({ attempt: { state, progress, reason } }: { attempt: Attempt }) 
 const WAITING: Partial<Record<Attempt['state'], string>> = {
   queued: 'Waits for the device to connect',
   offered: 'The device was told and has not answered yet',
+  waiting: 'Nothing was fetched yet',
   rejected: 'Nothing was fetched',
   superseded: 'A newer rollout replaced this one',
   already_current: 'The device ran it already',

@@ -10,6 +10,7 @@ import { Panel } from '../../ui/panel.tsx';
 import { TallyBar } from '../../ui/tally-bar.tsx';
 import { When } from '../../ui/when.tsx';
 import { AttemptItem } from './attempt-item.tsx';
+import { RulesPanel } from './rules-panel.tsx';
 
 export function RolloutPage({ id }: { id: string }) {
   const query = useRollout(id);
@@ -50,6 +51,7 @@ function Body({ rollout }: { rollout: Rollout }) {
         <TallyBar tally={sum} />
         <Counts tally={sum} />
       </section>
+      <RulesPanel rollout={rollout} />
       <Panel title="Devices" isFlush>
         <ul className="attempts">
           {rollout.attempts.toSorted(byUrgency).map((attempt) => (
