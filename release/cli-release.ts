@@ -121,10 +121,11 @@ function signatureText({
   rootVersion,
   signedBy,
   expires,
+  role,
 }: SignatureReport): string {
   if (state === 'unsigned') return 'none; run wherry release sign';
   if (state === 'bad') return `BAD: ${fault}`;
-  return `good, by ${shortIds(signedBy)} (targets version ${targetsVersion}, root version ${rootVersion}, expires ${expires})`;
+  return `good, by ${shortIds(signedBy)}${role ? ` for ${role}` : ''} (targets version ${targetsVersion}, root version ${rootVersion}, expires ${expires})`;
 }
 
 const shortIds = (ids: string[]): string => ids.map((id) => id.slice(0, 16)).join(', ');

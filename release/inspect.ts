@@ -3,7 +3,15 @@ import { stat } from 'node:fs/promises';
 import { verityOf } from '../protocol/fsverity.ts';
 import { looseningsOf } from '../protocol/loosenings.ts';
 import { type Manifest, type ManifestService, type Platform, targetPath } from '../protocol/manifest.ts';
-import { parseRole, type SignedRole, signersOf, verifyRole } from '../protocol/tuf.ts';
+import {
+  type Delegator,
+  delegationsOf,
+  parseRole,
+  type SignedRole,
+  signersOf,
+  verifyRole,
+} from '../protocol/tuf.ts';
+import { isDelegated } from '../protocol/tuf-paths.ts';
 import { blobsOf } from './build.ts';
 import { messageOf } from './errors.ts';
 import { blobPath, type ManifestFile, readManifest, readMetadata } from './folder.ts';
@@ -15,7 +23,9 @@ export interface SignatureReport {
   rootVersion?: number;
   targetsVersion?: number;
   expires?: string;
-  /** Keyids of root's targets keys whose signature is good. */
+  /** The team whose role names the release; absent = targets themselves. */
+  role?: string;
+  /** Keyids of the role's keys whose signature is good. */
   signedBy: string[];
 }
 
@@ -144,18 +154,44 @@ async function inspectSignature(
   try {
     const root = walkRoots(texts.roots, trustedRoot);
     const targets = parseRole('targets', texts.targets);
+    verifyRole(root, 'targets', targets);
+    const signer = signerOf(
+      root,
+      targets,
+      texts.delegated,
+      targetPath(file.manifest.name, file.manifest.version),
+    );
+    const { role, delegator, metadata } = signer;
     const report = {
       rootVersion: root.signed.version,
       targetsVersion: targets.signed.version,
-      expires: targets.signed.expires,
-      signedBy: signersOf(root, 'targets', targets),
+      expires: metadata.signed.expires,
+      ...(role !== 'targets' && { role }),
+      signedBy: signersOf(delegator, role, metadata),
     };
-    verifyRole(root, 'targets', targets);
-    const fault = targetFault(targets, file);
+    verifyRole(delegator, role, metadata);
+    const fault = targetFault(role, metadata, file);
     return fault ? { state: 'bad', fault, ...report } : { state: 'good', ...report };
   } catch (error) {
     return { state: 'bad', fault: messageOf(error), signedBy: [] };
   }
+}
+
+/** The role that names the release: targets, or the first that they delegate its path to and that names it. */
+function signerOf(
+  root: SignedRole<'root'>,
+  targets: SignedRole<'targets'>,
+  delegated: Record<string, string>,
+  path: string,
+): { role: string; delegator: Delegator; metadata: SignedRole<'targets'> } {
+  const own = { role: 'targets', delegator: root, metadata: targets };
+  if (targets.signed.targets[path]) return own;
+  for (const role of delegationsOf(targets).filter((named) => isDelegated(named, path))) {
+    const text = delegated[role.name];
+    const metadata = text === undefined ? undefined : parseRole('targets', text, role.name);
+    if (metadata?.signed.targets[path]) return { role: role.name, delegator: targets, metadata };
+  }
+  return own;
 }
 
 /** TUF 1.0.34 §5.3: each root is signed by the keys of the one before and by its own, versions rise by one. */
@@ -177,15 +213,16 @@ function walkRoots(texts: string[], trustedRoot: string | undefined): SignedRole
 }
 
 function targetFault(
+  role: string,
   targets: SignedRole<'targets'>,
   { manifest, bytes, sha256 }: ManifestFile,
 ): string | undefined {
   const path = targetPath(manifest.name, manifest.version);
   const target = targets.signed.targets[path];
-  if (!target) return `targets.json does not name ${path}`;
+  if (!target) return `${role}.json does not name ${path}`;
   if (target.length !== bytes.length || target.hashes['sha256'] !== sha256)
     return 'manifest.json is not the one that was signed';
-  if (targets.signed.isExpired(new Date())) return `targets.json expired on ${targets.signed.expires}`;
+  if (targets.signed.isExpired(new Date())) return `${role}.json expired on ${targets.signed.expires}`;
   return undefined;
 }
 

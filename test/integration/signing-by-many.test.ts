@@ -193,6 +193,9 @@ test('a team publishes by its own role, within its paths', async () => {
   await ok('team', 'release', 'draft', folder, '--role', 'camera', '-o', at('camera-1'));
   await signedBy(at('camera-1'), ['team'], []);
   await ok('team', 'release', 'push', folder, '--draft', at('camera-1'));
+  expect(await ok('team', 'release', 'inspect', folder)).toContain(
+    `good, by ${keyid.slice(0, 16)} for camera`,
+  );
   const { items } = (await fleet.api('GET', '/releases')).body;
   expect(items.find(({ name }: { name: string }) => name === 'camera').signedBy).toEqual([keyid]);
   expect(await verdict('camera', '1.0.0')).toBe('ok');
