@@ -5,7 +5,7 @@ import { columns, type Invocation, print, progress } from './cli-io.ts';
 
 export const BUILD_HELP = `Usage: wherry release build [-f release.yaml] [-o folder]
 
-Turns release.yaml and its images into a release folder. Needs root, tar and mkfs.erofs.
+Turns release.yaml and its images into a release folder. Needs no root.
 
   -f, --file FILE    the release (default: release.yaml)
   -o, --out FOLDER   where it goes (default: ./release)

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { ReleaseError } from './errors.ts';
 
 /** Debian package of each program, for the error that says what to install. */
-const PACKAGES: Record<string, string> = { 'mkfs.erofs': 'erofs-utils', tar: 'tar' };
+const PACKAGES: Record<string, string> = { tar: 'tar' };
 
 export interface ToolResult {
   code: number;

@@ -1,21 +1,24 @@
 import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, type FileHandle, link, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { verityOf } from '../../protocol/fsverity.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 import type { ManifestLayer } from '../../protocol/manifest.ts';
+import { type LayerTree, layerTree } from '../core/layer-tree.ts';
+import { writeErofs } from '../erofs/write.ts';
 import { ReleaseError } from '../errors.ts';
 import { digesting, isErrno, readIfPresent, writeDurably } from '../files.ts';
 import type { ImageLayer } from '../oci/image.ts';
-import { runTool } from '../tools.ts';
-import { type LayerAccounts, unpackLayer } from './unpack.ts';
+import { type LayerAccounts, readAccounts } from './accounts.ts';
+import { scanTar } from './tar-read.ts';
 
 /** Part of a cached conversion's name: raise it when the same tar would give another blob. */
-const CONVERTER = 'v1';
-/** One UUID and one build time for all blobs: the bytes depend on the layer alone. 2100-01-01, above any file's time. */
-const UUID = '77686572-7279-4000-8000-000000000000';
-const BUILD_TIME = '4102444800';
+const CONVERTER = 'v2';
 
-export interface ConvertedLayer extends ManifestLayer, LayerAccounts {}
+export interface ConvertedLayer extends ManifestLayer, LayerAccounts {
+  /** Names of xattrs that were not taken. */
+  leftOut: string[];
+}
 
 /** Conversions by diffID in a folder: `<diffId>.<version>.json` beside `<verity>.erofs`. */
 export class LayerCache {
@@ -53,24 +56,28 @@ export class LayerCache {
 
   async #convertIn(work: string, layer: ImageLayer): Promise<ConvertedLayer> {
     const name = layer.diffId.slice(0, 12);
-    const [tarFile, root, blob] = [join(work, 'layer.tar'), join(work, 'root'), join(work, 'layer.erofs')];
+    const [tarFile, blob] = [join(work, 'layer.tar'), join(work, 'layer.erofs')];
     await spool(layer, tarFile, name);
-    await mkdir(root);
-    const accounts = await unpackLayer(tarFile, root, name);
-    await rm(tarFile);
-    await makeErofs(root, blob);
-    const { digest, bytes } = await verityOf(createReadStream(blob, { highWaterMark: 1024 * 1024 }));
-    await rename(blob, this.blobPath(digest));
-    return { verity: digest, size: bytes, diffId: layer.diffId, ...accounts };
+    const tar = await open(tarFile);
+    try {
+      const tree = await readTree(tar, name);
+      await writeBlob(tar, tree, blob, name);
+      const { digest, bytes } = await verityOf(createReadStream(blob, { highWaterMark: 1024 * 1024 }));
+      await rename(blob, this.blobPath(digest));
+      const accounts = await readAccounts(tree.root, (at, length) => readAt(tar, at, length));
+      return { verity: digest, size: bytes, diffId: layer.diffId, leftOut: tree.leftOut, ...accounts };
+    } finally {
+      await tar.close();
+    }
   }
 }
 
-/** Nothing is unpacked before all of the tar is known to be what the image's config says. */
+/** Nothing is made of a tar before all of it is known to be what the image's config says. */
 async function spool(layer: ImageLayer, file: string, name: string): Promise<void> {
   let sha256 = '';
   const handle = await open(file, 'wx');
   try {
-    await handle.writeFile(digesting(layer.open(), (digest) => (sha256 = digest)));
+    await handle.writeFile(digesting(bounded(layer.open(), name), (digest) => (sha256 = digest)));
   } finally {
     await handle.close();
   }
@@ -81,13 +88,41 @@ async function spool(layer: ImageLayer, file: string, name: string): Promise<voi
     );
 }
 
-async function makeErofs(root: string, blob: string): Promise<void> {
-  // With SOURCE_DATE_EPOCH mkfs.erofs keeps the files' own times and fixes only its own; -T would flatten them all.
-  const result = await runTool('mkfs.erofs', ['--quiet', '-U', UUID, blob, root], {
-    env: { SOURCE_DATE_EPOCH: BUILD_TIME },
-  });
-  if (result.code !== 0)
-    throw new ReleaseError('tool', `Cannot make an EROFS blob: mkfs.erofs: ${result.stderr.trim()}`);
+/** A small compressed layer may hold more than any disk. */
+async function* bounded(tar: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const data of tar) {
+    bytes += data.length;
+    if (bytes > LIMITS.blobBytes) throw refused(name, `its tar has more than ${LIMITS.blobBytes} bytes`);
+    yield data;
+  }
+}
+
+async function readTree(tar: FileHandle, name: string): Promise<LayerTree> {
+  const scanned = await scanTar(tar);
+  if (!scanned.ok) throw refused(name, scanned.fault);
+  const tree = layerTree(scanned.entries);
+  if (!tree.ok) throw refused(name, tree.fault);
+  return tree;
+}
+
+async function writeBlob(tar: FileHandle, { root }: LayerTree, file: string, name: string): Promise<void> {
+  const handle = await open(file, 'wx');
+  try {
+    const { sizeBytes, chunks } = writeErofs(root, (at, bytes) => readAt(tar, at, bytes));
+    if (sizeBytes > LIMITS.blobBytes)
+      throw refused(name, `it holds ${sizeBytes} bytes; wanted at most ${LIMITS.blobBytes}`);
+    await handle.writeFile(chunks());
+  } catch (error) {
+    throw error instanceof RangeError ? refused(name, `something in it ${error.message}`) : error;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readAt(handle: FileHandle, at: number, bytes: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(bytes), 0, bytes, at);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** Hard link where the two folders share a file system, copy elsewhere. A blob that is there already is kept. */
@@ -102,3 +137,6 @@ export async function placeBlob(from: string, to: string): Promise<void> {
     await rename(`${to}.partial`, to);
   }
 }
+
+const refused = (name: string, what: string): ReleaseError =>
+  new ReleaseError('image-refused', `Cannot take layer ${name}: ${what}`);

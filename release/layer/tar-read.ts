@@ -1,10 +1,22 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import type { LayerEntry } from '../core/layer-plan.ts';
+import type { FileHandle } from 'node:fs/promises';
+import type { LayerEntry } from '../core/layer-tree.ts';
+import {
+  BLOCK,
+  checksumHolds,
+  padded,
+  parseHeader,
+  parseTime,
+  type TarHeader,
+  untilNul,
+  wholeNumber,
+} from './tar-header.ts';
+import { type PaxRecords, parsePax, xattrsOf } from './tar-pax.ts';
+import { contentOf, type ReadAt } from './tar-sparse.ts';
 
-/** Headers of a tar file: ustar, pax and GNU (POSIX.1-2017 pax, GNU tar manual "Basic Tar Format"). Paths as latin1. */
-const BLOCK = 512;
 /** A path or a pax record set; far above PATH_MAX and any xattr. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
+/** More than any image has; each is an object in memory. */
+const MAX_ENTRIES = 2_000_000;
 
 const TYPES: Record<string, LayerEntry['type']> = {
   '\0': 'file',
@@ -19,111 +31,129 @@ const TYPES: Record<string, LayerEntry['type']> = {
   '6': 'fifo',
 };
 
+/** What extension headers say of the entry after them. */
 interface Pending {
+  pax: PaxRecords;
   path?: string;
   linkPath?: string;
-  size?: number;
 }
 
 export type TarScan = { ok: true; entries: LayerEntry[] } | { ok: false; fault: string };
 
-export async function scanTar(file: string): Promise<TarScan> {
-  const handle = await open(file);
-  try {
-    return await scan(handle);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function scan(handle: FileHandle): Promise<TarScan> {
+/** Every entry of a tar, its content by place. */
+export async function scanTar(handle: FileHandle): Promise<TarScan> {
+  const { size } = await handle.stat();
+  const readAt = windowed(handle);
   const entries: LayerEntry[] = [];
-  let offset = 0;
-  let pending: Pending = {};
-  for (;;) {
-    const header = await readAt(handle, offset, BLOCK);
+  let pending = nothing();
+  for (let offset = 0; ; ) {
+    const header = await readAt(offset, BLOCK);
     if (header.length < BLOCK || header.every((byte) => byte === 0)) return { ok: true, entries };
     if (!checksumHolds(header)) return { ok: false, fault: `offset ${offset} holds no tar header` };
-    const flag = String.fromCharCode(header[156] ?? 0);
-    const size = pending.size ?? number(header, 124, 12);
+    if (entries.length >= MAX_ENTRIES) return { ok: false, fault: `it has more than ${MAX_ENTRIES} entries` };
     offset += BLOCK;
-    if ('xgLK'.includes(flag)) {
-      const bytes = number(header, 124, 12);
-      if (bytes > MAX_EXTENSION_BYTES) return { ok: false, fault: `an extension header has ${bytes} bytes` };
-      const data = (await readAt(handle, offset, bytes)).toString('latin1');
-      if (flag === 'x') pending = { ...pending, ...paxOf(data) };
-      if (flag === 'L') pending.path = untilNul(data);
-      if (flag === 'K') pending.linkPath = untilNul(data);
-      offset += padded(bytes);
-      continue;
+    try {
+      const parsed = parseHeader(header);
+      if ('xgLK'.includes(parsed.flag)) {
+        pending = await extended(pending, parsed, offset, readAt);
+        offset += padded(parsed.size);
+        continue;
+      }
+      const { entry, endsAt } = await entryOf(parsed, header, pending, offset, readAt);
+      if (endsAt > padded(size)) return { ok: false, fault: `entry "${entry.path}" is cut off` };
+      entries.push(entry);
+      offset = endsAt;
+    } catch (error) {
+      if (error instanceof RangeError)
+        return { ok: false, fault: `the entry before offset ${offset}: ${error.message}` };
+      throw error;
     }
-    const type = TYPES[flag];
-    const path = pending.path ?? headerPath(header);
-    if (!type) return { ok: false, fault: `entry "${path}" is of unknown type "${flag}"` };
-    entries.push({
+    pending = nothing();
+  }
+}
+
+async function extended(
+  pending: Pending,
+  { flag, size }: TarHeader,
+  at: number,
+  readAt: ReadAt,
+): Promise<Pending> {
+  if (size > MAX_EXTENSION_BYTES) throw new RangeError(`an extension header has ${size} bytes`);
+  const data = (await readAt(at, size)).toString('latin1');
+  if (flag === 'L') return { ...pending, path: untilNul(data) };
+  if (flag === 'K') return { ...pending, linkPath: untilNul(data) };
+  // A global header ("g") is a comment to all that apply OCI layers.
+  if (flag === 'g') return pending;
+  const result = parsePax(data);
+  if (!result.ok) throw new RangeError(result.fault);
+  return { ...pending, pax: result.records };
+}
+
+async function entryOf(
+  header: TarHeader,
+  block: Buffer,
+  { pax, ...long }: Pending,
+  at: number,
+  readAt: ReadAt,
+): Promise<{ entry: LayerEntry; endsAt: number }> {
+  // The path of a sparse file is a made-up one; its own name stands in the GNU record.
+  const said = (key: string): string | undefined => pax.values.get(key) || undefined;
+  const path = said('GNU.sparse.name') ?? said('path') ?? long.path ?? header.path;
+  const link = said('linkpath') ?? long.linkPath ?? header.linkPath;
+  const known = TYPES[header.flag];
+  if (!known) throw new RangeError(`"${path}" is of unknown type "${header.flag}"`);
+  // Before ustar a folder was a file whose name ends in a slash.
+  const type = known === 'file' && path.endsWith('/') ? 'dir' : known;
+  const numberOf = (key: string, otherwise: number): number => {
+    const text = said(key);
+    if (text === undefined) return otherwise;
+    if (!/^[0-9]{1,19}$/.test(text)) throw new RangeError(`${key} "${text}" is no number`);
+    return wholeNumber(BigInt(text));
+  };
+  const stored = numberOf('size', header.size);
+  // Only files carry data, whatever the size field of a link or device says.
+  const { content, endsAt } =
+    type === 'file'
+      ? await contentOf({ flag: header.flag, header: block, pax, at, stored }, readAt)
+      : { content: { sizeBytes: 0, extents: [] }, endsAt: at };
+  return {
+    entry: {
       path: plain(path),
       type,
-      ...(type === 'hardlink' && { linkPath: plain(pending.linkPath ?? text(header, 157, 100)) }),
-    });
-    if (flag === 'S') offset += await sparseMapBytes(handle, header, offset);
-    // Only files carry data, whatever the size field of a link or device says.
-    if (type === 'file') offset += padded(size);
-    pending = {};
-  }
+      mode: header.mode,
+      uid: numberOf('uid', header.uid),
+      gid: numberOf('gid', header.gid),
+      mtime: parseTime(said('mtime') ?? '') ?? header.mtime,
+      xattrs: xattrsOf(pax),
+      linkPath: type === 'hardlink' ? plain(link) : '',
+      target: type === 'symlink' ? link : '',
+      device: type === 'char' || type === 'block' ? header.device : { major: 0, minor: 0 },
+      content,
+    },
+    endsAt,
+  };
 }
 
-/** Old GNU sparse files: further blocks of the map follow the header while the flag at 482 (then 504) is set. */
-async function sparseMapBytes(handle: FileHandle, header: Buffer, offset: number): Promise<number> {
-  let bytes = 0;
-  for (let more = header[482]; more; bytes += BLOCK) {
-    more = (await readAt(handle, offset + bytes, BLOCK))[504];
-  }
-  return bytes;
+/** Reads through a window: headers of small files stand close together. */
+function windowed(handle: FileHandle): ReadAt {
+  const WINDOW = 256 * 1024;
+  let held = Buffer.alloc(0);
+  let start = 0;
+  return async (offset, bytes) => {
+    if (offset < start || offset + bytes > start + held.length) {
+      const { buffer, bytesRead } = await handle.read(
+        Buffer.alloc(Math.max(WINDOW, bytes)),
+        0,
+        undefined,
+        offset,
+      );
+      [held, start] = [buffer.subarray(0, bytesRead), offset];
+    }
+    return held.subarray(offset - start, offset - start + bytes);
+  };
 }
 
-/** pax records: "<length> <key>=<value>\n". */
-function paxOf(data: string): Pending {
-  const found: Pending = {};
-  for (let at = 0; at < data.length; ) {
-    const length = Number.parseInt(data.slice(at), 10);
-    if (!(length > 0)) break;
-    const record = data.slice(data.indexOf(' ', at) + 1, at + length - 1);
-    const [key, value] = [record.slice(0, record.indexOf('=')), record.slice(record.indexOf('=') + 1)];
-    // The path of a sparse file is a made-up one; its own name stands in the GNU record.
-    if (key === 'GNU.sparse.name' || (key === 'path' && found.path === undefined)) found.path = value;
-    if (key === 'linkpath') found.linkPath = value;
-    if (key === 'size') found.size = Number(value);
-    at += length;
-  }
-  return found;
-}
-
-async function readAt(handle: FileHandle, offset: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, offset);
-  return buffer.subarray(0, bytesRead);
-}
-
-function checksumHolds(header: Buffer): boolean {
-  const sum = header.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
-  return sum === number(header, 148, 8);
-}
-
-/** Octal text, or base 256 where the first bit is set. */
-function number(header: Buffer, at: number, length: number): number {
-  if ((header[at] ?? 0) & 0x80) return Number(header.readBigUInt64BE(at + length - 8));
-  return Number.parseInt(text(header, at, length).trim() || '0', 8);
-}
-
-function headerPath(header: Buffer): string {
-  const isUstar = header.toString('latin1', 257, 263) === 'ustar\0';
-  const prefix = isUstar ? text(header, 345, 155) : '';
-  return prefix ? `${prefix}/${text(header, 0, 100)}` : text(header, 0, 100);
-}
-
-const text = (header: Buffer, at: number, length: number): string =>
-  untilNul(header.toString('latin1', at, at + length));
-const untilNul = (data: string): string => (data.includes('\0') ? data.slice(0, data.indexOf('\0')) : data);
-const padded = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK;
+const nothing = (): Pending => ({ pax: { values: new Map(), sparse: [] } });
 
 /** "./a//b/" → "a/b"; a leading "/" stays, so that it can be refused. */
 const plain = (path: string): string =>
