@@ -111,6 +111,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     ...fleet,
     publish: { db, objects, keys, now: Date.now, loadBoards: () => loadBoards(config.boardsDir) },
     feed: fleet.stream,
+    objects: { reader, egress: (bytes) => egress.take(bytes) },
     sendDesired: (device) => fleet.desired.send(device),
     rotateFleetKey: async () => {
       await keys.fleet.rotate(Date.now());

@@ -66,7 +66,8 @@ export type Manifest = FromSchema<typeof manifestSchema>;
 export type ManifestService = Manifest['services'][string];
 export type ManifestImage = NonNullable<ManifestService['images'][string]>;
 export type ManifestLayer = ManifestImage['layers'][number];
-export type Platform = 'linux/amd64' | 'linux/arm64';
+export const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
+export type Platform = (typeof PLATFORMS)[number];
 
 export const checkManifest = validator<Manifest>(manifestSchema);
 

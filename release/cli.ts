@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { TufError } from '../protocol/tuf.ts';
 import { BUILD_HELP, runBuild } from './cli-build.ts';
+import { BUNDLE_HELP, runExport } from './cli-export.ts';
 import type { Invocation, ReleaseIo } from './cli-io.ts';
 import {
   CREATE_HELP,
@@ -76,6 +77,12 @@ const VERBS: Record<string, Record<string, Verb>> = {
     review: { help: REVIEW_HELP, options: {}, operands: ['draft'], run: runReview },
     sign: { help: SIGN_HELP, options: signing, operands: ['folder or draft'], run: runSign },
     accept: { help: ACCEPT_HELP, options: { keys: text, root: text }, operands: ['draft'], run: runAccept },
+    export: {
+      help: BUNDLE_HELP,
+      options: { ...server, to: text, days: text, platform: many, against: many },
+      operands: ['name', 'version'],
+      run: runExport,
+    },
     inspect: { help: INSPECT_HELP, options: { root: text }, operands: ['folder'], run: runInspect },
     push: {
       help: PUSH_HELP,
@@ -122,7 +129,7 @@ const VERBS: Record<string, Record<string, Verb>> = {
   },
 };
 
-const HELP = `Usage: wherry release build | draft | review | sign | accept | floor | inspect | push
+const HELP = `Usage: wherry release build | draft | review | sign | accept | floor | inspect | push | export
        wherry keys init | create | list | show | export | root | delegate | withdraw | sign
 
 Add --help to a command for its options, --json for output that programs read.

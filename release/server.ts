@@ -8,6 +8,12 @@ export interface ReleaseServer {
   hasObject(name: string): Promise<boolean>;
   /** Stores an object durably; the server checks it against its name. */
   putObject(name: string, file: string): Promise<void>;
+  /** Streams an object, from `at` on. */
+  getObject(name: string, at: number): Promise<ReadableStream<Uint8Array>>;
+  /** The release's id and the sha256 of its manifest. */
+  findRelease(name: string, version: string): Promise<{ id: string; manifestSha256: string }>;
+  /** Signed metadata by object name, for devices without a network. */
+  bundleMetadata(id: string, days: number): Promise<{ files: Record<string, string>; expiresAt: number }>;
   /** Gives the release's id; publishing the same release again gives the same id. */
   publish(body: {
     manifestSha256: string;
@@ -15,6 +21,11 @@ export interface ReleaseServer {
     targets: string;
     delegated?: Record<string, string>;
   }): Promise<{ id: string }>;
+}
+
+interface ReleasePage {
+  items: { id: string; name: string; version: string; manifestSha256: string }[];
+  next: string | null;
 }
 
 /** The REST API by fetch. `token` is an API token; the server decides what it may do. */
@@ -45,6 +56,37 @@ export class FetchReleaseServer implements ReleaseServer {
     // A file's Blob streams, and fetch knows its length beforehand.
     const body = await openAsBlob(file, { type: 'application/octet-stream' });
     await this.#request('PUT', `/api/v1/objects/${name}`, { body });
+  }
+
+  async getObject(name: string, at: number): Promise<ReadableStream<Uint8Array>> {
+    const headers = at > 0 ? { range: `bytes=${at}-` } : {};
+    const { body } = await this.#request('GET', `/api/v1/objects/${name}`, { headers });
+    if (!body) throw new ReleaseError('server', `Cannot read ${name}: the answer has no content`);
+    return body;
+  }
+
+  async findRelease(name: string, version: string): Promise<{ id: string; manifestSha256: string }> {
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const response = await this.#request('GET', `/api/v1/releases?limit=100${query}`);
+      const page = (await response.json()) as ReleasePage;
+      const found = page.items.find((release) => release.name === name && release.version === version);
+      if (found) return found;
+      cursor = page.next;
+    } while (cursor !== null);
+    throw new ReleaseError('usage', `Cannot find release ${name} ${version}: the server does not have it`);
+  }
+
+  async bundleMetadata(
+    id: string,
+    days: number,
+  ): Promise<{ files: Record<string, string>; expiresAt: number }> {
+    const response = await this.#request('POST', `/api/v1/releases/${id}/bundles`, {
+      body: JSON.stringify({ days }),
+      headers: { 'content-type': 'application/json' },
+    });
+    return (await response.json()) as { files: Record<string, string>; expiresAt: number };
   }
 
   async publish(body: object): Promise<{ id: string }> {

@@ -49,6 +49,10 @@ export async function latestDelegated(db: Database): Promise<Map<string, SignedT
   return found;
 }
 
+/** Names of the objects of delegated roles. */
+export const metadataNames = (delegated: ReadonlyMap<string, SignedText<'targets'>>): string[] =>
+  [...delegated].map(([role, { metadata }]) => nameOf(role, metadata.signed.version));
+
 /** Puts a verified role in force. `text` is kept as it was signed, when it came from outside. */
 export async function putRole(
   db: Database,

@@ -17,8 +17,15 @@ export interface OnlineKeys {
   timestamp: KeyObject;
 }
 
+const NETWORK_LIFE = { snapshotMs: SNAPSHOT_MS, timestampMs: TIMESTAMP_MS };
+
 /** Signs a new snapshot of the targets in force, and a timestamp over it. Call in the publishing transaction. */
-export async function signSnapshot(db: Database, keys: OnlineKeys, now: number): Promise<void> {
+export async function signSnapshot(
+  db: Database,
+  keys: OnlineKeys,
+  now: number,
+  { snapshotMs, timestampMs } = NETWORK_LIFE,
+): Promise<void> {
   const version = await versionOf(db, 'targets');
   const text = version && (await metadataText(db, metadataObject('targets', version)));
   if (!version || !text) throw new Error('Cannot sign a snapshot: there are no targets');
@@ -30,13 +37,13 @@ export async function signSnapshot(db: Database, keys: OnlineKeys, now: number):
     new Snapshot({
       version: ((await versionOf(db, 'snapshot')) ?? 0) + 1,
       specVersion: '1.0.34',
-      expires: isoSeconds(now + SNAPSHOT_MS),
+      expires: isoSeconds(now + snapshotMs),
       meta: { 'targets.json': metaFile(version, text), ...Object.fromEntries(delegated) },
     }),
   );
   signRole(snapshot, keys.snapshot);
   await putRole(db, 'snapshot', snapshot);
-  await signTimestamp(db, keys, snapshot, now);
+  await signTimestamp(db, keys, snapshot, now, timestampMs);
 }
 
 async function signTimestamp(
@@ -44,13 +51,14 @@ async function signTimestamp(
   keys: OnlineKeys,
   snapshot: SignedRole<'snapshot'>,
   now: number,
+  lifeMs = TIMESTAMP_MS,
 ): Promise<void> {
   const text = roleText(snapshot);
   const timestamp = new Metadata(
     new Timestamp({
       version: ((await versionOf(db, 'timestamp')) ?? 0) + 1,
       specVersion: '1.0.34',
-      expires: isoSeconds(now + TIMESTAMP_MS),
+      expires: isoSeconds(now + lifeMs),
       snapshotMeta: metaFile(snapshot.signed.version, text),
     }),
   );

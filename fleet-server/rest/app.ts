@@ -10,6 +10,7 @@ import type { DeviceViews } from '../devices/view.ts';
 import type { Feed } from '../feed.ts';
 import type { PublishOptions } from '../releases/publish.ts';
 import type { Rollouts } from '../rollouts/rollouts.ts';
+import type { ObjectRouteOptions } from '../transport/object-routes.ts';
 import type { Auth } from './auth.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { keyRoutes } from './key-routes.ts';
@@ -34,6 +35,8 @@ export interface RestOptions {
   stream: Stream;
   /** Pushes the desired state to a device that is connected. */
   sendDesired(device: string): Promise<void>;
+  /** Reading what is stored. */
+  objects: Omit<ObjectRouteOptions, 'admit'>;
   /** Replaces the key that signs assignments and tells the devices that are connected. */
   rotateFleetKey(): Promise<void>;
   /** The text a device joins with. */

@@ -4,14 +4,17 @@ import { type Static, Type } from 'typebox';
 import { LIMITS } from '../../protocol/limits.ts';
 import { tufKeyOf } from '../../protocol/tuf.ts';
 import { ProblemError } from '../problems.ts';
+import { signForBundle } from '../releases/bundle-metadata.ts';
 import { versionOf } from '../releases/metadata-store.ts';
 import { publishRelease } from '../releases/publish.ts';
 import { releaseView } from '../releases/view.ts';
 import { audit } from '../store/audit.ts';
-import { Page, PublishRelease, Release, Repository } from './api.ts';
+import { objectRoutes } from '../transport/object-routes.ts';
+import { BundleMetadata, MakeBundle, Page, PublishRelease, Release, Repository } from './api.ts';
 import type { RestOptions } from './app.ts';
 import { PageQuery, pageOf } from './paging.ts';
 
+const DAY_MS = 86_400_000;
 const ReleaseId = Type.Object({ id: Type.String({ maxLength: 36 }) });
 const ObjectName = Type.Object({ name: Type.String({ maxLength: 80 }) });
 type ByName = { Params: Static<typeof ObjectName> };
@@ -60,6 +63,25 @@ export function releaseRoutes(app: FastifyInstance, options: RestOptions): void 
       return reply.code(201).send(await releaseView(db, row));
     },
   );
+  app.post<{ Params: Static<typeof ReleaseId>; Body: MakeBundle }>(
+    '/releases/:id/bundles',
+    {
+      schema: {
+        summary: 'Signed metadata for an offline bundle of a release',
+        params: ReleaseId,
+        body: MakeBundle,
+        response: { 201: BundleMetadata },
+      },
+    },
+    async ({ params: { id }, body, who }, reply) => {
+      const row = await db.selectFrom('releases').selectAll().where('id', '=', id).executeTakeFirst();
+      if (!row) throw new ProblemError('release.unknown', `There is no release ${id}`);
+      const at = options.now();
+      const subject = `${row.name} ${row.version}`;
+      await audit(db, { at, who: who.name, action: 'release.bundle', subject, detail: `${body.days} days` });
+      return reply.code(201).send(await signForBundle(db, publish.keys, at, body.days * DAY_MS));
+    },
+  );
   app.get(
     '/repository',
     { schema: { summary: 'What is trusted now', response: { 200: Repository } } },
@@ -72,10 +94,12 @@ export function releaseRoutes(app: FastifyInstance, options: RestOptions): void 
       },
     }),
   );
-  objectRoutes(app, options);
+  uploadRoutes(app, options);
+  // Who is signed in may read all of it: the guard of these routes has seen to that.
+  objectRoutes(app, { ...options.objects, admit: async () => {} });
 }
 
-function objectRoutes(app: FastifyInstance, { publish: { objects, db }, now }: RestOptions): void {
+function uploadRoutes(app: FastifyInstance, { publish: { objects, db }, now }: RestOptions): void {
   app.head<ByName>(
     '/objects/:name',
     { schema: { summary: 'Is this object stored?', params: ObjectName } },

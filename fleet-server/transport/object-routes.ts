@@ -22,35 +22,40 @@ interface Range {
 
 /** GET /objects/<name>, whole or one range: the same objects that chunks are cut from. */
 export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: ObjectRouteOptions): void {
-  app.get<{ Params: { name: string } }>('/objects/:name', async (request, reply) => {
-    await admit(request);
-    const { name } = request.params;
-    const object = await reader.open(name);
-    if (!object) throw new ProblemError('object.unknown', `There is no object ${name.slice(0, 80)}`);
-    const range = rangeOf(request.headers.range, object.bytes);
-    if (range === undefined) {
-      object.release();
-      void reply.header('content-range', `bytes */${object.bytes}`);
-      throw new ProblemError(
-        'object.range',
-        `Cannot give that range of ${name.slice(0, 80)}: it has ${object.bytes} bytes`,
+  // HEAD would open the object for nothing.
+  app.get<{ Params: { name: string } }>(
+    '/objects/:name',
+    { exposeHeadRoute: false },
+    async (request, reply) => {
+      await admit(request);
+      const { name } = request.params;
+      const object = await reader.open(name);
+      if (!object) throw new ProblemError('object.unknown', `There is no object ${name.slice(0, 80)}`);
+      const range = rangeOf(request.headers.range, object.bytes);
+      if (range === undefined) {
+        object.release();
+        void reply.header('content-range', `bytes */${object.bytes}`);
+        throw new ProblemError(
+          'object.range',
+          `Cannot give that range of ${name.slice(0, 80)}: it has ${object.bytes} bytes`,
+        );
+      }
+      const { from, to } = range;
+      const isPart = request.headers.range !== undefined;
+      // Names are digests, or versions that never change; only these are written anew.
+      const isFixed = name !== 'timestamp' && !name.startsWith('offer-');
+      void reply
+        .code(isPart ? 206 : 200)
+        .header('content-type', 'application/octet-stream')
+        .header('content-length', to - from)
+        .header('accept-ranges', 'bytes')
+        .header('cache-control', isFixed ? 'private, max-age=31536000, immutable' : 'no-store');
+      if (isPart) void reply.header('content-range', `bytes ${from}-${to - 1}/${object.bytes}`);
+      return reply.send(
+        Readable.from(partsOf(object, range, egress), { objectMode: false, highWaterMark: PART_BYTES }),
       );
-    }
-    const { from, to } = range;
-    const isPart = request.headers.range !== undefined;
-    // Names are digests, or versions that never change; only these are written anew.
-    const isFixed = name !== 'timestamp' && !name.startsWith('offer-');
-    void reply
-      .code(isPart ? 206 : 200)
-      .header('content-type', 'application/octet-stream')
-      .header('content-length', to - from)
-      .header('accept-ranges', 'bytes')
-      .header('cache-control', isFixed ? 'private, max-age=31536000, immutable' : 'no-store');
-    if (isPart) void reply.header('content-range', `bytes ${from}-${to - 1}/${object.bytes}`);
-    return reply.send(
-      Readable.from(partsOf(object, range, egress), { objectMode: false, highWaterMark: PART_BYTES }),
-    );
-  });
+    },
+  );
 }
 
 async function* partsOf(
