@@ -45,7 +45,15 @@ export async function enrolDevice(
       })
       .execute();
     await audit(transaction, { at: now(), who: `device ${device}`, action: 'device.enrol', subject: device });
-    return { v: 1, device, tenant: TENANT, certificate: certificate.pem, ca: ca.pem, fleetKey: fleetKey(), mqtt };
+    return {
+      v: 1,
+      device,
+      tenant: TENANT,
+      certificate: certificate.pem,
+      ca: ca.pem,
+      fleetKey: fleetKey(),
+      mqtt,
+    };
   });
 }
 
