@@ -56,6 +56,7 @@ export interface ServiceParts {
   graceMs?: number;
   /** Cores. */
   cpuMax?: number;
+  update?: ManifestService['update'];
 }
 
 /** A release of real services, not signed yet. */
@@ -84,6 +85,7 @@ function service({
   restart,
   graceMs = 5_000,
   cpuMax = 0.5,
+  update,
 }: ServiceParts): ManifestService {
   const image = {
     manifestDigest: sha256Hex('image'),
@@ -109,6 +111,7 @@ function service({
     network: 'none',
     security: { readOnlyRoot: true, capabilities: [] },
     mounts: [],
+    ...(update && { update }),
   };
 }
 
