@@ -45,8 +45,9 @@ export const isTerminal = (stdin: Readable | undefined): stdin is Terminal =>
 
 /** A line from the terminal; what is typed is not shown. */
 async function ask(stdin: Terminal, stderr: NodeJS.WritableStream, question: string): Promise<string> {
-  stderr.write(question);
+  // First, so that nothing typed ahead is shown.
   stdin.setRawMode?.(true);
+  stderr.write(question);
   try {
     return await readLine(stdin);
   } finally {

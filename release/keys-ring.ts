@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Key } from '@tufjs/models';
 import { keyIdOf, type PublicKey, tufKeyOf } from '../protocol/tuf.ts';
@@ -47,6 +47,7 @@ export async function createKey(options: {
       'passphrase',
       `Cannot encrypt the key: the passphrase has ${passphrase.length} characters; wanted ${LEAST_PASSPHRASE} and more`,
     );
+  await mkdir(join(keysDir, 'keys'), { recursive: true, mode: 0o700 });
   const file = await sealKey(newPrivateKey(options.type), role, passphrase);
   const path = join(keysDir, 'keys', `${role}-${file.keyid.slice(0, 16)}.json`);
   await createDurably(path, `${JSON.stringify(file, null, 1)}\n`, 0o600);
