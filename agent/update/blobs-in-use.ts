@@ -4,18 +4,21 @@ import type { UpdateRecord } from './core/record.ts';
 import { parseManifest } from './desired-services.ts';
 
 /**
- * Digests of the blobs that current, previous and incoming need: none of them is ever collected. Undefined while an
- * incoming manifest is unknown: everything may be needed.
+ * Digests of the blobs that current, previous and incoming need: none of them is ever collected. Undefined while a
+ * manifest is unknown, or of a kind that this agent cannot read: everything may be needed.
  */
 export function blobsInUse(
   { current, previous, incoming }: UpdateRecord,
   platform: Platform,
 ): Set<string> | undefined {
-  if (incoming && incoming.manifest === undefined) return undefined;
-  const held = [current, previous, incoming].map((release) => parseManifest(release?.manifest));
-  return new Set(
-    held.flatMap((manifest) => (manifest ? layersOf(manifest, platform).map(({ verity }) => verity) : [])),
-  );
+  const digests = new Set<string>();
+  for (const release of [current, previous, incoming]) {
+    if (!release) continue;
+    const manifest = parseManifest(release.manifest);
+    if (!manifest) return undefined;
+    for (const { verity } of layersOf(manifest, platform)) digests.add(verity);
+  }
+  return digests;
 }
 
 /** Releases that are on the device whole, the one in force first. */
