@@ -19,7 +19,7 @@ const UNUSED: Record<string, string> = {
   debug: 'module.exports = () => Object.assign(() => {}, { extend: () => () => {} })',
   // Topic aliases of MQTT 5; the link speaks 3.1.1.
   'lru-cache': 'export const LRUCache = undefined',
-  // Delegations by path pattern; the trusted metadata has none.
+  // Paths of delegated roles are matched by protocol/tuf-paths.ts.
   minimatch: 'export const minimatch = undefined',
 };
 
@@ -29,13 +29,6 @@ const withoutUnused: PluginOption = {
   resolveId: (id, importer) =>
     Object.hasOwn(UNUSED, id) && importer?.includes('/node_modules/') ? `\0unused:${id}` : undefined,
   load: (id) => (id.startsWith('\0unused:') ? UNUSED[id.slice('\0unused:'.length)] : undefined),
-};
-
-/** Documents are checked by walking their schemas: the compiler, and what it makes, would cost 2 MiB. */
-const interpretedSchemas: PluginOption = {
-  name: 'interpreted-schemas',
-  enforce: 'pre',
-  resolveId: (id) => (id === './compile-schema.ts' ? join(ROOT, 'protocol/interpret-schema.ts') : undefined),
 };
 
 /** A package that few devices use is a file of its own, read when first called. */
@@ -60,7 +53,7 @@ export const agentBundle: InlineConfig = {
   root: ROOT,
   configFile: false,
   logLevel: 'warn',
-  plugins: [withoutUnused, interpretedSchemas, yamlOnDemand, commonJs],
+  plugins: [withoutUnused, yamlOnDemand, commonJs],
   resolve: { alias: { 'readable-stream': 'node:stream' } },
   ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
   build: {
