@@ -48,6 +48,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const leases = leaseDesk({
     hand: new Leases(stateDir),
     services: supervised.leases,
+    outbox: ledger.outbox,
     clock: systemClock,
     onChange: () => online.connected?.engine.wake(),
   });

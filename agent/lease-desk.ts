@@ -1,27 +1,32 @@
+import { isoTime } from '../protocol/instant.ts';
 import type { LeaseDesk } from './local-api/ports.ts';
 import type { Clock } from './supervisor/ports.ts';
 import type { Lease } from './update/core/hold.ts';
 import type { Leases } from './update/facts/leases.ts';
 import type { ServiceLeases } from './update/facts/service-leases.ts';
+import type { Outbox } from './update/ports.ts';
 
 export interface LeaseDeskParts {
   /** Taken by hand. */
   hand: Leases;
   /** Held by services of the release in force. */
   services: Pick<ServiceLeases, 'held'>;
+  outbox: Outbox;
   clock: Pick<Clock, 'now'>;
   /** A lease was taken or given back: an update may wait for it. */
   onChange(): void;
 }
 
 /** The `leases` of the local API, and all of them for the update. */
-export function leaseDesk({ hand, services, clock, onChange }: LeaseDeskParts): LeaseDesk & {
+export function leaseDesk({ hand, services, outbox, clock, onChange }: LeaseDeskParts): LeaseDesk & {
   held(): Lease[];
 } {
   const held = (): Lease[] => {
     const now = clock.now();
     return [...hand.held(now), ...services.held(now)].sort((a, b) => b.until - a.until);
   };
+  const tell = (code: 'lease.taken' | 'lease.released', message: string): void =>
+    outbox.add({ kind: 'device', code, message, at: clock.now() });
   return {
     held,
     list: () =>
@@ -30,12 +35,16 @@ export function leaseDesk({ hand, services, clock, onChange }: LeaseDeskParts): 
       const now = clock.now();
       const until = now + forMs;
       await hand.take({ holder, why, until }, now);
+      tell('lease.taken', `${holder} took a lease until ${isoTime(until)}: ${why}`);
       onChange();
       return { holder, result: 'taken', until };
     },
     release: async (holder) => {
       const isReleased = await hand.release(holder, clock.now());
-      if (isReleased) onChange();
+      if (isReleased) {
+        tell('lease.released', `${holder} gave its lease back`);
+        onChange();
+      }
       return { holder, result: isReleased ? 'released' : 'absent' };
     },
   };

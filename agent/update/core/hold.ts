@@ -59,10 +59,19 @@ export function holdFetch({ policy }: HoldSubject, { link }: SwitchFacts): Hold 
 }
 
 /**
+ * Both in Unix ms. `now`: trusted time, in which it was accepted. `at`: the device's own clock, by which people and
+ * services say until when; on a board without one the two are decades apart.
+ */
+interface Times {
+  now: number;
+  at: number;
+}
+
+/**
  * Why the release may not take over now; undefined when it may. Consent and power are never overridden by time: a
  * device that is not asked, or that may lose its power half-way, is worse than a late one.
  */
-export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, now: number): Hold | undefined {
+export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, { now, at }: Times): Hold | undefined {
   const { policy, acceptedAt, consent, deferredUntil } = subject;
   if (policy.consent !== undefined && consent === undefined)
     return { code: 'wait.consent', message: 'Waits for somebody at the device to agree' };
@@ -70,10 +79,10 @@ export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, now: number
     return { code: 'wait.power', message: `Waits for external power; it is ${facts.power}` };
   const isOverdue = policy.maxDeferralMs !== undefined && now - acceptedAt >= policy.maxDeferralMs;
   if (policy.urgent !== undefined || isOverdue) return undefined;
-  if (deferredUntil !== undefined && deferredUntil > now)
+  if (deferredUntil !== undefined && deferredUntil > at)
     return { code: 'wait.deferred', message: `Put off by hand until ${isoTime(deferredUntil)}` };
   const lease = facts.leases.find(
-    ({ until, isService }) => until > now && !(isService && now - acceptedAt >= SERVICE_LEASE_MAX_MS),
+    ({ until, isService }) => until > at && !(isService && now - acceptedAt >= SERVICE_LEASE_MAX_MS),
   );
   if (lease)
     return {

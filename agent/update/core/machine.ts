@@ -1,3 +1,4 @@
+import { isoTime } from '../../../protocol/instant.ts';
 import { applied, assigned, refuseOffer } from './offers.ts';
 import { labelOf, type UpdateRecord } from './record.ts';
 import { healthSeen, rollBack, rollBackByHand } from './soak.ts';
@@ -118,8 +119,11 @@ function incomingMoved(
     }
     case 'manifest-checked': {
       if (phase !== 'fetching') return unchanged(record);
-      const { manifest, soakMs } = input;
-      const next = { ...record, reason: undefined, incoming: { ...incoming, manifest, soakMs } };
+      const { manifest, soakMs, standing } = input;
+      const { name } = incoming.release;
+      const floors = { ...record.floors, [name]: Math.max(record.floors?.[name] ?? 0, standing?.floor ?? 0) };
+      const checked = { ...incoming, manifest, soakMs, counter: standing?.counter };
+      const next = { ...record, reason: undefined, incoming: checked, floors };
       return { record: next, effects: [], events: [], isDurable: true };
     }
     case 'source-failed': {
@@ -152,7 +156,7 @@ function incomingMoved(
         { ...incoming, deferredUntil: input.until },
         {
           code: 'update.deferred',
-          message: `${input.by} put ${labelOf(incoming.release)} off`,
+          message: `${input.by} put ${labelOf(incoming.release)} off until ${isoTime(input.until)}`,
         },
       );
   }

@@ -11,11 +11,14 @@ import type { Transition, UpdateInput } from './transition.ts';
 const HOUR = 3_600_000;
 const T0 = 1_000 * HOUR;
 const WELL = { isConverged: true, isFailed: false, unhealthy: [] };
+const AFTER = { now: T0 + 2 * HOUR, at: T0 + 2 * HOUR };
 const CLOSED = { isOpen: false, opensAt: T0 + 5 * HOUR };
 
 /** A device with release 1 in force; each input is given at the time and with the facts it stands in. */
 class Device {
   now = T0;
+  /** Its own clock, where it is another. */
+  at: number | undefined;
   facts: SwitchFacts = { ...NOTHING_KNOWN, isOnline: true };
   record: UpdateRecord = EMPTY_RECORD;
   effects: string[] = [];
@@ -31,8 +34,8 @@ class Device {
   }
 
   step(input: UpdateInput): Transition {
-    const { now, facts } = this;
-    const next = advance(this.record, input, { device: 'd', board: 'b', at: now, now, facts });
+    const { now, at = now, facts } = this;
+    const next = advance(this.record, input, { device: 'd', board: 'b', at, now, facts });
     this.record = next.record;
     this.effects.push(...next.effects);
     this.events.push(...next.events.map(({ code }) => code));
@@ -147,6 +150,22 @@ describe('a release that is ready', () => {
     expect(device.reason()).toBe('wait.deferred');
     device.offer(3, { urgent: { by: 'op' } }, '2');
     expect(device.effects.filter((effect) => effect === 'fetch')).toHaveLength(1);
+    device.step({ type: 'look' });
+    expect(device.record.phase).toBe('switching');
+  });
+
+  test('is held by who says so in the time of a board that has none', () => {
+    const device = new Device();
+    device.offer(2, {});
+    device.at = HOUR;
+    device.step({ type: 'defer', until: 2 * HOUR, by: 'ann' });
+    device.fetched();
+    expect(device.reason()).toBe('wait.deferred');
+    device.at = 2 * HOUR;
+    device.facts = { ...device.facts, leases: [{ holder: 'bob', why: '', until: 3 * HOUR }] };
+    device.step({ type: 'look' });
+    expect(device.reason()).toBe('wait.lease');
+    device.at = 3 * HOUR;
     device.step({ type: 'look' });
     expect(device.record.phase).toBe('switching');
   });
@@ -285,13 +304,13 @@ test('a wait has an end: what holds a switch is asked for by the policy or by so
         'wait.lease': policy.urgent === undefined && known.leases.length > 0,
         'wait.window': policy.urgent === undefined && policy.windows !== undefined && !known.window.isOpen,
       };
-      const code = holdSwitch(asked, known, T0)?.code;
+      const code = holdSwitch(asked, known, { now: T0, at: T0 })?.code;
       assert.ok(code === undefined || reasons[code], code);
       const later = { ...known, power: 'external' as const, leases: [] };
       const open = { ...later, window: { isOpen: true, opensAt: undefined } };
       const agreed = { ...asked, consent: 'ann' };
       const isOverdue = policy.maxDeferralMs !== undefined;
-      assert.equal(holdSwitch(agreed, isOverdue ? later : open, T0 + 2 * HOUR), undefined);
+      assert.equal(holdSwitch(agreed, isOverdue ? later : open, AFTER), undefined);
     }),
   );
 });

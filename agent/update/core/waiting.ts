@@ -33,7 +33,7 @@ export function switchOrWait(
   context: UpdateContext,
 ): Transition {
   const { facts, now, at } = context;
-  const hold = holdSwitch(subjectOf(incoming), facts, now);
+  const hold = holdSwitch(subjectOf(incoming), facts, { now, at });
   if (!hold) {
     const mustReach = facts.isOnline && incoming.policy?.commitOffline === undefined;
     const switched = { ...incoming, switchedAt: at, ...(mustReach && { mustReach: true as const }) };
