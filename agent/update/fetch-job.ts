@@ -105,8 +105,8 @@ export class FetchJob {
         if (!signal.aborted) step({ type: 'source-failed', message });
       },
       platform: identity.platform,
-      onManifest: (text, { policy }) => {
-        if (!signal.aborted) step({ type: 'manifest-checked', manifest: text, soakMs: policy.soakMs });
+      onManifest: (manifest, { policy: { soakMs } }, standing) => {
+        if (!signal.aborted) step({ type: 'manifest-checked', manifest, soakMs, standing });
       },
       onProgress: (progress) => {
         if (signal.aborted) return;

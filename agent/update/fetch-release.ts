@@ -9,7 +9,7 @@ import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } fr
 import { labelOf, type ReleaseRef } from './core/record.ts';
 import { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
-import type { BlobStore, ChunkSource, ReleaseTrust } from './ports.ts';
+import type { BlobStore, ChunkSource, ReleaseTrust, Standing } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
 
 export interface Progress {
@@ -27,7 +27,7 @@ export interface FetchDeps {
   /** Trusted time, Unix milliseconds. */
   now(): number;
   /** Durable when it returns: the manifest passed every check. */
-  onManifest(text: string, manifest: Manifest): void;
+  onManifest(text: string, manifest: Manifest, standing: Standing): void;
   onProgress(progress: Progress): void;
   /** Releases whose blobs are on the device, the newest first: what deltas may be against. */
   held(): Manifest[];
@@ -92,7 +92,7 @@ async function fetchManifest(
   for (let attempt = 1; ; ) {
     const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
     const judged = judgeManifest(content, release, board, platform);
-    if (judged.ok) onManifest(content.toString('utf8'), judged.manifest);
+    if (judged.ok) onManifest(content.toString('utf8'), judged.manifest, target.standing);
     if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
     if (source.blame?.() !== true) attempt++;
   }

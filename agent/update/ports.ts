@@ -78,8 +78,15 @@ export interface UpdateLedger {
   record(next: UpdateRecord, events: Omit<DeviceEvent, 'v' | 'id'>[]): boolean;
 }
 
+/** Where a release stands in its line, as the release keys say. */
+export interface Standing {
+  counter: number;
+  /** Of the line: nothing with a lower counter may run any more. */
+  floor: number;
+}
+
 export type TargetVerdict =
-  | { ok: true; sha256: string; length: number }
+  | { ok: true; sha256: string; length: number; standing: Standing }
   | { ok: false; code: ReasonCode; message: string };
 
 /** What the release keys say. */

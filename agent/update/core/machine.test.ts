@@ -64,12 +64,16 @@ class World {
     this.step({ type: 'health', health: isIll ? ILL : WELL, elapsedMs: 50 });
   }
 
+  /** What the release keys say of the release that is fetched next. */
+  standing = { counter: 0, floor: 0 };
+
   fetched(): void {
     if (!this.isFetching) return;
     this.step({
       type: 'manifest-checked',
       manifest: this.record.incoming?.release.version ?? '',
       soakMs: 100,
+      standing: this.standing,
     });
     this.step({ type: 'blobs-verified' });
   }
@@ -103,6 +107,31 @@ test('a release goes from offer to commit, and the one before is kept', () => {
   expect(world.record).toMatchObject({ phase: 'committed', reason: { code: 'update.committed' } });
   expect(world.record.current?.release.version).toBe('b');
   expect(world.record.previous?.release.version).toBe('a');
+});
+
+test('nothing goes back below the signed floor, by failure or by hand', () => {
+  const world = new World();
+  const committed = (generation: number, letter: string, counter: number, floor: number): void => {
+    world.standing = { counter, floor };
+    commit(world, generation, letter);
+  };
+  committed(1, 'a', 1, 0);
+  committed(2, 'b', 2, 2);
+  world.step({ type: 'roll-back', by: 'ada' });
+  world.settle();
+  expect(world.record.current?.release.version).toBe('b');
+
+  world.ill.add(assignment(3, 'c').release.manifest);
+  committed(3, 'c', 3, 3);
+  expect(world.record).toMatchObject({ phase: 'committed', reason: { code: 'update.kept' } });
+  expect(world.record.current?.release.version).toBe('c');
+  expect(world.record.previous).toBeUndefined();
+
+  world.ill.clear();
+  committed(4, 'd', 4, 3);
+  world.step({ type: 'roll-back', by: 'ada' });
+  world.settle();
+  expect(world.record.current?.release.version).toBe('c');
 });
 
 test('a failed soak brings the release before back and remembers the bad one', () => {

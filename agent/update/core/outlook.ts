@@ -2,7 +2,7 @@ import type { UpdateStatus } from '../../../protocol/messages.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
 import type { Lease, SwitchFacts } from './hold.ts';
-import type { ReleaseRef, UpdateRecord } from './record.ts';
+import { isBelowFloor, type ReleaseRef, type UpdateRecord } from './record.ts';
 
 /** Where an update stands and what may hold it. Times are Unix ms. */
 export interface UpdateOutlook extends UpdateStatus {
@@ -34,7 +34,7 @@ export function outlookOf(record: UpdateRecord, status: UpdateStatus, facts: Swi
     ...status,
     ...(waitsUntil !== undefined && { waitsUntil }),
     ...(current && { current: current.release }),
-    ...(previous && { previous: previous.release }),
+    ...(previous && !isBelowFloor(record, previous) && { previous: previous.release }),
     ...(incoming && { incoming }),
   };
 }

@@ -15,6 +15,8 @@ export interface InstalledRelease {
   release: ReleaseRef;
   /** The manifest's exact text, so that a rollback needs no network. */
   manifest: string;
+  /** Its counter in its line, as signed; absent = 0. */
+  counter?: number | undefined;
 }
 
 export interface IncomingRelease {
@@ -26,6 +28,7 @@ export interface IncomingRelease {
   policy?: UpdatePolicy | undefined;
   /** Folder that it is taken from as far as it goes; absent = the fleet server. */
   from?: string | undefined;
+  counter?: number | undefined;
   /** When it was first accepted, Unix ms. */
   acceptedAt?: number | undefined;
   /** Who at the device agreed to it. */
@@ -63,6 +66,8 @@ export interface UpdateRecord {
   trustedTime: number;
   /** The fleet key that followed the one of enrolment, SPKI PEM; `enrolled` is the fingerprint of that one. */
   fleetKey?: { key: string; enrolled: string } | undefined;
+  /** Signed floors by release line, as last seen: no release with a lower counter comes back. */
+  floors?: Record<string, number> | undefined;
   /** Time in this phase, and time healthy without a break, counted in ticks: a clock that jumps shortens no soak. */
   phaseMs: number;
   healthyMs: number;
@@ -84,6 +89,10 @@ export const EMPTY_RECORD: UpdateRecord = {
   phaseMs: 0,
   healthyMs: 0,
 };
+
+/** Whether the release keys have set a floor above it since it was installed. */
+export const isBelowFloor = ({ floors }: UpdateRecord, { release, counter = 0 }: InstalledRelease): boolean =>
+  counter < (floors?.[release.name] ?? 0);
 
 /** The one release whose services run. Undefined: run nothing. */
 export function inForce(record: UpdateRecord): InstalledRelease | undefined {

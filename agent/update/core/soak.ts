@@ -1,5 +1,5 @@
 import type { WorkloadHealth } from '../ports.ts';
-import { labelOf, type UpdateRecord } from './record.ts';
+import { type IncomingRelease, isBelowFloor, labelOf, type UpdateRecord } from './record.ts';
 import {
   clip,
   enter,
@@ -45,8 +45,8 @@ export function healthSeen(
 function commit(record: UpdateRecord, context: UpdateContext): Transition {
   const { incoming, current } = record;
   if (incoming?.manifest === undefined) return unchanged(record);
-  const { release, manifest } = incoming;
-  const change = { current: { release, manifest }, previous: current, incoming: undefined, bad: [] };
+  const { release, manifest, counter } = incoming;
+  const change = { current: { release, manifest, counter }, previous: current, incoming: undefined, bad: [] };
   return enter(record, 'committed', context, change, ['collect'], {
     code: 'update.committed',
     message: `${labelOf(release)} stayed well for ${incoming.soakMs / 1000} s`,
@@ -56,12 +56,29 @@ function commit(record: UpdateRecord, context: UpdateContext): Transition {
 export function rollBack(record: UpdateRecord, why: string, context: UpdateContext): Transition {
   const { incoming, current } = record;
   if (!incoming) return unchanged(record);
+  if (current && incoming.manifest !== undefined && isBelowFloor(record, current))
+    return keep(record, { ...incoming, manifest: incoming.manifest }, why, context);
   const bad = [...record.bad, incoming.release.manifest].slice(-UPDATE_RULES.badReleases);
   const next = enter(record, 'rolling_back', context, { incoming: undefined, bad }, ['apply']);
   const back = current ? labelOf(current.release) : 'no release';
   const message = clip(`${labelOf(incoming.release)} rolled back to ${back}: ${why}`);
   const reason = { code: 'update.rolled-back' as const, message, at: context.at };
   return { ...next, record: { ...next.record, reason } };
+}
+
+/** There is no way back below the floor: what is not well stays, until a later release comes. */
+function keep(
+  record: UpdateRecord,
+  { release, manifest, counter }: IncomingRelease & { manifest: string },
+  why: string,
+  context: UpdateContext,
+): Transition {
+  const change = { current: { release, manifest, counter }, previous: undefined, incoming: undefined };
+  const former = record.current ? labelOf(record.current.release) : 'no release';
+  return enter(record, 'committed', context, change, ['collect'], {
+    code: 'update.kept',
+    message: `${labelOf(release)} is not well and stays, because ${former} is below the signed floor: ${why}`,
+  });
 }
 
 function rolledBack(record: UpdateRecord, context: UpdateContext): Transition {
@@ -72,7 +89,7 @@ function rolledBack(record: UpdateRecord, context: UpdateContext): Transition {
 /** Only what is settled is taken back by hand; a release on its way is put off, or fails by itself. */
 export function rollBackByHand(record: UpdateRecord, by: string, context: UpdateContext): Transition {
   const { current, previous } = record;
-  if (isUnderWay(record) || !current || !previous) return unchanged(record);
+  if (isUnderWay(record) || !current || !previous || isBelowFloor(record, previous)) return unchanged(record);
   const bad = [...record.bad, current.release.manifest].slice(-UPDATE_RULES.badReleases);
   const change = { current: previous, previous: undefined, about: current.release, bad };
   const next = enter(record, 'rolling_back', context, change, ['apply']);

@@ -1,7 +1,7 @@
 import type { Assignment } from '../../../protocol/assignment.ts';
 import type { UpdatePhase } from '../../../protocol/messages.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
-import type { WorkloadHealth } from '../ports.ts';
+import type { Standing, WorkloadHealth } from '../ports.ts';
 import type { SwitchFacts } from './hold.ts';
 import type { ReleaseRef, UpdateRecord } from './record.ts';
 
@@ -13,7 +13,7 @@ export type UpdateInput =
   /** An offer that is not to be trusted at all: nothing in it is used. */
   | { type: 'offer-refused'; code: ReasonCode; message: string }
   /** The manifest of the incoming release passed every check. */
-  | { type: 'manifest-checked'; manifest: string; soakMs: number }
+  | { type: 'manifest-checked'; manifest: string; soakMs: number; standing?: Standing }
   | { type: 'incoming-refused'; code: ReasonCode; message: string }
   | { type: 'source-failed'; message: string }
   | { type: 'blobs-verified' }

@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import { counterOf, floorsOf, highestFloors, lineOf } from '../../../protocol/release-line.ts';
 import { type SignedRole, TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
-import type { ChunkSource, ReleaseTrust, TargetVerdict } from '../ports.ts';
+import type { ChunkSource, ReleaseTrust, Standing, TargetVerdict } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
 import { type Trusted, TufClient, type TufClientOptions } from './client.ts';
 import type { FoundTarget, Search } from './delegations.ts';
@@ -38,7 +38,8 @@ export class TufUpdater implements ReleaseTrust {
       // §5.7: nothing is fetched that the targets do not name.
       const sha256 = search.outcome === 'found' ? search.target.hashes['sha256'] : undefined;
       if (search.outcome !== 'found' || sha256 === undefined) return missing(path, search, trusted.targets);
-      return belowFloor(path, search, floors) ?? { ok: true, sha256, length: search.target.length };
+      const standing = { counter: counterOf(search.target), floor: floors[lineOf(path) ?? ''] ?? 0 };
+      return belowFloor(path, standing) ?? { ok: true, sha256, length: search.target.length, standing };
     } catch (error) {
       if (error instanceof TufError) return { ok: false, code: REFUSALS[error.code], message: error.message };
       if (error instanceof SourceError && error.code === 'too-large')
@@ -80,13 +81,7 @@ function readFloors(role: string, signed: Parameters<typeof floorsOf>[0]): Recor
   }
 }
 
-function belowFloor(
-  path: string,
-  { target }: FoundTarget,
-  floors: Record<string, number>,
-): TargetVerdict | undefined {
-  const floor = floors[lineOf(path) ?? ''] ?? 0;
-  const counter = counterOf(target);
+function belowFloor(path: string, { counter, floor }: Standing): TargetVerdict | undefined {
   if (counter >= floor) return undefined;
   return {
     ok: false,
