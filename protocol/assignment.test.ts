@@ -53,6 +53,18 @@ test('one whose payload was changed after signing is refused', () => {
   });
 });
 
+test('nobody in between makes it urgent, or drops what it waits for', () => {
+  const windows = [{ schedule: '0 2 * * 6', minutes: 60 }];
+  const { payload, ...rest } = signAssignment({ ...assignment, policy: { windows } }, fleet.privateKey);
+  const { policy: _policy, ...free } = JSON.parse(payload);
+  const urgent = { ...free, policy: { urgent: { by: 'eve' } } };
+  const verdicts = [free, urgent].map((changed) =>
+    openAssignment({ ...rest, payload: JSON.stringify(changed) }, fleetPem),
+  );
+  const refused = { ok: false, code: 'refused.assignment-signature' };
+  expect(verdicts).toEqual([expect.objectContaining(refused), expect.objectContaining(refused)]);
+});
+
 test('an unknown field is refused by name, in the envelope and in the payload', () => {
   const envelope = signAssignment(assignment, fleet.privateKey);
   expect(openAssignment({ ...envelope, extra: 1 }, fleetPem)).toMatchObject({
