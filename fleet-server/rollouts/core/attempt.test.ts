@@ -47,6 +47,12 @@ describe('attempt', () => {
     expect(onSent(attempt('soaking'), 5).state).toBe('soaking');
   });
 
+  test('fails on a device that keeps the release though it is not well', () => {
+    const reason = { code: 'update.kept', message: 'c stays', at: 1 } as const;
+    const after = onReport(attempt(), report({ phase: 'committed', release: release(), reason }));
+    expect(after).toMatchObject({ state: 'rolled_back', reason });
+  });
+
   test.each([
     ['fetching', 'downloading'],
     ['waiting', 'waiting'],

@@ -65,7 +65,7 @@ function followPhase(attempt: AttemptState, update: UpdateStatus): AttemptState 
     case 'soaking':
       return { ...next, state: 'soaking' };
     case 'committed':
-      return { ...next, state: update.reason?.code === 'update.current' ? 'already_current' : 'committed' };
+      return { ...next, state: endOf(update.reason?.code) };
     case 'rolled_back':
       return { ...next, state: 'rolled_back' };
     case 'refused':
@@ -74,4 +74,10 @@ function followPhase(attempt: AttemptState, update: UpdateStatus): AttemptState 
     case 'rolling_back':
       return next;
   }
+}
+
+function endOf(code: string | undefined): 'already_current' | 'committed' | 'rolled_back' {
+  if (code === 'update.current') return 'already_current';
+  // It failed there as well; that it stays, and why, is in the reason.
+  return code === 'update.kept' ? 'rolled_back' : 'committed';
 }
