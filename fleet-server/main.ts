@@ -109,6 +109,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
   closers.push(() => enrolment.close());
   const app = await restApp({
     ...fleet,
+    deltas,
     publish: { db, objects, keys, now: Date.now, loadBoards: () => loadBoards(config.boardsDir) },
     feed: fleet.stream,
     objects: { reader, egress: (bytes) => egress.take(bytes) },

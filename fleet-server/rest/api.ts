@@ -115,6 +115,8 @@ export const Release = Type.Object({
       loosenings: Type.Optional(Type.Array(Type.String())),
     }),
   ),
+  /** Of the agent that it brings; absent = none. */
+  agentVersion: Type.Optional(Type.String()),
   /** Who signed: keyids of the targets role whose signature was checked, and the targets version. */
   signedBy: Type.Array(Type.String()),
   targetsVersion: Type.Integer(),
@@ -242,6 +244,33 @@ export const CheckWindows = Type.Object(
 export type CheckWindows = Static<typeof CheckWindows>;
 export const WindowsInWords = Type.Object({ words: Type.Array(Type.String()) });
 export type WindowsInWords = Static<typeof WindowsInWords>;
+
+export const AskUpdateSizes = Type.Object(
+  {
+    releaseId: Type.String({ maxLength: 36 }),
+    devices: Type.Array(Type.String(), { maxItems: 10_000, uniqueItems: true }),
+  },
+  Closed,
+);
+export type AskUpdateSizes = Static<typeof AskUpdateSizes>;
+/** What an update sends to each device, by what the devices run now: one item for each release and platform. */
+export const UpdateSizes = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      /** Null = no release, or none that this server knows. */
+      base: Nullable(ReleaseRef),
+      platform: Type.String(),
+      devices: Type.Integer(),
+      wireBytes: Type.Integer({ description: 'to each device, by delta where there is one' }),
+      fullBytes: Type.Integer({
+        description: 'to each device if it held none of the layers it lacks in any version',
+      }),
+      /** False while deltas are being made: `wireBytes` is then the most that it can be. */
+      isFinal: Type.Boolean(),
+    }),
+  ),
+});
+export type UpdateSizes = Static<typeof UpdateSizes>;
 
 export const CreateEnrolmentToken = Type.Object(
   {

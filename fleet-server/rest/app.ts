@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify } from 'fastify';
 import type { Logger } from 'pino';
+import type { Deltas } from '../deltas/deltas.ts';
 import type { MetricLog } from '../devices/metrics.ts';
 import type { Pins } from '../devices/pins.ts';
 import type { PostMortemStore } from '../devices/post-mortems.ts';
@@ -31,6 +32,7 @@ export interface RestOptions {
   postMortems: PostMortemStore;
   publish: PublishOptions;
   rollouts: Rollouts;
+  deltas: Deltas;
   feed: Feed;
   stream: Stream;
   /** Pushes the desired state to a device that is connected. */

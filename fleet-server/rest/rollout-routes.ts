@@ -1,9 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { updateSizes } from '../deltas/update-sizes.ts';
 import { ProblemError } from '../problems.ts';
 import { rolloutView } from '../rollouts/view.ts';
 import { checkWindows } from '../rollouts/windows.ts';
-import { CheckWindows, Page, Rollout, StartRollout, WindowsInWords } from './api.ts';
+import {
+  AskUpdateSizes,
+  CheckWindows,
+  Page,
+  Rollout,
+  StartRollout,
+  UpdateSizes,
+  WindowsInWords,
+} from './api.ts';
 import type { RestOptions } from './app.ts';
 import { PageQuery, pageOf } from './paging.ts';
 
@@ -36,6 +45,17 @@ export function rolloutRoutes(app: FastifyInstance, options: RestOptions): void 
       tell(body.devices);
       return reply.code(201).send(await view(id));
     },
+  );
+  app.post<{ Body: AskUpdateSizes }>(
+    '/update-sizes',
+    {
+      schema: {
+        summary: 'What an update would send, before it is rolled out',
+        body: AskUpdateSizes,
+        response: { 200: UpdateSizes },
+      },
+    },
+    ({ body }) => updateSizes({ db, deltas: options.deltas }, body),
   );
   app.get<{ Querystring: Static<typeof PageQuery> }>(
     '/rollouts',

@@ -1,4 +1,4 @@
-import type { Manifest, ManifestLayer, Platform } from '../manifest.ts';
+import type { Manifest, ManifestAgent, ManifestLayer, Platform } from '../manifest.ts';
 
 export type Base = Pick<ManifestLayer, 'verity' | 'size'>;
 
@@ -30,18 +30,30 @@ export function basesOf(
   return [...once.values()];
 }
 
+/** Layers that a device with these releases does not have, each once. */
+export function lackingLayers(incoming: Manifest, held: readonly Manifest[], platform: Platform): Base[] {
+  const has = new Set(held.flatMap((each) => placesOf(each, platform)).map(({ verity }) => verity));
+  const layers = placesOf(incoming, platform).map(({ verity, size }) => [verity, { verity, size }] as const);
+  return [...new Map(layers).values()].filter(({ verity }) => !has.has(verity));
+}
+
 /** A version of a blob is about as large as the one before. */
 const nearness = (base: Base, layer: Base): number => Math.abs(base.size - layer.size);
 
 function placesOf(manifest: Manifest, platform: Platform) {
-  return Object.entries(manifest.services).flatMap(([service, { images }]) => {
-    const layers = images[platform]?.layers ?? [];
-    return layers.map(({ verity, size }, index) => ({
-      verity,
-      size,
-      service,
-      index,
-      fromTop: layers.length - index,
-    }));
-  });
+  const { services, agent } = manifest;
+  // No service has an empty name.
+  return [...Object.entries(services), ...(agent ? [['', agent] as const] : [])].flatMap(
+    ([service, held]) => {
+      const images: ManifestAgent['images'] = held.images;
+      const layers = images[platform]?.layers ?? [];
+      return layers.map(({ verity, size }, index) => ({
+        verity,
+        size,
+        service,
+        index,
+        fromTop: layers.length - index,
+      }));
+    },
+  );
 }

@@ -44,9 +44,14 @@ export function makeSigner({ onlineKeys }: Repository): Signer {
 /** A release of one service on one random blob. */
 export async function buildRelease(
   version: string,
-  options: { blobBytes?: number; boards?: string[]; memoryMaxBytes?: number } = {},
+  options: {
+    blob?: Buffer<ArrayBuffer>;
+    blobBytes?: number;
+    boards?: string[];
+    memoryMaxBytes?: number;
+  } = {},
 ): Promise<BuiltRelease> {
-  const blob = randomBytes(options.blobBytes ?? 300_000);
+  const blob = options.blob ?? randomBytes(options.blobBytes ?? 300_000);
   const { digest } = await verityOf(
     (async function* () {
       yield blob;

@@ -12,6 +12,7 @@ import type {
   Rollout,
   Session,
   StartRollout,
+  UpdateSizes,
   WindowsInWords,
 } from './types.ts';
 
@@ -58,6 +59,8 @@ export const api = {
   rollouts: () => everyPage<Rollout>('/rollouts'),
   rollout: (id: string) => request<Rollout>('GET', `/rollouts/${part(id)}`),
   startRollout: (wanted: StartRollout) => request<Rollout>('POST', '/rollouts', wanted),
+  updateSizes: (releaseId: string, devices: string[]) =>
+    request<UpdateSizes>('POST', '/update-sizes', { releaseId, devices }),
   makeUrgent: (rollout: string) => request<Rollout>('POST', `/rollouts/${part(rollout)}/urgent`),
   windowsInWords: (windows: NonNullable<AskedPolicy['windows']>) =>
     request<WindowsInWords>('POST', '/update-windows', { windows }),

@@ -15,6 +15,7 @@ export const keys = {
   release: (id: string) => ['release', id] as const,
   rollouts: ['rollouts'] as const,
   rollout: (id: string) => ['rollout', id] as const,
+  updateSizes: (release: string, devices: string[]) => ['update-sizes', release, devices] as const,
   windows: (windows: unknown) => ['windows', windows] as const,
 };
 
@@ -64,4 +65,16 @@ export const useWindowsInWords = (windows: NonNullable<AskedPolicy['windows']>) 
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
+  });
+
+const SIZES_AGAIN_MS = 2_000;
+
+/** What the update would send. Asked again until every delta has been made. */
+export const useUpdateSizes = (release: string, devices: string[]) =>
+  useQuery({
+    queryKey: keys.updateSizes(release, devices),
+    queryFn: () => api.updateSizes(release, devices),
+    placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) =>
+      state.data?.items.some(({ isFinal }) => !isFinal) ? SIZES_AGAIN_MS : false,
   });

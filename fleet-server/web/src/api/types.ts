@@ -18,5 +18,6 @@ export type {
   Session,
   StartRollout,
   StreamEvent,
+  UpdateSizes,
   WindowsInWords,
 } from '../../../rest/api.ts';

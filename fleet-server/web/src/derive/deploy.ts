@@ -1,4 +1,5 @@
-import type { DeviceSummary, Release } from '../api/types.ts';
+import type { DeviceSummary, Release, UpdateSizes } from '../api/types.ts';
+import { bytes, count } from '../format/quantity.ts';
 
 export interface Choice {
   device: DeviceSummary;
@@ -46,4 +47,20 @@ export function runs(device: DeviceSummary, release: Pick<Release, 'name' | 'ver
 /** Bytes to send if none of the devices had anything yet. */
 export function mostBytes(release: Release, devices: readonly DeviceSummary[]): number {
   return devices.reduce((sum, { platform }) => sum + (release.sizeBytes[platform] ?? 0), 0);
+}
+
+/** What an update sends in all, and to each device by what it runs. */
+export function sizeLines({ items }: UpdateSizes): { total: string; lines: string[] } {
+  const isFinal = items.every((item) => item.isFinal);
+  const sum = (of: (item: UpdateSizes['items'][number]) => number) =>
+    items.reduce((total, item) => total + item.devices * of(item), 0);
+  const [wire, full] = [sum(({ wireBytes }) => wireBytes), sum(({ fullBytes }) => fullBytes)];
+  const instead = wire < full ? ` instead of ${bytes(full)}` : '';
+  return {
+    total: isFinal ? `${bytes(wire)}${instead}` : `at most ${bytes(wire)}; deltas are being made`,
+    lines: items.map(({ base, devices, wireBytes, isFinal }) => {
+      const who = `${count(devices, 'device')} on ${base ? `${base.name} ${base.version}` : 'no known release'}`;
+      return `${who}: ${isFinal ? '' : 'at most '}${bytes(wireBytes)} each`;
+    }),
+  };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Attempt, DeviceSummary, Release, Rollout } from '../api/types.ts';
 import { byAttention, concernsOf, matches } from './attention.ts';
 import { ceiling, sampleIndices, summary } from './chart.ts';
-import { choicesFor, mostBytes } from './deploy.ts';
+import { choicesFor, mostBytes, sizeLines } from './deploy.ts';
 import { attemptPercent, byUrgency, mayBeUrgent, rolloutWord, tally, tallySentence } from './rollout.ts';
 import { updateSteps } from './update-steps.ts';
 import { updateWord } from './update-word.ts';
@@ -127,6 +127,29 @@ describe('deploy', () => {
 
   it('counts the bytes of each device’s own platform', () => {
     expect(mostBytes(release, [device(), device(), device({ platform: 'linux/amd64' })])).toBe(200);
+  });
+
+  it('says what an update sends, by what devices run', () => {
+    const [from, nothing] = [
+      { base: { id: 'r1', name: 'boat', version: '1.2.0' }, platform: 'linux/arm64', devices: 3 },
+      { base: null, platform: 'linux/arm64', devices: 1 },
+    ];
+    const sizes = { wireBytes: 55_296, fullBytes: 1024 ** 2, isFinal: true };
+    expect(
+      sizeLines({
+        items: [
+          { ...from, ...sizes },
+          { ...nothing, ...sizes, wireBytes: 1024 ** 2 },
+        ],
+      }),
+    ).toEqual({
+      total: '1.16 MiB instead of 4 MiB',
+      lines: ['3 devices on boat 1.2.0: 54 KiB each', '1 device on no known release: 1 MiB each'],
+    });
+    expect(sizeLines({ items: [{ ...from, ...sizes, isFinal: false }] })).toEqual({
+      total: 'at most 162 KiB; deltas are being made',
+      lines: ['3 devices on boat 1.2.0: at most 54 KiB each'],
+    });
   });
 });
 

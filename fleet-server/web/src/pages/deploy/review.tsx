@@ -1,7 +1,8 @@
 import type { DeviceSummary, Release } from '../../api/types.ts';
-import { mostBytes, runs } from '../../derive/deploy.ts';
-import { bytes, count } from '../../format/quantity.ts';
+import { runs } from '../../derive/deploy.ts';
+import { count } from '../../format/quantity.ts';
 import { Fact, Facts } from '../../ui/facts.tsx';
+import { UpdateSizes } from './update-sizes.tsx';
 
 /** Longer lists of names are cut: the boxes above show each one. */
 const NAMES_SHOWN = 6;
@@ -31,8 +32,8 @@ export function Review({ release, devices, rules }: ReviewProps) {
             {release.name} {release.version}
           </Fact>
           <Fact name="Devices">{more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ')}</Fact>
-          <Fact name="To send at most">
-            {`${bytes(mostBytes(release, devices))}; devices fetch only what they lack`}
+          <Fact name="To send">
+            <UpdateSizes release={release} devices={devices} />
           </Fact>
           {offline > 0 ? (
             <Fact name="Offline">{`${count(offline, 'device')}, updated when back`}</Fact>
