@@ -38,6 +38,8 @@ export const PACKAGES = {
     'libc6-dev',
     'python3-minimal',
     'systemd',
+    'faketime',
+    'openssl',
   ],
   board: ['qemu-system-arm', 'kmod', 'xz-utils', 'dpkg'],
 };
