@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../protocol/quantities.ts';
+import { type Against, costAgainst } from './against.ts';
 import { columns, type Invocation, need, print, progress } from './cli-io.ts';
 import { type MetadataTexts, readMetadata } from './folder.ts';
 import { type InspectedService, type Inspection, inspectRelease, type SignatureReport } from './inspect.ts';
@@ -8,11 +9,12 @@ import { readRepository, type SignerRepository } from './keys-repository.ts';
 import { pushRelease } from './push.ts';
 import { readDraft, requireComplete } from './sign-draft.ts';
 
-export const INSPECT_HELP = `Usage: wherry release inspect FOLDER [--root FILE]
+export const INSPECT_HELP = `Usage: wherry release inspect FOLDER [--root FILE] [--against DIR]
 
 Shows a release folder and checks its signatures and every blob. Exit code 4: something is not what was signed.
 
   --root FILE    root metadata to trust (default: the folder's own first root)
+  --against DIR  also say what a device that runs this older release folder fetches
   --json         print the result as JSON
 `;
 export const PUSH_HELP = `Usage: wherry release push FOLDER --server URL [--token TOKEN]
@@ -75,9 +77,28 @@ export async function runInspect(invocation: Invocation): Promise<number> {
     dir,
     ...(rootFile !== undefined && { trustedRoot: await readFile(rootFile, 'utf8') }),
   });
-  print(invocation, inspection, inspectionLines(inspection));
+  const older = invocation.values['against'];
+  const against = older === undefined ? undefined : await costAgainst(dir, older);
+  const lines = inspectionLines(inspection);
+  print(
+    invocation,
+    { ...inspection, ...(against && { against }) },
+    against ? [...lines, '', ...againstLines(against)] : lines,
+  );
   return inspection.signature.state === 'bad' || inspection.blobFaults.length > 0 ? 4 : 0;
 }
+
+const againstLines = ({ release, platforms }: Against): string[] => [
+  `A device that runs ${release} fetches about`,
+  ...columns(
+    platforms.map(({ platform, layers, wireBytes, fullBytes }) => [
+      '',
+      platform,
+      formatBytes(wireBytes),
+      `for ${layers} changed ${layers === 1 ? 'layer' : 'layers'}; ${formatBytes(fullBytes)} if it held none`,
+    ]),
+  ),
+];
 
 function inspectionLines(inspection: Inspection): string[] {
   const sizes = Object.entries(inspection.sizeBytes).map(

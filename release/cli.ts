@@ -83,7 +83,12 @@ const VERBS: Record<string, Record<string, Verb>> = {
       operands: ['name', 'version'],
       run: runExport,
     },
-    inspect: { help: INSPECT_HELP, options: { root: text }, operands: ['folder'], run: runInspect },
+    inspect: {
+      help: INSPECT_HELP,
+      options: { root: text, against: text },
+      operands: ['folder'],
+      run: runInspect,
+    },
     push: {
       help: PUSH_HELP,
       options: { ...server, draft: text, keys: text },

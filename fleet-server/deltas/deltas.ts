@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import { type DeltaOffer, LEAST_OFFERED_BYTES } from '../../protocol/delta/offer.ts';
+import { type DeltaOffer, isWorthIt, LEAST_OFFERED_BYTES } from '../../protocol/delta/offer.ts';
 import { blobObject } from '../../protocol/objects.ts';
 import type { ObjectStore } from '../releases/object-store.ts';
 import { BuildQueue } from './build-queue.ts';
@@ -12,8 +12,6 @@ import type { DeltaCache, DeltaRecord } from './delta-cache.ts';
 const FIRST_LEVEL = 9;
 /** In the background, for all who come later. */
 const BEST_LEVEL = 19;
-/** A delta that saves less than this of the compressed blob is not worth an old blob's reading. */
-const WORTH = 0.7;
 /** A compressed blob that saves less than this of the blob is not worth decompressing. */
 const PACKED_WORTH = 0.9;
 const MOST_WAITING = 64;
@@ -125,7 +123,7 @@ export class Deltas {
       const { old, sha256, bytes, plainBytes } = built;
       const before = cache.get(next, old);
       if (before && before.bytes <= bytes) return await cache.settle(before, level);
-      const hasFile = old === undefined || bytes <= plainBytes * WORTH;
+      const hasFile = old === undefined || isWorthIt(bytes, plainBytes);
       await cache.put(
         { v: 1, next, ...(old && { old }), level, sha256, bytes, plainBytes, hasFile },
         outPath,

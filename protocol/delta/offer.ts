@@ -12,6 +12,10 @@ export const MOST_OFFER_BYTES = 1024;
 /** Smaller blobs are fetched as they are: an offer would cost about as much. */
 export const LEAST_OFFERED_BYTES = 128 * 1024;
 
+/** Of what the compressed blob takes: a delta that saves less is not worth reading an old blob for. */
+const WORTH = 0.7;
+export const isWorthIt = (bytes: number, plainBytes: number): boolean => bytes <= plainBytes * WORTH;
+
 const NAME = /^offer-([0-9a-f]{64})((?:-[0-9a-f]{16}){0,3})$/;
 
 export const offerObject = (digest: string, candidates: readonly string[]): string =>
