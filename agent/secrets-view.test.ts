@@ -55,8 +55,9 @@ test('a removal is told once', async () => {
   expect(events.map(({ code }) => code)).toEqual(['secret.put', 'secret.removed']);
 });
 
+const put = (name: string, content: string) => secrets.put(name, Buffer.from(content), 'ada');
+
 test('what cannot be kept is refused with why, and nothing is told', async () => {
-  const put = (name: string, content: string) => secrets.put(name, Buffer.from(content), 'ada');
   expect(await put('../x', '1')).toMatchObject({ refused: expect.stringContaining('its name must be') });
   expect(await put('x', '')).toMatchObject({ refused: expect.stringContaining('it is empty') });
   expect(await put('x', 'x'.repeat(65_537))).toMatchObject({

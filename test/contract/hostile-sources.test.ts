@@ -13,6 +13,7 @@ import { LIMITS } from '../../protocol/limits.ts';
 const NAME = `blob-${'a'.repeat(64)}`;
 const CHUNK = LIMITS.chunkBytes;
 const { signal } = new AbortController();
+const range = (from: number, size: number) => ({ 'content-range': `bytes ${from}-${size - 1}/${size}` });
 
 describe('a folder that anybody may have written', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wherry-stick-'));
@@ -65,7 +66,6 @@ describe('an HTTP source that', () => {
     taken.length = 0;
     return source.fetch(NAME, [2, 3], async (index) => void taken.push(index), signal);
   };
-  const range = (from: number, size: number) => ({ 'content-range': `bytes ${from}-${size - 1}/${size}` });
 
   test.each<[string, RequestListener, string]>([
     [

@@ -70,14 +70,15 @@ test.each([
   expect(openLedger(path).quarantined).toBeUndefined();
 });
 
+const said = (message: string) => ({
+  at: 1,
+  kind: 'update' as const,
+  code: 'update.offered' as const,
+  message,
+});
+
 test('the last hundred events of updates are kept when the server has them', () => {
   const { ledger } = openLedger(path);
-  const said = (message: string) => ({
-    at: 1,
-    kind: 'update' as const,
-    code: 'update.offered' as const,
-    message,
-  });
   for (let count = 1; count <= 103; count++) ledger.record(EMPTY_RECORD, [said(`${count}`), event('other')]);
   ledger.outbox.acknowledge(ledger.outbox.pending(500).map(({ id }) => id));
   ledger.close();

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -50,14 +51,14 @@ async function publish(version: string): Promise<void> {
     ['release', 'sign', at('out')],
     ['release', 'push', at('out')],
   ])
-    expect(await wherry(...argv)).toMatchObject({ code: 0, err: '' });
+    assert.deepEqual({ ...(await wherry(...argv)), out: '' }, { code: 0, out: '', err: '' });
 }
 
 beforeAll(async () => {
   fleet = await TestFleet.start();
   const { token } = (await fleet.api('POST', '/api-tokens', { note: 'signer' })).body;
   env = { WHERRY_SERVER: fleet.server.url, WHERRY_TOKEN: token, WHERRY_KEYS: at('keys') };
-  expect(await wherry('keys', 'init')).toMatchObject({ code: 0 });
+  assert.equal((await wherry('keys', 'init')).code, 0);
   await publish('1.0.0');
   await publish('2.0.0');
 });

@@ -161,9 +161,10 @@ describe.each(benches)('containers under %s', (_name, makeBench) => {
     failed.catch(() => undefined);
     await expect(runtime.start(sleeper('one'), failed, ok)).rejects.toThrow('no such place');
     expect(await seen('one')).toBeUndefined();
-    const monitors = () =>
-      commandLines().filter((line) => line.includes(`conmon --api-version 1 -c wherry-t${process.pid}`));
-    await until(() => monitors().length === 0, { what: 'no conmon' });
+    await until(
+      () => !commandLines().some((line) => line.includes(`conmon --api-version 1 -c wherry-t${process.pid}`)),
+      { what: 'no conmon' },
+    );
   });
 
   test('an exit code is seen, and watchers are told', async () => {

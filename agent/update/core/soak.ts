@@ -5,7 +5,6 @@ import {
   enter,
   isUnderWay,
   type Transition,
-  ticked,
   UPDATE_RULES,
   type UpdateContext,
   unchanged,
@@ -23,7 +22,7 @@ export function healthSeen(
   if (phase === 'rolling_back') {
     return health.isConverged || health.isFailed || phaseMs > UPDATE_RULES.rollBackMs
       ? rolledBack(record, context)
-      : ticked({ ...record, phaseMs });
+      : unchanged({ ...record, phaseMs });
   }
   if ((phase !== 'switching' && phase !== 'soaking') || !incoming) return unchanged(record);
   if (health.isFailed) return rollBack(record, complaint(health, 'a service failed'), context);
@@ -34,19 +33,21 @@ export function healthSeen(
   const patienceMs = UPDATE_RULES.settleMs + 3 * incoming.soakMs;
   if (phaseMs > patienceMs + (isAlone ? UPDATE_RULES.reachMs : 0))
     return rollBack(record, complaint(health, isAlone ? UNREACHED : 'it did not settle in time'), context);
-  if (!health.isConverged) return ticked({ ...record, phaseMs, healthyMs: 0 });
+  if (!health.isConverged) return unchanged({ ...record, phaseMs, healthyMs: 0 });
   if (phase === 'switching') return enter(record, 'soaking', context, {}, []);
   const healthyMs = record.healthyMs + elapsedMs;
   return healthyMs >= incoming.soakMs && !isAlone
     ? commit(record, context)
-    : ticked({ ...record, phaseMs, healthyMs });
+    : unchanged({ ...record, phaseMs, healthyMs });
 }
 
 function commit(record: UpdateRecord, context: UpdateContext): Transition {
   const { incoming, current } = record;
   if (incoming?.manifest === undefined) return unchanged(record);
   const { release, manifest, counter } = incoming;
-  const change = { current: { release, manifest, counter }, previous: current, incoming: undefined, bad: [] };
+  const previous = current && { ...current, agent: record.agent };
+  const agent = incoming.agent ?? record.agent;
+  const change = { current: { release, manifest, counter }, previous, agent, incoming: undefined, bad: [] };
   return enter(record, 'committed', context, change, ['collect'], {
     code: 'update.committed',
     message: `${labelOf(release)} stayed well for ${incoming.soakMs / 1000} s`,
@@ -69,13 +70,13 @@ export function rollBack(record: UpdateRecord, why: string, context: UpdateConte
 /** There is no way back below the floor: what is not well stays, until a later release comes. */
 function keep(
   record: UpdateRecord,
-  { release, manifest, counter }: IncomingRelease & { manifest: string },
+  { release, manifest, counter, agent = record.agent }: IncomingRelease & { manifest: string },
   why: string,
   context: UpdateContext,
 ): Transition {
-  const change = { current: { release, manifest, counter }, previous: undefined, incoming: undefined };
+  const change = { current: { release, manifest, counter }, previous: undefined, agent, incoming: undefined };
   const former = record.current ? labelOf(record.current.release) : 'no release';
-  return enter(record, 'committed', context, change, ['collect'], {
+  return enter(record, 'committed', context, change, ['apply', 'collect'], {
     code: 'update.kept',
     message: `${labelOf(release)} is not well and stays, because ${former} is below the signed floor: ${why}`,
   });
@@ -91,7 +92,8 @@ export function rollBackByHand(record: UpdateRecord, by: string, context: Update
   const { current, previous } = record;
   if (isUnderWay(record) || !current || !previous || isBelowFloor(record, previous)) return unchanged(record);
   const bad = [...record.bad, current.release.manifest].slice(-UPDATE_RULES.badReleases);
-  const change = { current: previous, previous: undefined, about: current.release, bad };
+  const agent = previous.agent ?? record.agent;
+  const change = { current: previous, previous: undefined, agent, about: current.release, bad };
   const next = enter(record, 'rolling_back', context, change, ['apply']);
   const message = `${by} rolled ${labelOf(current.release)} back to ${labelOf(previous.release)}`;
   const reason = { code: 'update.rolled-back' as const, message, at: context.at };

@@ -13,7 +13,13 @@ export type UpdateInput =
   /** An offer that is not to be trusted at all: nothing in it is used. */
   | { type: 'offer-refused'; code: ReasonCode; message: string }
   /** The manifest of the incoming release passed every check. */
-  | { type: 'manifest-checked'; manifest: string; soakMs: number; standing?: Standing }
+  | {
+      type: 'manifest-checked';
+      manifest: string;
+      soakMs: number;
+      standing?: Standing;
+      agent?: string | undefined;
+    }
   | { type: 'incoming-refused'; code: ReasonCode; message: string }
   | { type: 'source-failed'; message: string }
   | { type: 'blobs-verified' }
@@ -35,7 +41,7 @@ export type UpdateInput =
   | { type: 'health'; health: WorkloadHealth; elapsedMs: number };
 
 /** Each may be cut short or repeated; the record alone says what to do next. */
-export type UpdateEffect = 'stop-fetch' | 'fetch' | 'stage' | 'switch' | 'apply' | 'collect';
+export type UpdateEffect = 'stop-fetch' | 'fetch' | 'stage' | 'switch' | 'switch-agent' | 'apply' | 'collect';
 
 export interface UpdateEvent {
   code: ReasonCode;
@@ -60,6 +66,8 @@ export interface UpdateContext {
   /** Trusted time, Unix milliseconds: decides expiry. */
   now: number;
   facts: SwitchFacts;
+  /** Which agent this is, and one that was tried here and did not come up; absent = none can be changed here. */
+  agent?: { running: string; failed: string | undefined } | undefined;
 }
 
 export const UPDATE_RULES = {
@@ -98,7 +106,6 @@ export const unchanged = (record: UpdateRecord): Transition => ({
   events: [],
   isDurable: false,
 });
-export const ticked = unchanged;
 
 export const isUnderWay = (record: UpdateRecord): boolean =>
   record.incoming !== undefined || record.phase === 'rolling_back';

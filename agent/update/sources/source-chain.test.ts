@@ -28,6 +28,7 @@ class Breaking extends FakeSource {
   }
 }
 
+const timestamp = (version: number) => Buffer.from(JSON.stringify({ signed: { version } }));
 const link = (name: string, source: FakeSource, isMirror = false): SourceLink => ({ name, source, isMirror });
 const fetchAll = async (chain: SourceChain): Promise<number[]> => {
   const taken: number[] = [];
@@ -98,7 +99,6 @@ test('what the taker throws ends the download: another source would not help', a
 });
 
 test('behind a stick, the newest timestamp counts, wherever it is, and the rest is taken from the stick first', async () => {
-  const timestamp = (version: number) => Buffer.from(JSON.stringify({ signed: { version } }));
   const server = new FakeSource(
     new Map([
       ['timestamp', timestamp(7)],
