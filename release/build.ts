@@ -15,7 +15,8 @@ import { resolveNetworks, resolveVolumes } from './core/resolve-resources.ts';
 import { DEFAULTS, durationOf, resolveService } from './core/resolve-service.ts';
 import { ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
-import { type ConvertedLayer, LayerCache, placeBlob } from './layer/convert.ts';
+import { type ConvertedLayer, LayerCache } from './layer/convert.ts';
+import { placeBlob } from './layer/place-blob.ts';
 import type { Image, ImageArchive, ImageLayer } from './oci/image.ts';
 import { openImage } from './oci/reference.ts';
 import { readSource } from './source.ts';
@@ -160,8 +161,12 @@ async function convertImage(
 ): Promise<ConvertedImage> {
   const layers: ConvertedLayer[] = [];
   for (const layer of image.layers) {
-    const { isNew, ...converted } = await cache.convert(layer);
+    const { isNew, ...converted } = await cache.convert(layer, layers);
     layers.push(converted);
+    if (converted.leftOut.length > 0) {
+      const message = `layer ${layer.diffId.slice(0, 12)} is taken without its xattrs ${converted.leftOut.join(', ')}`;
+      onProgress({ kind: 'note', service, platform, message });
+    }
     onProgress({ kind: 'layer', service, platform, diffId: layer.diffId, sizeBytes: converted.size, isNew });
   }
   const config = image.config.config ?? {};

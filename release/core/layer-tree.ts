@@ -49,12 +49,12 @@ export function layerTree(
   for (const entry of entries) {
     const fault = entryFault(entry);
     const placed = fault === undefined ? place(root, entry, leftOut) : { ok: false as const, fault };
-    if (!placed.ok) return { ok: false, fault: `entry "${entry.path}" ${placed.fault}` };
+    if (!placed.ok) return { ok: false, fault: `entry "${shown(entry)}" ${placed.fault}` };
     if (!isMarker(entry) && !isAufs(entry)) described.add(entry.path);
   }
   for (const entry of entries.filter((each) => isMarker(each) && !isAufs(each))) {
     const placed = hide(root, entry.path);
-    if (!placed.ok) return { ok: false, fault: `entry "${entry.path}" ${placed.fault}` };
+    if (!placed.ok) return { ok: false, fault: `entry "${shown(entry)}" ${placed.fault}` };
   }
   dropIdleWhiteouts(root, false);
   const implicit = foldersOf(root, '').filter((path) => !described.has(path));
@@ -166,6 +166,7 @@ function entryFault({ path, type, linkPath, target, uid, gid, xattrs }: LayerEnt
 
 function pathFault(path: string): string | undefined {
   const parts = path.split('/');
+  if (path.length > PATH_BYTES) return `has a path of ${path.length} bytes; wanted at most ${PATH_BYTES}`;
   if (path.startsWith('/')) return 'is an absolute path; wanted one inside the image';
   if (parts.includes('..')) return 'climbs with ".."; wanted a path inside the image';
   if (path.includes('\0')) return 'has a NUL in its name';
@@ -177,6 +178,7 @@ function pathFault(path: string): string | undefined {
   return undefined;
 }
 
+const shown = ({ path }: LayerEntry): string => (path.length > 300 ? `${path.slice(0, 300)}…` : path);
 const isMarker = ({ path }: LayerEntry): boolean => nameOf(path).startsWith(WHITEOUT);
 const isAufs = ({ path }: LayerEntry): boolean =>
   nameOf(path) !== OPAQUE && path.split('/').some((part) => part.startsWith(AUFS) && part !== OPAQUE);

@@ -1,15 +1,20 @@
 import { createReadStream } from 'node:fs';
-import { copyFile, type FileHandle, link, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ManifestLayer } from '../../protocol/manifest.ts';
+import type { LayerNode } from '../core/layer-node.ts';
+import { dependsOnBelow, mergeLayers, settle } from '../core/layer-stack.ts';
 import { type LayerTree, layerTree } from '../core/layer-tree.ts';
+import { readAtOf } from '../erofs/content.ts';
+import { readBlobTree } from '../erofs/read-blob.ts';
 import { writeErofs } from '../erofs/write.ts';
-import { ReleaseError } from '../errors.ts';
-import { digesting, isErrno, readIfPresent, writeDurably } from '../files.ts';
+import { readIfPresent, writeDurably } from '../files.ts';
 import type { ImageLayer } from '../oci/image.ts';
 import { type LayerAccounts, readAccounts } from './accounts.ts';
+import { refused, spool } from './spool.ts';
 import { scanTar } from './tar-read.ts';
 
 /** Part of a cached conversion's name: raise it when the same tar would give another blob. */
@@ -20,9 +25,13 @@ export interface ConvertedLayer extends ManifestLayer, LayerAccounts {
   leftOut: string[];
 }
 
-/** Conversions by diffID in a folder: `<diffId>.<version>.json` beside `<verity>.erofs`. */
+/**
+ * Conversions in a folder: `<diffId>.<version>.json` beside `<verity>.erofs`; where what lies below has a say,
+ * `<diffId>.<version>.<below>.json`.
+ */
 export class LayerCache {
   readonly #dir: string;
+  readonly #stacks = new Map<string, LayerNode>();
   constructor(dir: string) {
     this.#dir = dir;
   }
@@ -31,70 +40,79 @@ export class LayerCache {
     return join(this.#dir, `${verity}.erofs`);
   }
 
-  /** The layer as an uncompressed EROFS blob in the cache; converted only when it is not there yet. */
-  async convert(layer: ImageLayer): Promise<ConvertedLayer & { isNew: boolean }> {
-    const record = join(this.#dir, `${layer.diffId}.${CONVERTER}.json`);
-    const known = await readIfPresent(record);
-    if (known) {
-      const found = JSON.parse(known.toString('utf8')) as ConvertedLayer;
-      const size = await stat(this.blobPath(found.verity)).then(
-        (stats) => stats.size,
-        () => undefined,
-      );
-      if (size === found.size) return { ...found, isNew: false };
-    }
+  /** The layer as an uncompressed EROFS blob in the cache; converted only when it is not there yet. `below`: lowest first. */
+  async convert(
+    layer: ImageLayer,
+    below: readonly Pick<ManifestLayer, 'verity'>[] = [],
+  ): Promise<ConvertedLayer & { isNew: boolean }> {
+    const verities = below.map(({ verity }) => verity);
+    const alone = join(this.#dir, `${layer.diffId}.${CONVERTER}.json`);
+    const upon = join(
+      this.#dir,
+      `${layer.diffId}.${CONVERTER}.${sha256Hex(verities.join()).slice(0, 16)}.json`,
+    );
+    const known = (await this.#known(alone)) ?? (await this.#known(upon));
+    if (known) return { ...known, isNew: false };
     await mkdir(this.#dir, { recursive: true });
     const work = await mkdtemp(join(this.#dir, 'layer-'));
     try {
-      const converted = await this.#convertIn(work, layer);
-      await writeDurably(record, JSON.stringify(converted));
+      const { isUpon, ...converted } = await this.#convertIn(work, layer, verities);
+      await writeDurably(isUpon ? upon : alone, JSON.stringify(converted));
       return { ...converted, isNew: true };
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   }
 
-  async #convertIn(work: string, layer: ImageLayer): Promise<ConvertedLayer> {
+  async #known(record: string): Promise<ConvertedLayer | undefined> {
+    const text = await readIfPresent(record);
+    if (!text) return undefined;
+    const found = JSON.parse(text.toString('utf8')) as ConvertedLayer;
+    const size = await stat(this.blobPath(found.verity)).then(
+      (stats) => stats.size,
+      () => undefined,
+    );
+    return size === found.size ? found : undefined;
+  }
+
+  async #convertIn(
+    work: string,
+    layer: ImageLayer,
+    below: readonly string[],
+  ): Promise<ConvertedLayer & { isUpon: boolean }> {
     const name = layer.diffId.slice(0, 12);
     const [tarFile, blob] = [join(work, 'layer.tar'), join(work, 'layer.erofs')];
     await spool(layer, tarFile, name);
     const tar = await open(tarFile);
     try {
       const tree = await readTree(tar, name);
+      const isUpon = dependsOnBelow(tree);
+      const fault = isUpon ? settle(tree, await this.#stack(below)) : undefined;
+      if (fault !== undefined) throw refused(name, `it ${fault}`);
       await writeBlob(tar, tree, blob, name);
       const { digest, bytes } = await verityOf(createReadStream(blob, { highWaterMark: 1024 * 1024 }));
       await rename(blob, this.blobPath(digest));
-      const accounts = await readAccounts(tree.root, (at, length) => readAt(tar, at, length));
-      return { verity: digest, size: bytes, diffId: layer.diffId, leftOut: tree.leftOut, ...accounts };
+      const accounts = await readAccounts(tree.root, readAtOf(tar));
+      const { leftOut } = tree;
+      return { verity: digest, size: bytes, diffId: layer.diffId, leftOut, ...accounts, isUpon };
     } finally {
       await tar.close();
     }
   }
-}
 
-/** Nothing is made of a tar before all of it is known to be what the image's config says. */
-async function spool(layer: ImageLayer, file: string, name: string): Promise<void> {
-  let sha256 = '';
-  const handle = await open(file, 'wx');
-  try {
-    await handle.writeFile(digesting(bounded(layer.open(), name), (digest) => (sha256 = digest)));
-  } finally {
-    await handle.close();
-  }
-  if (sha256 !== layer.diffId)
-    throw new ReleaseError(
-      'image-digest',
-      `Cannot trust layer ${name}: its tar has sha256 ${sha256.slice(0, 12)}; wanted its diffID`,
+  /** What the layers show together; undefined for none. */
+  async #stack(verities: readonly string[]): Promise<LayerNode | undefined> {
+    const last = verities.at(-1);
+    if (last === undefined) return undefined;
+    const key = verities.join();
+    const known = this.#stacks.get(key);
+    if (known) return known;
+    const merged = mergeLayers(
+      await this.#stack(verities.slice(0, -1)),
+      await readBlobTree(this.blobPath(last)),
     );
-}
-
-/** A small compressed layer may hold more than any disk. */
-async function* bounded(tar: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  for await (const data of tar) {
-    bytes += data.length;
-    if (bytes > LIMITS.blobBytes) throw refused(name, `its tar has more than ${LIMITS.blobBytes} bytes`);
-    yield data;
+    this.#stacks.set(key, merged);
+    return merged;
   }
 }
 
@@ -109,7 +127,7 @@ async function readTree(tar: FileHandle, name: string): Promise<LayerTree> {
 async function writeBlob(tar: FileHandle, { root }: LayerTree, file: string, name: string): Promise<void> {
   const handle = await open(file, 'wx');
   try {
-    const { sizeBytes, chunks } = writeErofs(root, (at, bytes) => readAt(tar, at, bytes));
+    const { sizeBytes, chunks } = writeErofs(root, readAtOf(tar));
     if (sizeBytes > LIMITS.blobBytes)
       throw refused(name, `it holds ${sizeBytes} bytes; wanted at most ${LIMITS.blobBytes}`);
     await handle.writeFile(chunks());
@@ -119,24 +137,3 @@ async function writeBlob(tar: FileHandle, { root }: LayerTree, file: string, nam
     await handle.close();
   }
 }
-
-async function readAt(handle: FileHandle, at: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(bytes), 0, bytes, at);
-  return buffer.subarray(0, bytesRead);
-}
-
-/** Hard link where the two folders share a file system, copy elsewhere. A blob that is there already is kept. */
-export async function placeBlob(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true });
-  try {
-    await link(from, to);
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) return;
-    if (!isErrno(error, 'EXDEV')) throw error;
-    await copyFile(from, `${to}.partial`);
-    await rename(`${to}.partial`, to);
-  }
-}
-
-const refused = (name: string, what: string): ReleaseError =>
-  new ReleaseError('image-refused', `Cannot take layer ${name}: ${what}`);

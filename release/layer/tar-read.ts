@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { LayerEntry } from '../core/layer-tree.ts';
+import { type ReadContent, windowed } from '../erofs/content.ts';
 import {
   BLOCK,
   checksumHolds,
@@ -11,7 +12,7 @@ import {
   wholeNumber,
 } from './tar-header.ts';
 import { type PaxRecords, parsePax, xattrsOf } from './tar-pax.ts';
-import { contentOf, type ReadAt } from './tar-sparse.ts';
+import { contentOf } from './tar-sparse.ts';
 
 /** A path or a pax record set; far above PATH_MAX and any xattr. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
@@ -76,7 +77,7 @@ async function extended(
   pending: Pending,
   { flag, size }: TarHeader,
   at: number,
-  readAt: ReadAt,
+  readAt: ReadContent,
 ): Promise<Pending> {
   if (size > MAX_EXTENSION_BYTES) throw new RangeError(`an extension header has ${size} bytes`);
   const data = (await readAt(at, size)).toString('latin1');
@@ -94,7 +95,7 @@ async function entryOf(
   block: Buffer,
   { pax, ...long }: Pending,
   at: number,
-  readAt: ReadAt,
+  readAt: ReadContent,
 ): Promise<{ entry: LayerEntry; endsAt: number }> {
   // The path of a sparse file is a made-up one; its own name stands in the GNU record.
   const said = (key: string): string | undefined => pax.values.get(key) || undefined;
@@ -131,25 +132,6 @@ async function entryOf(
       content,
     },
     endsAt,
-  };
-}
-
-/** Reads through a window: headers of small files stand close together. */
-function windowed(handle: FileHandle): ReadAt {
-  const WINDOW = 256 * 1024;
-  let held = Buffer.alloc(0);
-  let start = 0;
-  return async (offset, bytes) => {
-    if (offset < start || offset + bytes > start + held.length) {
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(Math.max(WINDOW, bytes)),
-        0,
-        undefined,
-        offset,
-      );
-      [held, start] = [buffer.subarray(0, bytesRead), offset];
-    }
-    return held.subarray(offset - start, offset - start + bytes);
   };
 }
 

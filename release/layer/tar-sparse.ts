@@ -1,9 +1,7 @@
 import type { Content, Extent } from '../core/layer-node.ts';
+import type { ReadContent } from '../erofs/content.ts';
 import { BLOCK, octalAt, padded } from './tar-header.ts';
 import { type PaxRecords, sparseMapOf } from './tar-pax.ts';
-
-/** Reads bytes of the archive; fewer at its end. */
-export type ReadAt = (offset: number, bytes: number) => Promise<Buffer>;
 
 /** A map this long is a bomb. GNU tar "Storing Sparse Files". */
 const MAX_EXTENTS = 65_536;
@@ -11,7 +9,7 @@ const MAX_EXTENTS = 65_536;
 /** Where a file's bytes stand. `at`, `stored`: the entry's data in the archive. Throws RangeError for a map that is none. */
 export async function contentOf(
   entry: { flag: string; header: Buffer; pax: PaxRecords; at: number; stored: number },
-  readAt: ReadAt,
+  readAt: ReadContent,
 ): Promise<{ content: Content; endsAt: number }> {
   const { flag, header, pax, at, stored } = entry;
   if (flag === 'S') {
@@ -31,7 +29,11 @@ export async function contentOf(
 }
 
 /** Old GNU: four pairs in the header, then blocks of 21 while the flag at 482 (then 504) is set. */
-async function oldMap(header: Buffer, at: number, readAt: ReadAt): Promise<{ map: number[]; bytes: number }> {
+async function oldMap(
+  header: Buffer,
+  at: number,
+  readAt: ReadContent,
+): Promise<{ map: number[]; bytes: number }> {
   const map = pairs(header, 386, 4);
   let bytes = 0;
   for (let more = header[482]; more; bytes += BLOCK) {
@@ -50,7 +52,11 @@ const pairs = (block: Buffer, at: number, count: number): number[] =>
     .map((offset) => octalAt(block, offset, 12));
 
 /** GNU.sparse 1.0: before the data, numbers one a line: how many pairs, then the pairs; padded to a block. */
-async function newMap(at: number, stored: number, readAt: ReadAt): Promise<{ map: number[]; bytes: number }> {
+async function newMap(
+  at: number,
+  stored: number,
+  readAt: ReadContent,
+): Promise<{ map: number[]; bytes: number }> {
   let text = '';
   let lines: string[] = [];
   let wanted = 1;

@@ -30,17 +30,22 @@ async function convert(
   script: string,
   cacheDir = join(dir, 'cache'),
   tarArgs = '.',
+  below: ConvertedLayer[] = [],
 ): Promise<ConvertedLayer> {
   const work = join(dir, `tree-${count++}`);
   mkdirSync(work);
   sh(script, work);
   sh(`tar --xattrs --xattrs-include='*' --format=posix -cf ${work}.tar -C ${work} ${tarArgs}`);
-  return convertTar(`${work}.tar`, cacheDir);
+  return convertTar(`${work}.tar`, cacheDir, below);
 }
 
-function convertTar(file: string, cacheDir = join(dir, 'cache')): Promise<ConvertedLayer> {
+function convertTar(
+  file: string,
+  cacheDir = join(dir, 'cache'),
+  below: ConvertedLayer[] = [],
+): Promise<ConvertedLayer> {
   const diffId = sha256Hex(readFileSync(file));
-  return new LayerCache(cacheDir).convert({ diffId, open: () => createReadStream(file) });
+  return new LayerCache(cacheDir).convert({ diffId, open: () => createReadStream(file) }, below);
 }
 
 /** Mounts the layers, lowest first, and gives the merged root. */
@@ -98,9 +103,10 @@ test('whiteouts hide single paths, opaque folders all that lies below, and the f
   const below = await convert(
     'mkdir -p keep gone opaque replaced; touch keep/a keep/b gone/x opaque/old replaced/old file',
   );
-  const above = await convert(`
+  const script = `
     mkdir -p keep opaque replaced; touch keep/.wh.a .wh.gone opaque/.wh..wh..opq opaque/new .wh.replaced replaced/new
-    touch .wh.file; echo new > file; chmod 750 opaque; chown 7:8 opaque; touch -d @2000 keep opaque`);
+    touch .wh.file; echo new > file; chmod 750 opaque; chown 7:8 opaque; touch -d @2000 keep opaque`;
+  const above = await convert(script, undefined, undefined, [below]);
   const root = mountLayers(below, above);
   expect(sh('find . -mindepth 1 | sort', root).split('\n')).toEqual([
     './file',
