@@ -3,10 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyIdOf, type PublicKey, parseRole, roleText, signRole, tufKeyOf } from '../protocol/tuf.ts';
 import { ReleaseError } from './errors.ts';
-import { createDurably, readIfPresent } from './files.ts';
+import { createDurably, readIfPresent, writeDurably } from './files.ts';
 import { sealKey } from './keys-file.ts';
 import { lastRoot, readRepository } from './keys-repository.ts';
-import { newPrivateKey, ownKeys } from './keys-ring.ts';
+import { newPrivateKey } from './keys-ring.ts';
 import { nextRoot, type TopRole } from './sign-root.ts';
 
 export type { PublicKey } from '../protocol/tuf.ts';
@@ -31,9 +31,7 @@ export async function initKeys(options: {
   passphrase?: string;
 }): Promise<KeysInfo> {
   const { keysDir, onlineKeys, passphrase, expiresDays = DEFAULT_EXPIRES_DAYS } = options;
-  const made =
-    (await ownKeys(keysDir)).length > 0 || (await readIfPresent(join(keysDir, 'repository/1.root.json')));
-  if (made)
+  if (await readIfPresent(join(keysDir, 'repository', '1.root.json')))
     throw new ReleaseError(
       'keys',
       `Cannot make keys in ${keysDir}: it holds keys already; name another folder`,
@@ -49,8 +47,9 @@ export async function initKeys(options: {
   });
   const root = parseRole('root', text);
   signRole(root, keys.root);
-  await createDurably(join(keysDir, 'repository', '1.root.json'), roleText(root));
   for (const role of ['targets', 'root'] as const) await keepKey(keysDir, role, keys[role], passphrase);
+  // Last: the folder counts as made once its root is there. Keys that a crash left without one sign nothing.
+  await createDurably(join(keysDir, 'repository', '1.root.json'), roleText(root));
   return readKeys(keysDir);
 }
 
@@ -68,11 +67,11 @@ async function keepKey(
 ): Promise<void> {
   if (passphrase === undefined) {
     const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
-    return createDurably(join(keysDir, `${role}.pem`), pem, 0o600);
+    return writeDurably(join(keysDir, `${role}.pem`), pem, 0o600);
   }
   const file = await sealKey(key, role, passphrase);
   const path = join(keysDir, 'keys', `${role}-${file.keyid.slice(0, 16)}.json`);
-  return createDurably(path, `${JSON.stringify(file, null, 1)}\n`, 0o600);
+  return writeDurably(path, `${JSON.stringify(file, null, 1)}\n`, 0o600);
 }
 
 const plain = ({ keytype, scheme, keyval }: PublicKey): PublicKey => ({
