@@ -41,8 +41,10 @@ function Detail({ attempt: { state, progress, reason } }: { attempt: Attempt }) 
         <p className="small soft">
           {`${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)} fetched, ${bytes(progress.reusedBytes)} reused`}
         </p>
-      ) : (
-        <p className="small soft">{WAITING[state] ?? 'No bytes reported'}</p>
+      ) : null}
+      {/* One that waits says so below, and may have had nothing to fetch. */}
+      {progress || state === 'waiting' ? null : (
+        <p className="small soft">{NO_BYTES[state] ?? 'No bytes reported'}</p>
       )}
       {reason && isFailure ? (
         <Notice tone="bad" title={refusalOf(reason.code).title}>
@@ -60,10 +62,9 @@ function Detail({ attempt: { state, progress, reason } }: { attempt: Attempt }) 
   );
 }
 
-const WAITING: Partial<Record<Attempt['state'], string>> = {
+const NO_BYTES: Partial<Record<Attempt['state'], string>> = {
   queued: 'Waits for the device to connect',
   offered: 'The device was told and has not answered yet',
-  waiting: 'Nothing was fetched yet',
   rejected: 'Nothing was fetched',
   superseded: 'A newer rollout replaced this one',
   already_current: 'The device ran it already',
