@@ -17,6 +17,15 @@ function viewOf(record: Partial<UpdateRecord>, wish: UpdateWish = 'accepted') {
   };
   const engine = {
     status: () => ({ phase: 'idle' as const, since: 0 }),
+    apply: async (folder: string, by: string) => {
+      if (folder === '/none') return { ok: false as const, message: 'Cannot apply /none: it is empty' };
+      const result = said('apply', folder, by);
+      return {
+        ok: true as const,
+        result: result === 'held' ? result : ('accepted' as const),
+        release: 'demo 2.0.0',
+      };
+    },
     consent: (by: string) => said('consent', by),
     defer: (until: number, by: string) => said('defer', until, by),
     rollBack: (by: string) => said('rollback', by),
@@ -60,6 +69,17 @@ test('what would not hold is refused, not taken silently', () => {
   const soaking = viewOf({ ...waiting({}), phase: 'soaking' });
   expect(soaking.view.consent('ada')).toMatchObject({ code: 'update-refused' });
   expect(soaking.wishes).toEqual([]);
+});
+
+test('a bundle is taken, or refused in its own words', async () => {
+  const { view, wishes } = viewOf({});
+  expect(await view.apply('/stick', 'ada')).toEqual({
+    wish: 'apply',
+    result: 'accepted',
+    release: 'demo 2.0.0',
+  });
+  expect(wishes).toEqual([['apply', '/stick', 'ada']]);
+  expect(await view.apply('/none', 'ada')).toMatchObject({ refused: 'Cannot apply /none: it is empty' });
 });
 
 test('nothing on its way is nothing to agree to', () => {

@@ -8,7 +8,7 @@ import { labelOf, type UpdateRecord } from './update/core/record.ts';
 import { isUnderWay } from './update/core/transition.ts';
 import type { UpdateEngine, UpdateWish } from './update/engine.ts';
 
-type Engine = Pick<UpdateEngine, 'status' | 'consent' | 'defer' | 'rollBack'>;
+type Engine = Pick<UpdateEngine, 'status' | 'apply' | 'consent' | 'defer' | 'rollBack'>;
 type Steered = Pick<Connected, 'facts'> & { engine: Engine };
 
 export interface UpdateViewParts {
@@ -31,6 +31,12 @@ export function updateView({ online, ledger, leases, clock, startedAt }: UpdateV
       return { ...outlookOf(record, status(), facts(record)), leases: leases.list() };
     },
     history: () => ledger.history().map(({ kind: _kind, service: _service, ...event }) => event),
+    apply: async (folder, by) => {
+      const taken = await online.connected?.engine.apply(folder, by);
+      if (taken === undefined) return NOT_ENROLLED;
+      if (!taken.ok) return { code: 'update-refused', refused: taken.message };
+      return { wish: 'apply', result: taken.result, release: taken.release };
+    },
     consent: (by) => {
       const { incoming, phase } = ledger.load();
       const refused = notOnItsWay('agree', incoming?.release, phase);

@@ -38,7 +38,10 @@ export interface AgentClient {
   restart(service: string, by: string): Promise<RestartAnswer>;
   update(): Promise<UpdateAnswer>;
   updateHistory(): Promise<UpdateHistoryAnswer>;
-  wish(wish: UpdateWishAnswer['wish'], body: { by: string; forMs?: number }): Promise<UpdateWishAnswer>;
+  wish(
+    wish: UpdateWishAnswer['wish'],
+    body: { by: string; forMs?: number; folder?: string },
+  ): Promise<UpdateWishAnswer>;
   leases(): Promise<LeasesAnswer>;
   takeLease(holder: string, body: { why: string; forMs: number }): Promise<LeaseAnswer>;
   releaseLease(holder: string): Promise<LeaseAnswer>;

@@ -21,6 +21,9 @@ test('update: what it waits for, its history, and wishes by hand', async () => {
     ['update', 'status', '--json'],
     ['update', 'history'],
     ['update', 'history', '--json'],
+    ['update', 'apply', '/media/stick'],
+    ['update', 'apply', '/media/stick', '--by', 'grace', '--json'],
+    ['update', 'apply'],
     ['update', 'consent'],
     ['update', 'consent', '--by', 'grace', '--json'],
     ['update', 'defer', '--for', '2h'],
@@ -46,7 +49,13 @@ test('update: what it waits for, its history, and wishes by hand', async () => {
   const down = await bench.transcript([['update', 'consent', '--json']]);
   const all = [quiet, text, narrow, held, refused, none, down].join('\n');
   await expect(all).toMatchFileSnapshot(golden('update'));
-  expect(bench.view.updates.wishes.slice(0, 3)).toEqual(['ada: consent', 'grace: consent', 'ada: defer']);
+  expect(bench.view.updates.wishes.slice(0, 5)).toEqual([
+    'ada from /media/stick: apply',
+    'grace from /media/stick: apply',
+    'ada: consent',
+    'grace: consent',
+    'ada: defer',
+  ]);
 });
 
 test('leases', async () => {

@@ -79,7 +79,7 @@ export interface PastUpdate {
 }
 
 export interface UpdateWishAnswer {
-  wish: 'consent' | 'defer' | 'rollback';
+  wish: 'apply' | 'consent' | 'defer' | 'rollback';
   /** `held`: the disk does not take it yet; the agent goes on trying. */
   result: 'accepted' | 'held';
   /** What it is about: of a rollback, the one gone back to. */

@@ -23,6 +23,10 @@ export class FakeUpdates implements Updates {
     return this.past;
   }
 
+  async apply(folder: string, by: string): Promise<WishOutcome> {
+    return this.#wish({ wish: 'apply', result: this.result, release: 'demo 2.0.0' }, `${by} from ${folder}`);
+  }
+
   consent(by: string): WishOutcome {
     return this.#wish({ wish: 'consent', result: this.result, release: 'demo 2.0.0' }, by);
   }

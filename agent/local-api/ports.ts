@@ -65,6 +65,8 @@ export interface Updates {
   outlook(): UpdateAnswer;
   /** Newest first. */
   history(): PastUpdate[];
+  /** Takes the release of an offline bundle; `folder` is an absolute path on the device. */
+  apply(folder: string, by: string): Promise<WishOutcome>;
   consent(by: string): WishOutcome;
   defer(forMs: number, by: string): WishOutcome;
   rollBack(by: string): WishOutcome;

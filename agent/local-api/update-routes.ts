@@ -13,6 +13,7 @@ export const UPDATE_ROUTES: Route[] = [
     answer: ({ view }) => json(view.updates.outlook() satisfies UpdateAnswer),
   },
   { method: 'GET', path: '/v1/update/history', answer: history },
+  { method: 'POST', path: '/v1/update/apply', answer: apply },
   { method: 'POST', path: '/v1/update/consent', answer: consent },
   { method: 'POST', path: '/v1/update/defer', answer: defer },
   { method: 'POST', path: '/v1/update/rollback', answer: rollBack },
@@ -23,6 +24,15 @@ export const UPDATE_ROUTES: Route[] = [
 
 function history({ view }: LocalCall): Answer {
   return json({ events: view.updates.history() } satisfies UpdateHistoryAnswer);
+}
+
+async function apply({ view, request }: LocalCall): Promise<Answer> {
+  const by = nameField(request.body, 'by');
+  if (by === undefined) return badBy('apply it');
+  const folder = fieldsOf(request.body)?.['folder'];
+  if (typeof folder !== 'string' || !folder.startsWith('/') || folder.includes('\0'))
+    return problem('bad-body', `Cannot apply it: the body's "folder" is not an absolute path`);
+  return outcome(await view.updates.apply(folder, by));
 }
 
 function consent({ view, request }: LocalCall): Answer {

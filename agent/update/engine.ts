@@ -11,7 +11,7 @@ import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
 import { advance } from './core/machine.ts';
-import { inForce, type ReleaseRef, type UpdateRecord } from './core/record.ts';
+import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
 import type { UpdateEffect, UpdateInput } from './core/transition.ts';
 import { desiredServices, parseManifest } from './desired-services.ts';
 import { FetchJob } from './fetch-job.ts';
@@ -66,6 +66,10 @@ const PROGRESS_MS = 250;
 
 /** `nothing-to-do`: no release is in a state in which the wish has a meaning. `held`: the disk does not take it yet. */
 export type UpdateWish = 'accepted' | 'held' | 'nothing-to-do';
+
+export type Applied =
+  | { ok: true; result: 'accepted' | 'held'; release: string }
+  | { ok: false; message: string };
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
 export class UpdateEngine {
@@ -137,15 +141,14 @@ export class UpdateEngine {
   }
 
   /** Takes the release that an offline bundle holds. Its keys must have signed it like any other. */
-  async apply(
-    folder: string,
-    by: string,
-  ): Promise<{ ok: true; release: string } | { ok: false; message: string }> {
+  async apply(folder: string, by: string): Promise<Applied> {
     const read = await readBundle(folder);
     if (!read.ok) return read;
     const { release } = read.bundle;
-    this.#step({ type: 'applied', release, from: folder, by });
-    return { ok: true, release: `${release.name} ${release.version}` };
+    const result = this.#wish({ type: 'applied', release, from: folder, by });
+    const { phase, reason } = this.#record;
+    if (phase === 'refused' && reason) return { ok: false, message: reason.message };
+    return { ok: true, result: result === 'held' ? result : 'accepted', release: labelOf(release) };
   }
 
   /** Puts the release on its way off, until then, Unix ms. */

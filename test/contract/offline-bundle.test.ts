@@ -35,7 +35,11 @@ test('a device that never saw a server takes a release from a stick', async () =
   const release = bench.repository.publish('1.0.0', [await bench.repository.layer(700_000)]);
   await write(release);
   await offline();
-  expect(await agent.engine.apply(stick, 'ann')).toEqual({ ok: true, release: 'demo 1.0.0' });
+  expect(await agent.engine.apply(stick, 'ann')).toEqual({
+    ok: true,
+    result: 'accepted',
+    release: 'demo 1.0.0',
+  });
   await agent.phase('committed');
   expect(agent.engine.current).toMatchObject({ version: '1.0.0', generation: 0 });
 });

@@ -8,7 +8,7 @@ import { restart } from './restart.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
 import { updateHistory, updateStatus } from './update.ts';
-import { updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
+import { updateApply, updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
 import { version } from './version.ts';
 import { why } from './why.ts';
 
@@ -24,6 +24,7 @@ export const COMMANDS: Command[] = [
   restart,
   updateStatus,
   updateHistory,
+  updateApply,
   updateConsent,
   updateDefer,
   updateRollback,

@@ -5,7 +5,7 @@ import { EXIT } from '../exit-codes.ts';
 
 export const status: Command = {
   name: 'status',
-  summary: 'what this device does, since when, and what it waits for',
+  summary: 'what this device does, since when, waiting for what',
   description:
     'Shows device, agent, link, release, update, services, waits and resources in ten lines, then what the ' +
     'board tells of pressure, power, storage and boot, load that is shed, and faults of the agent. ' +

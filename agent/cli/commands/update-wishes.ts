@@ -1,7 +1,24 @@
+import { resolve } from 'node:path';
 import type { Call, Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { BY, byOf, FOR, forMsOf } from '../hold-options.ts';
 import { clockTime } from '../timestamp.ts';
+
+export const updateApply: Command = {
+  name: 'update apply',
+  summary: 'take a release from an offline bundle',
+  description:
+    'Takes the release that wherry release export wrote, from a stick or another read-only medium. It is verified ' +
+    'like one from the server: the release keys must have signed it. What the bundle lacks comes from the server. ' +
+    'The next assignment of the server takes over again.',
+  operands: ['folder'],
+  options: BY,
+  examples: [
+    { command: 'sudo wherry update apply /media/stick/bundle', what: 'from a stick' },
+    { command: 'wherry update status', what: 'what becomes of it' },
+  ],
+  run: apply,
+};
 
 export const updateConsent: Command = {
   name: 'update consent',
@@ -41,6 +58,12 @@ export const updateRollback: Command = {
   ],
   run: rollback,
 };
+
+async function apply(call: Call): Promise<number> {
+  // The agent's working folder is another one.
+  const folder = resolve(call.operands[0] ?? '');
+  return wished(call, await call.client.wish('apply', { by: byOf(call, updateApply), folder }), 'taken');
+}
 
 async function consent(call: Call): Promise<number> {
   return wished(call, await call.client.wish('consent', { by: byOf(call, updateConsent) }), 'agreed to');

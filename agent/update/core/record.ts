@@ -103,7 +103,7 @@ export function inForce(record: UpdateRecord): InstalledRelease | undefined {
   return current;
 }
 
-export const labelOf = (release: ReleaseRef): string => `${release.name} ${release.version}`;
+export const labelOf = (release: Pick<ReleaseRef, 'name' | 'version'>): string => `${release.name} ${release.version}`;
 
 /** Manifest, name and version: a name that does not belong to the manifest is another claim. */
 export const isSameRelease = (a: ReleaseRef | undefined, b: ReleaseRef): boolean =>
