@@ -341,3 +341,19 @@ test('refuses a release that the signed targets do not name', async () => {
   await expectRefusal('refused.target-missing');
   expect(agent.engine.current?.generation).toBe(1);
 });
+
+test('a wish, and a lease that is given back, are seen at once and not at the next look', async () => {
+  const { base } = await runVersion1();
+  await agent.stop();
+  let leases = [{ holder: 'ada', why: 'calibrating', until: Date.now() + 3_600_000 }];
+  agent = await bench.boot({ facts: () => ({ ...NOTHING_KNOWN, leases }), lookMs: 3_600_000 });
+  const next = bench.repository.publish('2.0.0', [base]);
+  agent.engine.offer(bench.repository.assign(next, { generation: 2, policy: { consent: 'required' } }));
+  await agent.phase('waiting');
+  expect(agent.engine.consent('ada')).toBe('accepted');
+  expect(agent.engine.status().reason?.code).toBe('wait.lease');
+  leases = [];
+  agent.engine.wake();
+  await agent.phase('committed');
+  expect(agent.engine.consent('ada')).toBe('nothing-to-do');
+});

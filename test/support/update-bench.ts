@@ -31,6 +31,13 @@ const board = {
   reserve: { system: '64MiB', agent: '64MiB' },
 };
 
+interface Change {
+  now?: () => number;
+  facts?: UpdateEngineOptions['facts'];
+  /** Between looks at what a release waits for. */
+  lookMs?: number;
+}
+
 /** One device's update half over a real broker, a real ledger and real files; only the services are fake. */
 export async function startUpdateBench() {
   const folder = await mkdtemp(join(tmpdir(), 'wherry-update-'));
@@ -48,8 +55,8 @@ export async function startUpdateBench() {
   const logger = { info: keep, warn: keep };
 
   /** A new agent over the same folder, as after a crash or a restart. */
-  const boot = async (change: { now?: () => number; facts?: UpdateEngineOptions['facts'] } = {}) => {
-    const { facts = () => NOTHING_KNOWN, now = systemClock.now } = change;
+  const boot = async (change: Change = {}) => {
+    const { facts = () => NOTHING_KNOWN, now = systemClock.now, lookMs = 20 } = change;
     const { ledger } = openLedger(join(folder, 'ledger.db'));
     const blobs = await FolderBlobStore.open(join(folder, 'blobs'));
     const identity = { tenant: 'demo', device: 'boat-1' };
@@ -89,7 +96,7 @@ export async function startUpdateBench() {
       onChange: () => notices++,
       onRollback: (why, failed, unwell) => rollbacks.push({ why, failed, unwell }),
       log: logger,
-      times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100, lookMs: 20 },
+      times: { healthPollMs: 30, retryMinMs: 30, retryMaxMs: 100, lookMs },
     });
     engine.start();
     const stop = async () => {
