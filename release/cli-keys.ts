@@ -5,7 +5,7 @@ import { messageOf, ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
 import { DEFAULT_EXPIRES_DAYS, initKeys, type KeysInfo, readKeys, withIds } from './keys.ts';
 import { passphraseOf } from './keys-passphrase.ts';
-import { readRepository, type SignerRepository } from './keys-repository.ts';
+import { readRepository, readRepositoryIfAny, type SignerRepository } from './keys-repository.ts';
 import { createKey, KEY_TYPES, type KeyType, ownKeys, parsePublicKey } from './keys-ring.ts';
 import { FetchReleaseServer } from './server.ts';
 import { type DraftFile, draftOn, openDraft, writeDraft } from './sign-draft.ts';
@@ -146,10 +146,7 @@ export async function runKeysCreate(invocation: Invocation): Promise<number> {
 export async function runKeysList(invocation: Invocation): Promise<number> {
   const keysDir = folderOf(invocation);
   const keys = await ownKeys(keysDir);
-  const repository = await readRepository(keysDir).catch((error: unknown) => {
-    if (error instanceof ReleaseError) return undefined;
-    throw error;
-  });
+  const repository = await readRepositoryIfAny(keysDir);
   const rows = keys.map(({ keyid, role, isEncrypted, public: { keytype } }) => ({
     keyid,
     role,
@@ -197,7 +194,7 @@ export async function runKeysExport(invocation: Invocation): Promise<number> {
 
 export async function runKeysRoot(invocation: Invocation): Promise<number> {
   const keysDir = folderOf(invocation);
-  const repository = await readRepository(keysDir).catch(() => undefined);
+  const repository = await readRepositoryIfAny(keysDir);
   const last = repository?.roots.at(-1)?.metadata;
   const server = invocation.values['server'] ?? (last ? undefined : invocation.io.env['WHERRY_SERVER']);
   const change: RootChange = {

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseRole, type SignedRole, signedBytesOf, verifyRole } from '../protocol/tuf.ts';
 import { messageOf, ReleaseError } from './errors.ts';
-import { createDurably, isErrno } from './files.ts';
+import { createDurably, isErrno, readIfPresent } from './files.ts';
 
 /** Metadata with the exact text that was signed. */
 export interface Signed<R extends 'root' | 'targets'> {
@@ -21,6 +21,11 @@ export interface SignerRepository {
 }
 
 const FILE = /^([1-9][0-9]*)\.([a-z][a-z0-9-]{0,31})\.json$/;
+
+/** Undefined when the folder has none yet; one that cannot be read or does not hold is a fault. */
+export async function readRepositoryIfAny(keysDir: string): Promise<SignerRepository | undefined> {
+  return (await readIfPresent(join(keysDir, 'repository', '1.root.json'))) && readRepository(keysDir);
+}
 
 export async function readRepository(keysDir: string): Promise<SignerRepository> {
   const dir = join(keysDir, 'repository');

@@ -2,7 +2,7 @@ import type { TargetFile } from '@tufjs/models';
 import { sha256Hex } from '../protocol/canonical.ts';
 import { looseningsOf } from '../protocol/loosenings.ts';
 import { checkManifest, type Manifest, type ManifestService } from '../protocol/manifest.ts';
-import { counterOf, floorsOf } from '../protocol/release-line.ts';
+import { counterOf, FLOORS_FIELD, floorsOf } from '../protocol/release-line.ts';
 import { delegationsOf, type SignedRole } from '../protocol/tuf.ts';
 import { tufCanonical } from '../protocol/tuf-canonical.ts';
 import { ReleaseError } from './errors.ts';
@@ -21,13 +21,46 @@ export function draftLines(draft: Draft): string[] {
     role === 'root'
       ? rootLines(last as SignedRole<'root'> | undefined, metadata as SignedRole<'root'>)
       : targetsLines(draft, last as SignedRole<'targets'> | undefined, metadata as SignedRole<'targets'>);
+  const lines = [...body, ...otherLines(last, metadata)];
   return [
     ...head,
     '',
-    ...(body.length > 0 ? body : ['nothing changes but version and expiry']),
+    ...(lines.length > 0 ? lines : ['nothing changes but version and expiry']),
     '',
     ...signatureLines(draft),
-  ];
+  ].map(printable);
+}
+
+/** Whoever drafts may be anybody: what they wrote must not move the cursor or turn the line around. */
+const printable = (line: string): string =>
+  line.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`,
+  );
+
+/** Parts of metadata that have lines of their own. */
+const SHOWN = new Set([
+  '_type',
+  'version',
+  'expires',
+  'keys',
+  'roles',
+  'consistent_snapshot',
+  'targets',
+  'delegations',
+  FLOORS_FIELD,
+]);
+
+/** What changes in fields that this tool knows nothing of: a signature covers them as well. */
+function otherLines(last: Draft['last'], next: Draft['metadata']): string[] {
+  const [before, after] = [last, next].map((metadata) =>
+    Object.entries(metadata?.signed.toJSON() ?? {})
+      .filter(([field, value]) => !SHOWN.has(field) && value !== undefined)
+      .map(([field, value]) => `${field}: ${tufCanonical(value)}`),
+  );
+  return difference(before ?? [], after ?? [])
+    .filter(([, text]) => last !== undefined || !text.startsWith('spec_version:'))
+    .map(([sign, text]) => `! ${sign} field ${text}`);
 }
 
 export function signatureLines(draft: Draft): string[] {
@@ -109,9 +142,26 @@ function releaseLines(
     `+ release ${manifest.name} ${manifest.version}, counter ${counterOf(target)}${versus}`,
     `  manifest ${target.hashes['sha256']}`,
     `  boards ${manifest.boards.join(', ')}`,
-    ...serviceLines(former, manifest).map((line) => `  ${line}`),
+    ...customLines(target),
+    ...[...agentLines(former, manifest), ...serviceLines(former, manifest)].map((line) => `  ${line}`),
   ];
 }
+
+/** What changes beside services: boards, networks, volumes, the policy, and what comes after this tool. */
+function partLines(former: Manifest, manifest: Manifest): string[] {
+  const parts = new Set([...Object.keys(former), ...Object.keys(manifest)]) as Set<keyof Manifest>;
+  const changed = [...parts].filter(
+    (part) =>
+      !['version', 'services'].includes(part) &&
+      JSON.stringify(former[part]) !== JSON.stringify(manifest[part]),
+  );
+  return changed.length === 0 ? [] : [`  ~ ${changed.sort().join(', ')} changed`];
+}
+
+const customLines = ({ custom }: TargetFile): string[] =>
+  Object.entries(custom)
+    .filter(([field]) => field !== 'counter')
+    .map(([field, value]) => `  ! custom ${field}: ${tufCanonical(value)}`);
 
 /** The manifest behind a target, held to its signed hash. */
 function manifestOf({ manifests }: Draft, target: TargetFile): Manifest | undefined {
@@ -129,6 +179,11 @@ function manifestOf({ manifests }: Draft, target: TargetFile): Manifest | undefi
       `Cannot read the manifest of ${target.path}: ${checked.faults.join('; ')}`,
     );
   return checked.value;
+}
+
+function agentLines(former: Manifest | undefined, { agent }: Manifest): string[] {
+  if (JSON.stringify(former?.agent) === JSON.stringify(agent)) return [];
+  return [agent ? `! brings the agent ${agent.version}` : '- brings no agent any more'];
 }
 
 function serviceLines(former: Manifest | undefined, manifest: Manifest): string[] {

@@ -155,11 +155,13 @@ test('a release is signed by two of three in turn, and each sees what they sign'
 test('the next release shows what changes against the one before, loosenings above all', async () => {
   const { services } = testManifest('1.1.0', [{ verity: 'd'.repeat(64), size: 8192 }]);
   const web = { ...services['web'], network: 'host' };
-  const folder = release('1.1.0', { services: { web, extra: services['web'] } });
+  const policy = { soakMs: 7_000 };
+  const folder = release('1.1.0', { policy, services: { web, extra: services['web'] } });
   const draft = at('1.1.0.draft');
   await ok(by('ada', 'release', 'draft', folder, '-o', draft));
   const { err } = await send('1.1.0.draft', 'ada');
   expect(err).toContain('counter 2, after 1.0.0');
+  expect(err).toContain('~ policy changed');
   expect(err).toContain('+ service extra');
   expect(err).toContain('~ service web: images, network changed');
   expect(err).toContain('! web shares the network of the host');
@@ -279,6 +281,31 @@ test('a draft that was changed on the way, is stale or of another repository is 
     await ok(wherry(['release', 'draft', release('6.6.6'), '--keys', at(who), '-o', at('foreign.draft')]));
   }
   expect((await send('foreign.draft', 'ada')).err).toContain('is not the one trusted here');
+});
+
+test('what this tool does not know of is shown too, and nothing drafted moves the cursor', async () => {
+  const draft = JSON.parse(readFileSync(at('renewal.draft'), 'utf8'));
+  const metadata = JSON.parse(draft.metadata);
+  metadata.signed['x-hidden'] = { run: 'this' };
+  metadata.signed.targets['releases/demo/9.9.9\u001b[2K\u202e/manifest.json'] = {
+    length: 1,
+    hashes: { sha256: 'a'.repeat(64) },
+  };
+  writeFileSync(at('odd.draft'), JSON.stringify({ ...draft, metadata: JSON.stringify(metadata) }));
+  const { out } = await wherry(['release', 'review', at('odd.draft')]);
+  expect(out).toContain('! + field x-hidden: {"run":"this"}');
+  expect(out).toContain('+ releases/demo/9.9.9\\u001b[2K\\u202e/manifest.json, sha256 aaaa');
+  // oxlint-disable-next-line no-control-regex
+  expect(out).not.toMatch(/[\u001b\u202e]/);
+});
+
+test('a folder whose own metadata was changed drafts nothing', async () => {
+  const file = at('eve', 'repository', '1.root.json');
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace(/"threshold": 2/, '"threshold": 1'));
+  expect((await by('eve', 'keys', 'root', '-o', at('x.draft'), '--server', url)).code).toBe(4);
+  expect((await by('eve', 'release', 'draft', at('demo-1.1.0'), '-o', at('x.draft'))).code).toBe(4);
+  writeFileSync(file, text);
 });
 
 test('a key in a token signs by a program, whose signature is checked', async () => {
