@@ -37,3 +37,17 @@ test('leases of people and services are one list; those of people wake the updat
     'lease.released ada gave its lease back',
   ]);
 });
+
+test('there is an end to how many are held at once; renewing one is no other', async () => {
+  const desk = leaseDesk({
+    hand: new Leases(dir),
+    services: { held: () => [] },
+    outbox: { add: () => undefined },
+    clock: { now: () => NOW },
+    onChange: () => undefined,
+  });
+  const take = (holder: number) => desk.take({ holder: `h${holder}`, why: 'x', forMs: 60_000 });
+  for (let holder = 0; holder < 32; holder++) await take(holder);
+  expect(await take(32)).toEqual({ refused: expect.stringContaining('32 are held already') });
+  expect(await take(0)).toMatchObject({ result: 'taken' });
+});

@@ -17,6 +17,9 @@ export interface LeaseDeskParts {
   onChange(): void;
 }
 
+/** By hand, at once: whoever reaches the socket cannot fill the disk with them. */
+const MOST = 32;
+
 /** The `leases` of the local API, and all of them for the update. */
 export function leaseDesk({ hand, services, outbox, clock, onChange }: LeaseDeskParts): LeaseDesk & {
   held(): Lease[];
@@ -33,6 +36,9 @@ export function leaseDesk({ hand, services, outbox, clock, onChange }: LeaseDesk
       held().map(({ isService, ...lease }) => ({ ...lease, kind: isService ? 'service' : 'person' })),
     take: async ({ holder, why, forMs }) => {
       const now = clock.now();
+      const others = hand.held(now).filter((lease) => lease.holder !== holder);
+      if (others.length >= MOST)
+        return { refused: `Cannot take the lease: ${MOST} are held already; give one back first` };
       const until = now + forMs;
       await hand.take({ holder, why, until }, now);
       tell('lease.taken', `${holder} took a lease until ${isoTime(until)}: ${why}`);

@@ -75,8 +75,8 @@ export interface Updates {
 /** Who asks not to be disturbed by an update. */
 export interface LeaseDesk {
   list(): LeaseShown[];
-  /** Durable at return; taken again it is renewed. */
-  take(lease: { holder: string; why: string; forMs: number }): Promise<LeaseAnswer>;
+  /** Durable at return; taken again it is renewed. Resolves with why not, in one sentence. */
+  take(lease: { holder: string; why: string; forMs: number }): Promise<LeaseAnswer | { refused: string }>;
   release(holder: string): Promise<LeaseAnswer>;
 }
 

@@ -70,7 +70,8 @@ async function takeLease({ view, name: holder, request }: LocalCall): Promise<An
       'bad-body',
       `Cannot take the lease: why is missing; wanted one line of 1 to ${LOCAL_API_LIMITS.whyCharacters} characters`,
     );
-  return json((await view.leases.take({ holder, why, forMs })) satisfies LeaseAnswer);
+  const answer = await view.leases.take({ holder, why, forMs });
+  return 'refused' in answer ? problem('bad-lease', answer.refused) : json(answer satisfies LeaseAnswer);
 }
 
 async function releaseLease({ view, name: holder }: LocalCall): Promise<Answer> {
