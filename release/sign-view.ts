@@ -143,6 +143,7 @@ function releaseLines(
     `  manifest ${target.hashes['sha256']}`,
     `  boards ${manifest.boards.join(', ')}`,
     ...customLines(target),
+    ...(former ? partLines(former, manifest) : []),
     ...[...agentLines(former, manifest), ...serviceLines(former, manifest)].map((line) => `  ${line}`),
   ];
 }
@@ -152,7 +153,7 @@ function partLines(former: Manifest, manifest: Manifest): string[] {
   const parts = new Set([...Object.keys(former), ...Object.keys(manifest)]) as Set<keyof Manifest>;
   const changed = [...parts].filter(
     (part) =>
-      !['version', 'services'].includes(part) &&
+      !['version', 'services', 'agent'].includes(part) &&
       JSON.stringify(former[part]) !== JSON.stringify(manifest[part]),
   );
   return changed.length === 0 ? [] : [`  ~ ${changed.sort().join(', ')} changed`];
