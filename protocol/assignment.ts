@@ -1,6 +1,7 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { FromSchema } from 'json-schema-to-ts';
 import { followKeyChanges, type KeyChange, keyChangesSchema } from './fleet-key.ts';
+import { isSignedBy, signatureSchema, signText } from './signed-text.ts';
 import { updatePolicySchema } from './update-policy.ts';
 import { validator } from './validate.ts';
 
@@ -15,7 +16,7 @@ export const envelopeSchema = {
   properties: {
     v: { const: 1 },
     payload: { type: 'string', maxLength: 16_384 },
-    signature: { type: 'string', maxLength: 128, description: 'base64 of the 64-byte ed25519 signature' },
+    signature: signatureSchema,
     /** How the fleet key came to be the one that signed, oldest change first; absent while it is the first one. */
     keys: keyChangesSchema,
   },
@@ -63,7 +64,7 @@ export function signAssignment(
   changes: readonly KeyChange[] = [],
 ): AssignmentEnvelope {
   const payload = JSON.stringify(assignment);
-  const signature = sign(null, Buffer.from(payload), fleetKey).toString('base64');
+  const signature = signText(payload, fleetKey);
   return { v: 1, payload, signature, ...(changes.length > 0 && { keys: [...changes] }) };
 }
 
@@ -78,7 +79,7 @@ export function openAssignment(document: unknown, trusted: string): OpenedAssign
   if (!envelope.ok) return malformed(envelope.faults);
   const { payload, signature, keys = [] } = envelope.value;
   const fleetKey = followKeyChanges(trusted, keys);
-  if (!verify(null, Buffer.from(payload), createPublicKey(fleetKey), Buffer.from(signature, 'base64'))) {
+  if (!isSignedBy(payload, signature, fleetKey)) {
     return {
       ok: false,
       code: 'refused.assignment-signature',

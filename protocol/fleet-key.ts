@@ -1,5 +1,6 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import type { FromSchema } from 'json-schema-to-ts';
+import { isSignedBy, signatureSchema, signText } from './signed-text.ts';
 import { validator } from './validate.ts';
 
 /**
@@ -13,10 +14,10 @@ export const keyChangeSchema = {
   properties: {
     /** The exact JSON text that both signed. */
     payload: { type: 'string', maxLength: 2048 },
-    /** base64, ed25519, by the key before. */
-    signature: { type: 'string', maxLength: 128 },
-    /** base64, ed25519, by the new key: whoever announces a key must hold it. */
-    proof: { type: 'string', maxLength: 128 },
+    /** By the key before. */
+    signature: signatureSchema,
+    /** By the new key: whoever announces a key must hold it. */
+    proof: signatureSchema,
   },
 } as const;
 export type KeyChange = FromSchema<typeof keyChangeSchema>;
@@ -61,8 +62,7 @@ export function signKeyChange(before: KeyObject, after: KeyObject, at: number): 
     at,
   };
   const payload = JSON.stringify(body);
-  const by = (key: KeyObject) => sign(null, Buffer.from(payload), key).toString('base64');
-  return { payload, signature: by(before), proof: by(after) };
+  return { payload, signature: signText(payload, before), proof: signText(payload, after) };
 }
 
 /**
@@ -82,11 +82,9 @@ function changeFrom(key: string, { payload, signature, proof }: KeyChange): stri
   try {
     const body = checkPayload(JSON.parse(payload));
     if (!body.ok || body.value.previous !== fingerprintOf(key)) return undefined;
-    const next = createPublicKey(body.value.key);
-    if (next.asymmetricKeyType !== 'ed25519') return undefined;
-    const bytes = Buffer.from(payload);
-    const isSigned = verify(null, bytes, createPublicKey(key), Buffer.from(signature, 'base64'));
-    return isSigned && verify(null, bytes, next, Buffer.from(proof, 'base64')) ? body.value.key : undefined;
+    const next = body.value.key;
+    if (createPublicKey(next).asymmetricKeyType !== 'ed25519') return undefined;
+    return isSignedBy(payload, signature, key) && isSignedBy(payload, proof, next) ? next : undefined;
   } catch {
     return undefined;
   }

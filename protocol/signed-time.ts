@@ -1,5 +1,6 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { FromSchema } from 'json-schema-to-ts';
+import { isSignedBy, signatureSchema, signText } from './signed-text.ts';
 import { validator } from './validate.ts';
 
 /** up/time: a device without a clock that it can trust asks the server for the time. */
@@ -23,7 +24,7 @@ export const timeAnswerSchema = {
   properties: {
     v: { const: 1 },
     payload: { type: 'string', maxLength: 512 },
-    signature: { type: 'string', maxLength: 128, description: 'base64 of the 64-byte ed25519 signature' },
+    signature: signatureSchema,
   },
 } as const;
 export type TimeAnswer = FromSchema<typeof timeAnswerSchema>;
@@ -49,7 +50,7 @@ const checkPayload = validator<Payload>(payloadSchema);
 
 export function signTime(device: string, nonce: string, at: number, fleetKey: KeyObject): TimeAnswer {
   const payload = JSON.stringify({ type: 'time', v: 1, device, nonce, at } satisfies Payload);
-  return { v: 1, payload, signature: sign(null, Buffer.from(payload), fleetKey).toString('base64') };
+  return { v: 1, payload, signature: signText(payload, fleetKey) };
 }
 
 /** Unix ms; undefined for an answer to another question, to another device, or not by the fleet key (SPKI PEM). */
@@ -61,8 +62,7 @@ export function openTime(
   const answer = checkAnswer(document);
   if (!answer.ok) return undefined;
   const { payload, signature } = answer.value;
-  if (!verify(null, Buffer.from(payload), createPublicKey(fleetKey), Buffer.from(signature, 'base64')))
-    return undefined;
+  if (!isSignedBy(payload, signature, fleetKey)) return undefined;
   const body = checkPayload(JSON.parse(payload));
   if (!body.ok || body.value.device !== asked.device || body.value.nonce !== asked.nonce) return undefined;
   return body.value.at;
