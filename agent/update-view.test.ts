@@ -91,6 +91,8 @@ test('a rollback needs a release from before and nothing on its way', () => {
   const settled = { phase: 'committed' as const, current: installed('2.0.0') };
   expect(viewOf(settled).view.rollBack('ada')).toMatchObject({ code: 'no-update' });
   expect(viewOf(waiting({})).view.rollBack('ada')).toMatchObject({ code: 'update-refused' });
+  const below = { ...settled, previous: installed('1.0.0'), floors: { demo: 1 } };
+  expect(viewOf(below).view.rollBack('ada')).toMatchObject({ refused: expect.stringContaining('floor') });
   const { view } = viewOf({ ...settled, previous: installed('1.0.0') });
   expect(view.rollBack('ada')).toEqual({ wish: 'rollback', result: 'accepted', release: 'demo 1.0.0' });
 });

@@ -4,7 +4,7 @@ import type { LeaseDesk, Updates, WishOutcome, WishRefused } from './local-api/p
 import type { Clock } from './supervisor/ports.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './update/core/hold.ts';
 import { outlookOf, overdueOf } from './update/core/outlook.ts';
-import { labelOf, type UpdateRecord } from './update/core/record.ts';
+import { isBelowFloor, labelOf, type UpdateRecord } from './update/core/record.ts';
 import { isUnderWay } from './update/core/transition.ts';
 import type { UpdateEngine, UpdateWish } from './update/engine.ts';
 
@@ -66,6 +66,10 @@ export function updateView({ online, ledger, leases, clock, startedAt }: UpdateV
       if (isUnderWay(record)) return mayNot('roll back: a rollback is under way already');
       if (!current || !previous)
         return { code: 'no-update', refused: 'Cannot roll back: this device holds no release from before' };
+      if (isBelowFloor(record, previous))
+        return mayNot(
+          `roll back: ${labelOf(previous.release)} is below the floor that the release keys have set`,
+        );
       return granted('rollback', labelOf(previous.release), online.connected?.engine.rollBack(by));
     },
   };
