@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { TufError } from '../protocol/tuf.ts';
 import { BUILD_HELP, runBuild } from './cli-build.ts';
 import { BUNDLE_HELP, runExport } from './cli-export.ts';
+import { EXPORT_IMAGES_HELP, runExportImages } from './cli-export-images.ts';
 import type { Invocation, ReleaseIo } from './cli-io.ts';
 import {
   CREATE_HELP,
@@ -89,6 +90,12 @@ const VERBS: Record<string, Record<string, Verb>> = {
       operands: ['folder'],
       run: runInspect,
     },
+    'export-images': {
+      help: EXPORT_IMAGES_HELP,
+      options: { to: text, service: text },
+      operands: ['folder'],
+      run: runExportImages,
+    },
     push: {
       help: PUSH_HELP,
       options: { ...server, draft: text, keys: text },
@@ -134,7 +141,7 @@ const VERBS: Record<string, Record<string, Verb>> = {
   },
 };
 
-const HELP = `Usage: wherry release build | draft | review | sign | accept | floor | inspect | push | export
+const HELP = `Usage: wherry release build | draft | review | sign | accept | floor | inspect | push | export | export-images
        wherry keys init | create | list | show | export | root | delegate | withdraw | sign
 
 Add --help to a command for its options, --json for output that programs read.

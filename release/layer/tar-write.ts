@@ -1,5 +1,5 @@
-/** Small pax archives for GNU tar to extract: the one tool at hand that sets xattrs and makes device nodes. */
-export type TarNode = Attributes & ({ type: 'dir' | 'whiteout' } | { type: 'file'; content: Uint8Array });
+/** pax archives (POSIX.1-2017 pax): whatever a header has no room for stands in the records before it. */
+export type TarNode = Attributes & ({ type: 'dir' } | { type: 'file'; content: Uint8Array });
 
 interface Attributes {
   /** latin1 text of the path's bytes. */
@@ -12,13 +12,34 @@ interface Attributes {
   xattrs: Record<string, string>;
 }
 
+export interface TarHead {
+  flag: TarFlag;
+  mode: number;
+  /** Of the data that follows. */
+  size: number;
+  device?: { major: number; minor: number };
+  /** pax records, in this order. */
+  records: Record<string, string>;
+}
+
 const BLOCK = 512;
-/** POSIX.1-2017 pax, typeflag; overlayfs's whiteout is a character device. */
-const FLAGS = { dir: '5', whiteout: '3', file: '0' } as const;
+const FLAGS = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  char: '3',
+  block: '4',
+  dir: '5',
+  fifo: '6',
+  pax: 'x',
+} as const;
+export type TarFlag = keyof typeof FLAGS;
 
 export function writeTar(nodes: readonly TarNode[]): Buffer {
-  return Buffer.concat([...nodes.flatMap(nodeBlocks), Buffer.alloc(2 * BLOCK)]);
+  return Buffer.concat([...nodes.flatMap(nodeBlocks), tarEnd()]);
 }
+
+export const tarEnd = (): Buffer => Buffer.alloc(2 * BLOCK);
 
 function nodeBlocks(node: TarNode): Uint8Array[] {
   const content = node.type === 'file' ? node.content : new Uint8Array();
@@ -27,18 +48,23 @@ function nodeBlocks(node: TarNode): Uint8Array[] {
     mtime: node.mtime,
     uid: String(node.uid),
     gid: String(node.gid),
-    ...Object.fromEntries(Object.entries(node.xattrs).map(([key, value]) => [`SCHILY.xattr.${key}`, value])),
+    ...xattrRecords(Object.entries(node.xattrs)),
   };
-  const pax = Buffer.from(Object.entries(records).map(paxRecord).join(''), 'latin1');
-  return [
-    header({ type: 'x', mode: 0o644, size: pax.length }),
-    pax,
-    padding(pax),
-    header({ type: FLAGS[node.type], mode: node.mode, size: content.length }),
-    content,
-    padding(content),
-  ];
+  const head = { flag: node.type, mode: node.mode, size: content.length, records };
+  return [writeHead(head), content, tarPadding(content.length)];
 }
+
+export const xattrRecords = (xattrs: Iterable<[string, string]>): Record<string, string> =>
+  Object.fromEntries([...xattrs].map(([key, value]) => [`SCHILY.xattr.${key}`, value]));
+
+/** The headers of an entry, records first; its data follows, padded. */
+export function writeHead(head: TarHead): Buffer {
+  const pax = Buffer.from(Object.entries(head.records).map(paxRecord).join(''), 'latin1');
+  const first = header({ flag: 'pax', mode: 0o644, size: pax.length });
+  return Buffer.concat([first, pax, tarPadding(pax.length), header(head)]);
+}
+
+export const tarPadding = (bytes: number): Buffer => Buffer.alloc((BLOCK - (bytes % BLOCK)) % BLOCK);
 
 /** "<length> <key>=<value>\n", where the length counts its own digits. */
 function paxRecord([key, value]: [string, string]): string {
@@ -48,8 +74,8 @@ function paxRecord([key, value]: [string, string]): string {
   return `${length}${body}`;
 }
 
-/** Path, owner and time stand in the pax records; device numbers stay 0/0, overlayfs's whiteout. */
-function header({ type, mode, size }: { type: string; mode: number; size: number }): Buffer {
+/** Path, owner and time stand in the pax records. */
+function header({ flag, mode, size, device = { major: 0, minor: 0 } }: Omit<TarHead, 'records'>): Buffer {
   const block = Buffer.alloc(BLOCK);
   block.write('pax', 0, 'latin1');
   block.write(octal(mode, 7), 100, 'latin1');
@@ -58,15 +84,13 @@ function header({ type, mode, size }: { type: string; mode: number; size: number
   block.write(octal(size, 11), 124, 'latin1');
   block.write(octal(0, 11), 136, 'latin1');
   block.write(' '.repeat(8), 148, 'latin1');
-  block.write(type, 156, 'latin1');
+  block.write(FLAGS[flag], 156, 'latin1');
   block.write('ustar\x0000', 257, 'latin1');
-  block.write(octal(0, 7), 329, 'latin1');
-  block.write(octal(0, 7), 337, 'latin1');
+  block.write(octal(device.major, 7), 329, 'latin1');
+  block.write(octal(device.minor, 7), 337, 'latin1');
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${octal(sum, 6)}\0 `, 148, 'latin1');
   return block;
 }
-
-const padding = ({ length }: Uint8Array): Buffer => Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
 
 const octal = (value: number, digits: number): string => value.toString(8).padStart(digits, '0');
