@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,6 +12,7 @@ import { leaseDesk } from './lease-desk.ts';
 import { PatientLedger } from './ledger/patient-ledger.ts';
 import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
+import { AgentFolder } from './self-update/agent-folder.ts';
 import { openSupervised, releaseInForce, type Supervised } from './supervised.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
@@ -26,10 +28,25 @@ export interface RunningAgent {
   lastLookAt(): number;
   /** Leaves the services running, or takes them down and everything of theirs, as the configuration says. */
   stop(): Promise<void>;
+  /** Leaves the services to the next agent, whatever the configuration says. */
+  giveWay(): Promise<void>;
 }
 
+export interface Launch {
+  /** What bin/wherry-agent chose; undefined when the agent was started without it. */
+  as: string | undefined;
+  /** Another agent is to take this one's place. */
+  onAgentSwitch(): void;
+}
+
+const BY_ITSELF: Launch = { as: undefined, onAgentSwitch: () => undefined };
+
 /** Builds the whole agent. Services of the release in force run before the network is tried. */
-export async function startAgent(config: AgentConfig, log: Logger): Promise<RunningAgent> {
+export async function startAgent(
+  config: AgentConfig,
+  log: Logger,
+  launch: Launch = BY_ITSELF,
+): Promise<RunningAgent> {
   const { stateDir, runDir } = config;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await mkdir(runDir, { recursive: true, mode: 0o711 });
@@ -43,6 +60,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onChange,
   });
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
+  const agents = launch.as === undefined ? undefined : openAgents(config, launch.as, blobs);
   const supervised = await openSupervised({ config, blobs, ledger, log, onChange });
   const { supervisor, health, details } = supervised;
   const leases = leaseDesk({
@@ -59,7 +77,15 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     const observed = () => ({ services: supervisor.statuses(), device: health() });
     const { postMortems, onRollback } = supervised;
     const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
-    const connected = connect({ ...parts, postMortems, onRollback, leases: leases.held });
+    const { onAgentSwitch } = launch;
+    const connected = connect({
+      ...parts,
+      postMortems,
+      onRollback,
+      leases: leases.held,
+      agents,
+      onAgentSwitch,
+    });
     online.connected = { ...connected, identity };
     // The release in force must be known before the supervisor's first look, or it would stop what runs.
     connected.engine.start();
@@ -80,21 +106,35 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       ? undefined
       : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && goOnline(found));
 
+  const end = async ({ takesDown }: { takesDown: boolean }): Promise<void> => {
+    stopping.abort();
+    await enrolling;
+    await api.close();
+    await supervised.stop({ services: takesDown ? 'stop' : 'keep' });
+    await online.connected?.stop();
+    ledger.close();
+    if (takesDown) await rm(runDir, { recursive: true, force: true });
+  };
   return {
     summary: () => summaryOf(supervised, online),
     lastLookAt: supervised.lastLookAt,
-    stop: async () => {
-      stopping.abort();
-      await enrolling;
-      await api.close();
-      const takesDown = config.onStop === 'stop-services';
-      await supervised.stop({ services: takesDown ? 'stop' : 'keep' });
-      await online.connected?.stop();
-      ledger.close();
-      if (takesDown) await rm(runDir, { recursive: true, force: true });
-    },
+    stop: () => end({ takesDown: config.onStop === 'stop-services' }),
+    giveWay: () => end({ takesDown: false }),
   };
 }
+
+/** mountinfo shows where things really are. */
+const openAgents = (
+  { stateDir, runDir }: AgentConfig,
+  running: string,
+  blobs: FolderBlobStore,
+): AgentFolder =>
+  new AgentFolder({
+    folder: join(stateDir, 'agent'),
+    mountDir: join(realpathSync(runDir), 'agent-image'),
+    running,
+    blobs,
+  });
 
 function summaryOf({ supervisor }: Supervised, online: Online): string {
   const statuses = supervisor.statuses();

@@ -42,6 +42,8 @@ export interface ConnectedParts {
   onRollback: UpdateEngineOptions['onRollback'];
   /** Who on the device asks not to be disturbed, now. */
   leases(): Lease[];
+  agents: UpdateEngineOptions['agents'];
+  onAgentSwitch: NonNullable<UpdateEngineOptions['onAgentSwitch']>;
   log: Log;
 }
 
@@ -197,6 +199,8 @@ function updateEngine(
     },
     onChange,
     onRollback: parts.onRollback,
+    agents: parts.agents,
+    onAgentSwitch: parts.onAgentSwitch,
     log,
   });
 }

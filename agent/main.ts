@@ -10,6 +10,8 @@ const EXIT_FAILED = 1;
 /** The supervisor looks at its services every 10 s, and a step of its may take long on a busy board. */
 const LOOK_MS = 60_000;
 
+const leave = (): void => process.exit(0);
+
 async function main(): Promise<void> {
   // The MQTT package keeps a buffer of one or two bytes for each length of a packet it ever sent: out of Node's pool,
   // each would keep 64 KiB from being freed.
@@ -28,7 +30,12 @@ async function main(): Promise<void> {
     log.fatal({ error }, `Cannot go on: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(EXIT_FAILED);
   });
-  const agent = await startAgent(config, log);
+  const launchedAs = process.env['WHERRY_AGENT'];
+  // What the agent starts is nobody's agent.
+  delete process.env['WHERRY_AGENT'];
+  let giveWay = leave;
+  // At its start the agent has nothing in hand yet; a supervisor without a release would stop what runs.
+  const agent = await startAgent(config, log, { as: launchedAs, onAgentSwitch: () => giveWay() });
   log.info({ pid: process.pid }, 'The agent is up');
   const manager =
     managedBy &&
@@ -40,12 +47,12 @@ async function main(): Promise<void> {
       isAlive: () => systemClock.now() - agent.lastLookAt() < LOOK_MS,
     });
   let isStopping = false;
-  const stop = (why: string): void => {
+  const end = (why: string, how: () => Promise<void>): void => {
     if (isStopping) return;
     isStopping = true;
     log.info(`Stopping: ${why}`);
     void manager?.stopping();
-    agent.stop().then(
+    how().then(
       () => process.exit(0),
       (error: unknown) => {
         log.error({ error }, 'Cannot stop cleanly');
@@ -53,6 +60,8 @@ async function main(): Promise<void> {
       },
     );
   };
+  giveWay = () => end('another agent takes over', () => agent.giveWay());
+  const stop = (why: string): void => end(why, () => agent.stop());
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
   // A parent that opened an IPC channel and is gone cannot send a signal any more.
   process.on('disconnect', () => stop('the parent process is gone'));

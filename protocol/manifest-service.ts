@@ -23,6 +23,22 @@ const layer = {
   },
 } as const;
 
+/** By platform, an OCI image with the Wherry agent in it. It runs on the device itself, not in a container. */
+export const agentImagesSchema = {
+  type: 'object',
+  propertyNames: { enum: ['linux/amd64', 'linux/arm64'] },
+  minProperties: 1,
+  additionalProperties: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['manifestDigest', 'layers'],
+    properties: {
+      manifestDigest: sha256,
+      layers: { type: 'array', items: layer, minItems: 1, maxItems: LIMITS.layersPerImage },
+    },
+  },
+} as const;
+
 const image = {
   type: 'object',
   additionalProperties: false,

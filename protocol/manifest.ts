@@ -1,6 +1,6 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import { LIMITS } from './limits.ts';
-import { manifestServiceSchema } from './manifest-service.ts';
+import { agentImagesSchema, manifestServiceSchema } from './manifest-service.ts';
 import { validator } from './validate.ts';
 
 /**
@@ -27,6 +27,16 @@ export const manifestSchema = {
       additionalProperties: manifestServiceSchema,
       minProperties: 1,
       maxProperties: LIMITS.services,
+    },
+    /** The agent that is to run the release. Absent = whichever runs. */
+    agent: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['version', 'images'],
+      properties: {
+        version: { type: 'string', pattern: '^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$' },
+        images: agentImagesSchema,
+      },
     },
     volumes: {
       type: 'object',
@@ -68,6 +78,16 @@ export type ManifestImage = NonNullable<ManifestService['images'][string]>;
 export type ManifestLayer = ManifestImage['layers'][number];
 export const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
 export type Platform = (typeof PLATFORMS)[number];
+
+export type ManifestAgent = NonNullable<Manifest['agent']>;
+
+/** Layers of everything a release brings for a platform, or for all: what is stored, fetched and pinned. */
+export function layersIn(manifest: Manifest, platform?: Platform): ManifestLayer[] {
+  const holders = [...Object.values(manifest.services), ...(manifest.agent ? [manifest.agent] : [])];
+  return holders.flatMap(({ images }) =>
+    (platform ? [images[platform]] : Object.values(images)).flatMap((image) => image?.layers ?? []),
+  );
+}
 
 export const checkManifest = validator<Manifest>(manifestSchema);
 

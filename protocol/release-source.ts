@@ -38,6 +38,20 @@ export const releaseSourceSchema = {
       minProperties: 1,
       maxProperties: 64,
     },
+    /** The agent that is to run the release: an image as for a service, and the version it says it is. */
+    agent: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['image', 'version'],
+      properties: {
+        image: { type: 'string', minLength: 1 },
+        version: {
+          type: 'string',
+          pattern: '^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$',
+          description: 'a version such as 1.2.0',
+        },
+      },
+    },
     /** Segments: services on different ones do not reach each other. */
     networks: {
       type: 'object',

@@ -5,7 +5,14 @@ import { admissionTable, admit } from '../protocol/admission.ts';
 import type { Board } from '../protocol/board.ts';
 import { canonicalJson, sha256Hex } from '../protocol/canonical.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { checkManifest, type Manifest, type ManifestService, type Platform } from '../protocol/manifest.ts';
+import {
+  checkManifest,
+  layersIn,
+  type Manifest,
+  type ManifestAgent,
+  type ManifestService,
+  type Platform,
+} from '../protocol/manifest.ts';
 import type { ReleaseSource } from '../protocol/release-source.ts';
 import { loadBoards } from './boards.ts';
 import type { Accounts } from './core/accounts.ts';
@@ -87,6 +94,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
   const services: [string, ManifestService][] = [];
   for (const [name, service] of Object.entries(source.services))
     services.push([name, await buildService(name, service, platforms, context)]);
+  const agent = source.agent && (await buildAgent(source.agent, platforms, context));
   const networks = resolveNetworks(source.networks);
   const manifest = {
     v: 1,
@@ -95,6 +103,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     ...(source.description !== undefined && { description: source.description }),
     boards: [...source.boards].sort(),
     services: Object.fromEntries(services),
+    ...(agent && { agent }),
     volumes: resolveVolumes(source.volumes),
     ...(networks !== undefined && { networks }),
     policy: { soakMs: durationOf(source.policy?.soak, DEFAULTS.soakMs) },
@@ -131,6 +140,26 @@ async function buildService(
       stopSignal ??= signalName(name, image.config.config?.StopSignal);
     }
     return resolveService(service, images, stopSignal);
+  } finally {
+    await archive.close();
+  }
+}
+
+/** The agent's image is files only: what its configuration says of commands and users means nothing. */
+async function buildAgent(
+  { image, version }: NonNullable<ReleaseSource['agent']>,
+  platforms: Platform[],
+  context: Context,
+): Promise<ManifestAgent> {
+  const archive = await openImage(image, context.baseDir, context.tempDir);
+  try {
+    const images: ManifestAgent['images'] = {};
+    for (const platform of platforms) {
+      const found = await archiveImage(archive, 'agent', platform, []);
+      const { digest, layers } = await convertImage('agent', platform, found, context);
+      images[platform] = { manifestDigest: digest, layers };
+    }
+    return { version, images };
   } finally {
     await archive.close();
   }
@@ -234,10 +263,7 @@ async function write(
 
 /** Every blob a release names, each once, in order of digest. */
 export function blobsOf(manifest: Manifest): { verity: string; sizeBytes: number }[] {
-  const layers = Object.values(manifest.services).flatMap(({ images }) =>
-    Object.values(images).flatMap((image) => image?.layers ?? []),
-  );
-  const sizes = new Map(layers.map(({ verity, size }) => [verity, size]));
+  const sizes = new Map(layersIn(manifest).map(({ verity, size }) => [verity, size]));
   return [...sizes]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([verity, sizeBytes]) => ({ verity, sizeBytes }));

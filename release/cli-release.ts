@@ -111,6 +111,7 @@ function inspectionLines(inspection: Inspection): string[] {
       ['manifest', inspection.manifestSha256],
       ['boards', inspection.boards.join(', ')],
       ['size', sizes.join(', ')],
+      ...(inspection.agent ? [['agent', inspection.agent.version]] : []),
       ['signature', signatureText(inspection.signature)],
       ['blobs', inspection.blobFaults.join('; ') || 'all there, digests hold'],
     ]),

@@ -2,7 +2,14 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { verityOf } from '../protocol/fsverity.ts';
 import { looseningsOf } from '../protocol/loosenings.ts';
-import { type Manifest, type ManifestService, type Platform, targetPath } from '../protocol/manifest.ts';
+import {
+  layersIn,
+  type Manifest,
+  type ManifestAgent,
+  type ManifestService,
+  type Platform,
+  targetPath,
+} from '../protocol/manifest.ts';
 import {
   type Delegator,
   delegationsOf,
@@ -68,6 +75,8 @@ export interface Inspection {
   services: InspectedService[];
   volumes: Manifest['volumes'];
   networks?: Manifest['networks'];
+  /** The agent that it brings, and its EROFS bytes by platform. */
+  agent?: { version: string; sizeBytes: Partial<Record<Platform, number>> };
   /** EROFS bytes by platform, shared layers once. */
   sizeBytes: Partial<Record<Platform, number>>;
   signature: SignatureReport;
@@ -92,6 +101,7 @@ export async function inspectRelease(options: {
     services: Object.entries(manifest.services).map(inspectService),
     volumes: manifest.volumes,
     ...(manifest.networks !== undefined && { networks: manifest.networks }),
+    ...(manifest.agent && { agent: inspectAgent(manifest.agent) }),
     sizeBytes: sizesOf(manifest),
     signature: await inspectSignature(options.dir, file, options.trustedRoot),
     blobFaults: await findBlobFaults(options.dir, manifest),
@@ -131,14 +141,19 @@ function inspectService([name, service]: [string, ManifestService]): InspectedSe
   };
 }
 
+function inspectAgent({ version, images }: ManifestAgent): NonNullable<Inspection['agent']> {
+  const sizes = Object.entries(images).map(([platform, image]) => [
+    platform,
+    (image?.layers ?? []).reduce((total, { size }) => total + size, 0),
+  ]);
+  return { version, sizeBytes: Object.fromEntries(sizes) };
+}
+
 function sizesOf(manifest: Manifest): Partial<Record<Platform, number>> {
   const sizes: Partial<Record<Platform, number>> = {};
   for (const platform of ['linux/amd64', 'linux/arm64'] as const) {
-    const images = Object.values(manifest.services).flatMap((service) => service.images[platform] ?? []);
-    if (images.length === 0) continue;
-    const layers = new Map(
-      images.flatMap((image) => image.layers.map(({ verity, size }) => [verity, size] as const)),
-    );
+    const layers = new Map(layersIn(manifest, platform).map(({ verity, size }) => [verity, size]));
+    if (layers.size === 0) continue;
     sizes[platform] = [...layers.values()].reduce((total, size) => total + size, 0);
   }
   return sizes;

@@ -39,6 +39,8 @@ export function judgeManifest(
       'refused.platform',
       `${without.map(([name]) => `service "${name}"`).join(', ')} has no image for ${platform}`,
     );
+  if (manifest.agent && !manifest.agent.images[platform])
+    return refuse('refused.platform', `the agent that it brings has no image for ${platform}`);
   const admission = admit(manifest, board);
   if (!admission.fits)
     return refuse('refused.admission', `it does not fit this board\n${admissionTable(admission)}`);

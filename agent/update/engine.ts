@@ -3,10 +3,11 @@ import type { Board } from '../../protocol/board.ts';
 import { fingerprintOf } from '../../protocol/fleet-key.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
-import type { Reason } from '../../protocol/reasons.ts';
+import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../protocol/update-policy.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
+import { AgentSwitch } from './agent-switch.ts';
 import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
@@ -16,7 +17,15 @@ import type { UpdateEffect, UpdateInput } from './core/transition.ts';
 import { desiredServices, parseManifest } from './desired-services.ts';
 import { FetchJob } from './fetch-job.ts';
 import type { Progress } from './fetch-release.ts';
-import type { BlobStore, ChunkSource, Log, ReleaseTrust, UpdateLedger, Workloads } from './ports.ts';
+import type {
+  AgentShelf,
+  BlobStore,
+  ChunkSource,
+  Log,
+  ReleaseTrust,
+  UpdateLedger,
+  Workloads,
+} from './ports.ts';
 import { readBundle } from './read-bundle.ts';
 import { deviceEvent, unwellIn } from './update-event.ts';
 
@@ -41,6 +50,10 @@ export interface UpdateEngineOptions {
   onChange(): void;
   /** A release is about to be taken down because these of its services did not stay well; its rollback is durable. */
   onRollback(why: Reason, failed: DesiredServices, unwell: readonly string[]): void;
+  /** Absent: a release that brings an agent is refused. */
+  agents?: AgentShelf | undefined;
+  /** Another agent is to take this one's place: this process has to end, and its services to stay. */
+  onAgentSwitch?(): void;
   log: Log;
   times?: Partial<UpdateTimes>;
 }
@@ -76,6 +89,7 @@ export class UpdateEngine {
   readonly #options: UpdateEngineOptions;
   readonly #times: UpdateTimes;
   readonly #fetchJob: FetchJob;
+  readonly #agents: AgentSwitch;
   /** When a device that was never assigned anything became idle: as far as is known, now. */
   readonly #idleSince: number;
   readonly #enrolledKey: string;
@@ -94,6 +108,17 @@ export class UpdateEngine {
     this.#record = options.ledger.load();
     this.#idleSince = options.clock.now();
     this.#enrolledKey = fingerprintOf(options.identity.fleetKey);
+    this.#agents = new AgentSwitch({
+      shelf: options.agents,
+      clock: options.clock,
+      log: options.log,
+      heldMs: this.#times.heldMs,
+      record: () => this.#record,
+      onLeave: () => {
+        this.#isStopped = true;
+        options.onAgentSwitch?.();
+      },
+    });
     this.#fetchJob = new FetchJob({
       ...options,
       times: this.#times,
@@ -210,6 +235,7 @@ export class UpdateEngine {
     this.#cancelNotice?.();
     this.#cancelHeld?.();
     await this.#fetchJob.stop();
+    await this.#agents.stop();
   }
 
   #now(): number {
@@ -222,7 +248,7 @@ export class UpdateEngine {
     const at = clock.now();
     const issuedAt = input.type === 'assigned' ? input.assignment.issuedAt : 0;
     const now = Math.max(this.#now(), issuedAt);
-    const context = { device: identity.device, board: board.name, at, now, facts: this.#facts(input) };
+    const context = { device: identity.device, board: board.name, at, now, ...this.#circumstances(input) };
     const next = advance(this.#record, input, context);
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
@@ -231,8 +257,12 @@ export class UpdateEngine {
     this.#record = next.record;
     if (failed && next.record.reason) this.#options.onRollback(next.record.reason, failed, unwellIn(input));
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
-    for (const effect of next.effects) this.#perform(effect);
+    this.#performAll(next.effects);
     if (isNews) onChange();
+  }
+
+  #circumstances(input: UpdateInput) {
+    return { facts: this.#facts(input), agent: this.#agents.context() };
   }
 
   /** Asked for where they may decide something: they cost a look at the disk. */
@@ -268,6 +298,15 @@ export class UpdateEngine {
     });
   }
 
+  #performAll(effects: readonly UpdateEffect[]): void {
+    for (const [index, effect] of effects.entries()) {
+      const isHere =
+        effect !== 'switch-agent' || this.#agents.turn(() => this.#performAll(effects.slice(index + 1)));
+      if (!isHere) return;
+      this.#perform(effect);
+    }
+  }
+
   #perform(effect: UpdateEffect): void {
     const { incoming } = this.#record;
     switch (effect) {
@@ -282,22 +321,38 @@ export class UpdateEngine {
       case 'apply':
         return this.#options.workloads.apply(this.#desired());
       case 'collect':
-        this.#fetchJob.alone(() => this.#collect());
+        return this.#fetchJob.alone(() => this.#collect());
+      case 'switch-agent':
+        return;
     }
   }
 
-  /** The last look before the switch: the services of the new release can be written down. */
+  /** The last look before the switch: the services of the new release can be written down, its agent is in place. */
   #stage(): void {
     const { toServices, identity } = this.#options;
+    const { incoming } = this.#record;
+    let manifest: Manifest | undefined;
     try {
-      const manifest = parseManifest(this.#record.incoming?.manifest);
+      manifest = parseManifest(incoming?.manifest);
       if (!manifest) throw new Error('its recorded manifest cannot be read');
       toServices(manifest, identity.platform);
     } catch (error) {
-      const message = `Cannot stage the release: ${error instanceof Error ? error.message : String(error)}`;
-      return this.#step({ type: 'incoming-refused', code: 'refused.manifest-malformed', message });
+      const message = error instanceof Error ? error.message : String(error);
+      return this.#notStaged('refused.manifest-malformed', message);
     }
-    this.#step({ type: 'staged' });
+    if (incoming?.agent === undefined) this.#step({ type: 'staged' });
+    else void this.#placeAgent(manifest, incoming.release);
+  }
+
+  async #placeAgent(manifest: Manifest, release: ReleaseRef): Promise<void> {
+    const placed = await this.#agents.place(manifest, this.#options.identity.platform);
+    if (this.#record.incoming?.release.manifest !== release.manifest) return;
+    if (placed.ok) this.#step({ type: 'staged' });
+    else this.#notStaged(placed.code, placed.message);
+  }
+
+  #notStaged(code: ReasonCode, why: string): void {
+    this.#step({ type: 'incoming-refused', code, message: `Cannot stage the release: ${why}` });
   }
 
   #desired(): DesiredServices {
@@ -311,9 +366,10 @@ export class UpdateEngine {
     this.#cancelPoll = clock.after(elapsedMs, () => {
       try {
         const { phase } = this.#record;
-        if (phase === 'switching' || phase === 'soaking' || phase === 'rolling_back')
-          this.#step({ type: 'health', health: workloads.health(), elapsedMs });
-        else this.#lookAround();
+        this.#agents.looked();
+        if (phase === 'switching' || phase === 'soaking' || phase === 'rolling_back') {
+          if (!this.#agents.isHeld) this.#step({ type: 'health', health: workloads.health(), elapsedMs });
+        } else this.#lookAround();
       } catch (error) {
         log.warn({ error }, `Cannot advance the update: ${String(error)}`);
       }
@@ -341,6 +397,7 @@ export class UpdateEngine {
   }
 
   async #collect(): Promise<void> {
+    await this.#agents.collect();
     const keep = blobsInUse(this.#record, this.#options.identity.platform);
     const freedBytes = keep === undefined ? 0 : await this.#options.blobs.collect(keep);
     if (freedBytes > 0) this.#options.log.info({ freedBytes }, 'Blobs that no release needs were deleted');

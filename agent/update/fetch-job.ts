@@ -1,5 +1,6 @@
 import type { Board } from '../../protocol/board.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
+import { agentImageOf } from '../self-update/agent-image.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { ReleaseRef } from './core/record.ts';
 import type { UpdateInput } from './core/transition.ts';
@@ -105,8 +106,10 @@ export class FetchJob {
         if (!signal.aborted) step({ type: 'source-failed', message });
       },
       platform: identity.platform,
-      onManifest: (manifest, { policy: { soakMs } }, standing) => {
-        if (!signal.aborted) step({ type: 'manifest-checked', manifest, soakMs, standing });
+      onManifest: (manifest, document, standing) => {
+        const { soakMs } = document.policy;
+        const agent = agentImageOf(document, identity.platform)?.id;
+        if (!signal.aborted) step({ type: 'manifest-checked', manifest, soakMs, standing, agent });
       },
       onProgress: (progress) => {
         if (signal.aborted) return;

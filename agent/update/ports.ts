@@ -1,6 +1,7 @@
 /** Where the update engine meets the world. */
 import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { ReasonCode } from '../../protocol/reasons.ts';
+import type { AgentImage } from '../self-update/agent-image.ts';
 import type { DesiredServices } from '../supervisor/service-spec.ts';
 import type { UpdateRecord } from './core/record.ts';
 
@@ -96,6 +97,27 @@ export interface ReleaseTrust {
    * Throws SourceError when the source cannot serve the metadata.
    */
   targetOf(path: string, now: number, source: ChunkSource, signal: AbortSignal): Promise<TargetVerdict>;
+}
+
+export type PlacedAgent = { ok: true } | { ok: false; code: ReasonCode; message: string };
+
+/** The agents that releases brought, beside the one that the device came with, and which of them is to run. */
+export interface AgentShelf {
+  /** Which one this is. */
+  readonly running: string;
+  /** One that was tried and did not come up; forgotten with the next `hold`. */
+  readonly failed: string | undefined;
+  /** Puts an agent whole and durable on the disk, not yet to be run. Throws what the disk or the kernel says. */
+  place(image: AgentImage): Promise<PlacedAgent>;
+  /**
+   * From the next start on this one runs; a trial only a few times until it is held for good. Durable at return; true
+   * when this process has to end for it.
+   */
+  hold(wanted: { id: string; isTrial: boolean }): boolean;
+  /** The update is being looked after: a trial that does not say so for long is ended. */
+  beat(): void;
+  /** Deletes every agent that is not in `keep` and does not run. */
+  collect(keep: ReadonlySet<string>): Promise<void>;
 }
 
 /** Structured log; pino's shape. */

@@ -13,9 +13,10 @@ export function checkBoards(manifest: Manifest, boards: readonly Board[]): void 
         `Cannot publish for board "${name}": this server knows ${boards.map((each) => each.name).join(', ')}`,
       );
     }
-    const bare = Object.entries(manifest.services)
-      .filter(([, service]) => !service.images[board.platform])
-      .map(([service]) => service);
+    const { services, agent } = manifest;
+    const bare = [...Object.entries(services), ...(agent ? [['the agent', agent] as const] : [])]
+      .filter(([, { images }]) => !images[board.platform])
+      .map(([name]) => name);
     if (bare.length > 0) {
       throw new ProblemError(
         'release.platform-missing',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Board } from '../../protocol/board.ts';
-import { checkManifest, type Manifest, targetPath } from '../../protocol/manifest.ts';
+import { checkManifest, layersIn, type Manifest, targetPath } from '../../protocol/manifest.ts';
 import { blobObject, manifestObject } from '../../protocol/objects.ts';
 import { delegationsOf, type SignedRole, signersOf, TufError } from '../../protocol/tuf.ts';
 import { isDelegated } from '../../protocol/tuf-paths.ts';
@@ -123,11 +123,8 @@ async function storedManifest(
 }
 
 async function checkBlobs(objects: ObjectStore, manifest: Manifest): Promise<void> {
-  const layers = Object.values(manifest.services).flatMap(({ images }) =>
-    Object.values(images).flatMap((image) => image?.layers ?? []),
-  );
   const faults = new Set<string>();
-  for (const { verity, size } of layers) {
+  for (const { verity, size } of layersIn(manifest)) {
     const stored = await objects.sizeOf(blobObject(verity));
     if (stored === undefined) faults.add(blobObject(verity));
     else if (stored !== size)

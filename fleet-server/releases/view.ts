@@ -1,5 +1,5 @@
 import { looseningsOf } from '../../protocol/loosenings.ts';
-import type { Manifest, ManifestService } from '../../protocol/manifest.ts';
+import { layersIn, type Manifest, type ManifestService } from '../../protocol/manifest.ts';
 import type { Release } from '../rest/api.ts';
 import type { Database, ReleaseRow } from '../store/tables.ts';
 
@@ -22,6 +22,7 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
     services: Object.entries(manifest.services).map(([name, service]) =>
       serviceView(name, service, manifest.networks),
     ),
+    ...(manifest.agent && { agentVersion: manifest.agent.version }),
     signedBy: JSON.parse(row.signedByJson) as string[],
     targetsVersion: row.targetsVersion,
     uploadedAt: row.uploadedAt,
@@ -69,17 +70,10 @@ function checkText(check: NonNullable<ManifestService['health']>['check']): stri
 
 /** Shared layers count once: that is how they are stored and fetched. */
 function sizesOf(manifest: Manifest): Record<string, number> {
-  const layers: Record<string, Map<string, number>> = {};
-  for (const { images } of Object.values(manifest.services)) {
-    for (const [platform, image] of Object.entries(images)) {
-      const known = (layers[platform] ??= new Map());
-      for (const { verity, size } of image?.layers ?? []) known.set(verity, size);
-    }
+  const sizes: Record<string, number> = {};
+  for (const platform of ['linux/amd64', 'linux/arm64'] as const) {
+    const layers = new Map(layersIn(manifest, platform).map(({ verity, size }) => [verity, size]));
+    if (layers.size > 0) sizes[platform] = [...layers.values()].reduce((total, size) => total + size, 0);
   }
-  return Object.fromEntries(
-    Object.entries(layers).map(([platform, sizes]) => [
-      platform,
-      [...sizes.values()].reduce((total, size) => total + size, 0),
-    ]),
-  );
+  return sizes;
 }

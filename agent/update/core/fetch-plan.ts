@@ -1,4 +1,4 @@
-import type { Manifest, ManifestLayer, Platform } from '../../../protocol/manifest.ts';
+import { layersIn, type Manifest, type ManifestLayer, type Platform } from '../../../protocol/manifest.ts';
 
 /** What of a layer is on disk already: whole, or this many verified bytes of a partial download. */
 export interface LayerOnDisk {
@@ -18,11 +18,9 @@ export interface FetchPlan {
 /** Left free for the ledger, logs and the trust store. */
 export const DISK_RESERVE_BYTES = 16 * 1024 * 1024;
 
-/** Layers of every service's image for a platform, each once, in the manifest's order. */
+/** Layers of every image for a platform, each once, in the manifest's order, the agent's last. */
 export function layersOf(manifest: Manifest, platform: Platform): ManifestLayer[] {
-  const layers = Object.values(manifest.services).flatMap(
-    (service) => service.images[platform]?.layers ?? [],
-  );
+  const layers = layersIn(manifest, platform);
   return [...new Map(layers.map((layer) => [layer.verity, layer])).values()];
 }
 

@@ -1,6 +1,6 @@
 import { isoTime } from '../../../protocol/instant.ts';
 import { applied, assigned, refuseOffer } from './offers.ts';
-import { labelOf, type UpdateRecord } from './record.ts';
+import { agentWanted, labelOf, type UpdateRecord } from './record.ts';
 import { healthSeen, rollBack, rollBackByHand } from './soak.ts';
 import {
   clip,
@@ -15,6 +15,15 @@ import { look, switchOrWait, wished } from './waiting.ts';
 
 /** The update machine: what an input does to the record, and what is to be done about it once that is durable. */
 export function advance(record: UpdateRecord, input: UpdateInput, context: UpdateContext): Transition {
+  const next = decide(record, input, context);
+  // The agent comes before the services that it runs, and is settled before what it no longer needs goes.
+  const asksAgent = next.effects.some((effect) => effect === 'apply' || effect === 'collect');
+  return asksAgent && agentWanted(next.record)
+    ? { ...next, effects: ['switch-agent', ...next.effects] }
+    : next;
+}
+
+function decide(record: UpdateRecord, input: UpdateInput, context: UpdateContext): Transition {
   switch (input.type) {
     case 'started':
       return resume(record, context);
@@ -53,9 +62,12 @@ function resume(record: UpdateRecord, context: UpdateContext): Transition {
         : enter(record, 'fetching', context, {}, ['apply', 'fetch']);
     case 'switching':
     case 'soaking': {
+      const wanted = record.incoming?.agent;
+      if (wanted !== undefined && context.agent?.failed === wanted)
+        return fallBack(record, `its agent ${wanted} did not become healthy`, context);
       const resumes = record.resumes + 1;
       if (resumes > UPDATE_RULES.resumes)
-        return rollBack(record, `the agent was started ${resumes} times since the switch`, context);
+        return fallBack(record, `the agent was started ${resumes} times since the switch`, context);
       return enter(record, 'switching', context, { resumes }, ['apply']);
     }
     case 'committed':
@@ -64,6 +76,17 @@ function resume(record: UpdateRecord, context: UpdateContext): Transition {
     default:
       return { record, effects: ['apply'], events: [], isDurable: false };
   }
+}
+
+/** Where there is no release to go back to, the agent that did not come up is left out of the one that stays. */
+function fallBack(record: UpdateRecord, why: string, context: UpdateContext): Transition {
+  const { incoming } = record;
+  const isTried = incoming?.agent !== undefined && incoming.agent === context.agent?.running;
+  return rollBack(
+    isTried || !incoming ? record : { ...record, incoming: { ...incoming, agent: undefined } },
+    why,
+    context,
+  );
 }
 
 function keyChanged(record: UpdateRecord, { key, enrolled }: { key: string; enrolled: string }): Transition {
@@ -119,10 +142,10 @@ function incomingMoved(
     }
     case 'manifest-checked': {
       if (phase !== 'fetching') return unchanged(record);
-      const { manifest, soakMs, standing } = input;
+      const { manifest, soakMs, standing, agent } = input;
       const { name } = incoming.release;
       const floors = { ...record.floors, [name]: Math.max(record.floors?.[name] ?? 0, standing?.floor ?? 0) };
-      const checked = { ...incoming, manifest, soakMs, counter: standing?.counter };
+      const checked = { ...incoming, manifest, soakMs, counter: standing?.counter, agent };
       const next = { ...record, reason: undefined, incoming: checked, floors };
       return { record: next, effects: [], events: [], isDurable: true };
     }

@@ -17,6 +17,8 @@ export interface InstalledRelease {
   manifest: string;
   /** Its counter in its line, as signed; absent = 0. */
   counter?: number | undefined;
+  /** The agent that ran it; kept of the release before, to go back to. */
+  agent?: string | undefined;
 }
 
 export interface IncomingRelease {
@@ -29,6 +31,8 @@ export interface IncomingRelease {
   /** Folder that it is taken from as far as it goes; absent = the fleet server. */
   from?: string | undefined;
   counter?: number | undefined;
+  /** The agent that it brings, by the name of its folder; absent = none. */
+  agent?: string | undefined;
   /** When it was first accepted, Unix ms. */
   acceptedAt?: number | undefined;
   /** Who at the device agreed to it. */
@@ -68,6 +72,8 @@ export interface UpdateRecord {
   fleetKey?: { key: string; enrolled: string } | undefined;
   /** Signed floors by release line, as last seen: no release with a lower counter comes back. */
   floors?: Record<string, number> | undefined;
+  /** The agent that runs when none is tried; absent while no release has brought one. */
+  agent?: string | undefined;
   /** Time in this phase, and time healthy without a break, counted in ticks: a clock that jumps shortens no soak. */
   phaseMs: number;
   healthyMs: number;
@@ -103,7 +109,20 @@ export function inForce(record: UpdateRecord): InstalledRelease | undefined {
   return current;
 }
 
-export const labelOf = (release: Pick<ReleaseRef, 'name' | 'version'>): string => `${release.name} ${release.version}`;
+/** The one agent that is to run. Undefined: whichever runs. */
+export function agentWanted(record: UpdateRecord): { id: string; isTrial: boolean } | undefined {
+  const { phase, incoming, agent } = record;
+  const tried = phase === 'switching' || phase === 'soaking' ? incoming?.agent : undefined;
+  if (tried !== undefined && tried !== agent) return { id: tried, isTrial: true };
+  return agent === undefined ? undefined : { id: agent, isTrial: false };
+}
+
+/** Agents whose folders must not go. */
+export const agentsHeld = ({ agent, previous, incoming }: UpdateRecord): Set<string> =>
+  new Set([agent, previous?.agent, incoming?.agent].filter((id) => id !== undefined));
+
+export const labelOf = (release: Pick<ReleaseRef, 'name' | 'version'>): string =>
+  `${release.name} ${release.version}`;
 
 /** Manifest, name and version: a name that does not belong to the manifest is another claim. */
 export const isSameRelease = (a: ReleaseRef | undefined, b: ReleaseRef): boolean =>

@@ -37,7 +37,9 @@ export function switchOrWait(
   if (!hold) {
     const mustReach = facts.isOnline && incoming.policy?.commitOffline === undefined;
     const switched = { ...incoming, switchedAt: at, ...(mustReach && { mustReach: true as const }) };
-    return enter(record, 'switching', context, { resumes: 0, incoming: switched }, ['apply']);
+    // What runs now is what to fall back to.
+    const agent = incoming.agent === undefined ? record.agent : context.agent?.running;
+    return enter(record, 'switching', context, { resumes: 0, incoming: switched, agent }, ['apply']);
   }
   if (record.phase !== 'waiting') return enter(record, 'waiting', context, {}, [], hold);
   // What is waited for may change many times; the record on disk need not.
