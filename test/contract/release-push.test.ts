@@ -2,21 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runReleaseCommand } from '../../release/cli.ts';
 import { TestFleet } from '../support/fleet-server.ts';
+import { releaseCommand } from '../support/release-command.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'wherry-push-'));
 let fleet: TestFleet;
 let env: Record<string, string>;
 
-const sink = (to: string[]) => new Writable({ write: (data, _, done) => (to.push(String(data)), done()) });
-async function wherry(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [[] as string[], [] as string[]];
-  const code = await runReleaseCommand(argv, { stdout: sink(out), stderr: sink(err), env });
-  return { code, out: out.join(''), err: err.join('') };
-}
+const wherry = (...argv: string[]) => releaseCommand(env, argv);
 async function json(...argv: string[]) {
   const { code, out, err } = await wherry(...argv, '--json');
   expect(err).toBe('');
