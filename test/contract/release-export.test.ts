@@ -4,15 +4,13 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { checkManifest, type Manifest } from '../../protocol/manifest.ts';
 import { describeTree } from '../support/file-trees.ts';
 import { LayerBench } from '../support/layer-images.ts';
+import { releaseCommand } from '../support/release-command.ts';
 
 const bench = new LayerBench();
 afterEach(() => bench.unmountAll());
 afterAll(() => bench.destroy());
 
-const sink = (to: string[]) => new Writable({ write: (data, _, done) => (to.push(String(data)), done()) });
-async function wherry(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [[] as string[], [] as string[]];
-  const wherry = (...argv: string[]) => releaseCommand(env, argv);
+const wherry = (...argv: string[]) => releaseCommand({}, argv);
 
 /** Builds a release of services by their images; throws what the tool says when it refuses. */
 async function build(
