@@ -123,6 +123,23 @@ test('behind a stick, the newest timestamp counts, wherever it is, and the rest 
   expect(server.reads).toEqual([]);
 });
 
+test('of several failures the one that says most counts', async () => {
+  const empty = new FakeSource();
+  const large = new FakeSource(new Map([[BLOB, content]]));
+  const away = new FakeSource();
+  away.onRead = down;
+  const code = (...sources: FakeSource[]) =>
+    new SourceChain(
+      sources.map((source, index) => link(String(index), source)),
+      () => 0,
+    )
+      .read(BLOB, 1, signal)
+      .catch((error: SourceError) => error.code);
+  expect(await code(empty, large, away)).toBe('too-large');
+  expect(await code(empty, away)).toBe('unknown-object');
+  expect(await code(away, away)).toBe('unreachable');
+});
+
 test('none at all is said', async () => {
   await expect(new SourceChain([], () => 0).read(BLOB, 1, signal)).rejects.toThrow('no source is set up');
 });

@@ -123,11 +123,13 @@ function claimedVersion(text: Buffer): number {
 const isContent = (object: string): boolean => /^[a-z]+-[0-9a-f]{64}/.test(object);
 
 /**
- * One failure stands for itself. Of several all are told; that one source does not have it counts for more than that
- * another cannot be asked: a device without a network has what it has.
+ * One failure stands for itself. Of several all are told. That one source has it in the wrong size counts most: it is a
+ * judgement of what was to be had. That one does not have it counts for more than that another cannot be asked: a device
+ * without a network has what it has.
  */
 function whole(object: string, failures: readonly SourceError[]): SourceError {
-  const telling = failures.find(({ code }) => code === 'unknown-object') ?? failures.at(-1);
+  const told = (wanted: SourceError['code']) => failures.find(({ code }) => code === wanted);
+  const telling = told('too-large') ?? told('unknown-object') ?? failures.at(-1);
   if (failures.length === 1 && telling) return telling;
   const said = failures.map(({ message }) => message).join('; ');
   return new SourceError(
