@@ -1,3 +1,4 @@
+import { decodeDifference } from './difference.ts';
 import { decompressSegment } from './segment.ts';
 import { DELTA_BLOCK_BYTES, type DeltaSegment, WINDOW_BYTES } from './table.ts';
 
@@ -24,6 +25,8 @@ export async function decodeSegment(
       return (await gather(ranges, oldBytes, readOld, window)).subarray(0, bytes);
     case 'patch':
       return decompressSegment(body, bytes, await gather(ranges, oldBytes, readOld, window));
+    case 'diff':
+      return decodeDifference(body, bytes, await gather(ranges, oldBytes, readOld, window));
   }
 }
 

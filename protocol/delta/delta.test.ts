@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { deltaOf as deltaBetween, noise } from '../../test/support/deltas.ts';
 import { decodeSegment } from './decode.ts';
+import { DeltaMalformed } from './delta-malformed.ts';
 import { compressSegment, decompressSegment } from './segment.ts';
 import {
   DELTA_HEADER_BYTES,
   type DeltaHeader,
-  DeltaMalformed,
   DeltaTable,
   encodeEntry,
   encodeHeader,

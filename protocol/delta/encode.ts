@@ -1,4 +1,6 @@
+import { Aligner } from './aligner.ts';
 import { ContentIndex } from './content-index.ts';
+import { encodeDifference } from './difference.ts';
 import { compressSegment } from './segment.ts';
 import {
   type BlockRange,
@@ -25,6 +27,8 @@ const LEAD_BYTES = 32;
 const QUICK_LEVEL = 3;
 /** A patch this close to the quick look is held against a thorough one. */
 const CLOSE = 0.8;
+/** A smaller patch is not tried to be bettered. */
+const WORTH_ALIGNING = 8 * 1024;
 
 export interface EncodedSegment {
   entry: Buffer;
@@ -39,11 +43,11 @@ export function* encodeSegments(
   old: BlobBytes | undefined,
   level: number,
 ): Generator<EncodedSegment> {
-  const index = old && indexOf(old);
+  const against = old && { old, index: indexOf(old), aligner: new Aligner() };
   for (let segment = 0; segment < segmentCount(next.bytes); segment++) {
     const position = segment * SEGMENT_BYTES;
     const data = next.read(position, segmentLength(segment, next.bytes));
-    yield old && index ? encodeAgainst(old, index, data, position, level) : encodeAlone(data, level);
+    yield against ? encodeAgainst(against, data, position, level) : encodeAlone(data, level);
   }
 }
 
@@ -57,9 +61,14 @@ export function indexOf(blob: BlobBytes): ContentIndex {
   return index;
 }
 
+interface OldSide {
+  old: BlobBytes;
+  index: ContentIndex;
+  aligner: Aligner;
+}
+
 function encodeAgainst(
-  old: BlobBytes,
-  index: ContentIndex,
+  { old, index, aligner }: OldSide,
   data: Buffer,
   position: number,
   level: number,
@@ -71,12 +80,16 @@ function encodeAgainst(
     if (copied) return segmentOf('copy', Buffer.alloc(0), copied, quick);
   }
   if (coveredBytes(ranges, old.bytes) === 0) return encodeAlone(data, level);
-  const patch = compressSegment(data, level, readRanges(old, ranges));
+  const window = readRanges(old, ranges);
+  const patch = compressSegment(data, level, window);
   if (patch.length > quick * CLOSE) {
     const alone = encodeAlone(data, level);
     if (alone.body.length <= patch.length) return alone;
   }
   if (patch.length >= data.length) return segmentOf('raw', data, [], quick);
+  const difference =
+    patch.length < WORTH_ALIGNING ? undefined : encodeDifference(data, window, level, aligner);
+  if (difference && difference.length < patch.length) return segmentOf('diff', difference, ranges, quick);
   return segmentOf('patch', patch, ranges, quick);
 }
 

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { constants, zstdCompressSync, zstdDecompress } from 'node:zlib';
-import { DeltaMalformed, SEGMENT_BYTES } from './table.ts';
+import { DeltaMalformed } from './delta-malformed.ts';
+import { SEGMENT_BYTES } from './table.ts';
 
 const decompress = promisify(zstdDecompress);
 /** A frame may ask for no more memory than its segment needs: its window is never larger than its content. */

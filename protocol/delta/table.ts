@@ -1,4 +1,6 @@
 import { LIMITS } from '../limits.ts';
+import { DeltaMalformed } from './delta-malformed.ts';
+import { pushSigned, pushVarint, VarintReader } from './varint.ts';
 
 /**
  * A delta turns a blob that a device holds into another, segment by segment, in any order. Nothing of it is signed:
@@ -30,8 +32,11 @@ const VERSION = 1;
 const DIGEST = /^[0-9a-f]{64}$/;
 export const NO_DIGEST = '0'.repeat(64);
 
-/** copy: the ranges, joined. patch: zstd with the ranges as its dictionary. plain: zstd alone. raw: the bytes. */
-export const SEGMENT_KINDS = ['copy', 'patch', 'plain', 'raw'] as const;
+/**
+ * copy: the ranges, joined. patch: zstd with the ranges as its dictionary. plain: zstd alone. raw: the bytes. diff: as
+ * patch, of the difference to old content that it is laid along (difference.ts).
+ */
+export const SEGMENT_KINDS = ['copy', 'patch', 'plain', 'raw', 'diff'] as const;
 export type SegmentKind = (typeof SEGMENT_KINDS)[number];
 
 /** Blocks of the old blob; the last block of a blob may be short. */
@@ -57,13 +62,6 @@ export interface DeltaSegment {
   bodyAt: number;
   bodyBytes: number;
   ranges: BlockRange[];
-}
-
-export class DeltaMalformed extends Error {
-  constructor(what: string) {
-    super(`it is malformed: ${what}`);
-    this.name = 'DeltaMalformed';
-  }
 }
 
 export const segmentCount = (newBytes: number): number => Math.ceil(newBytes / SEGMENT_BYTES);
@@ -114,8 +112,7 @@ export function encodeEntry(kind: SegmentKind, bodyBytes: number, ranges: readon
   pushVarint(out, ranges.length);
   let end = 0;
   for (const { first, blocks } of ranges) {
-    const step = first - end;
-    pushVarint(out, step < 0 ? -step * 2 - 1 : step * 2);
+    pushSigned(out, first - end);
     pushVarint(out, blocks - 1);
     end = first + blocks;
   }
@@ -179,57 +176,42 @@ export class DeltaTable {
 type Entry = Pick<DeltaSegment, 'kind' | 'bodyBytes' | 'ranges'>;
 
 class EntryReader {
-  readonly #bytes: Buffer;
+  readonly #numbers: VarintReader;
   readonly #header: DeltaHeader;
-  at: number;
 
   constructor(bytes: Buffer, header: DeltaHeader, at = 0) {
-    this.#bytes = bytes;
+    this.#numbers = new VarintReader(bytes, at);
     this.#header = header;
-    this.at = at;
+  }
+
+  get at(): number {
+    return this.#numbers.at;
   }
 
   read(segment: number): Entry {
-    const kind = SEGMENT_KINDS[this.#byte()];
+    const kind = SEGMENT_KINDS[this.#numbers.byte()];
     if (!kind) throw new DeltaMalformed(`segment ${segment} is of an unknown kind`);
-    const entry = { kind, bodyBytes: this.#varint(), ranges: this.#ranges(segment) };
+    const entry = { kind, bodyBytes: this.#numbers.varint(), ranges: this.#ranges(segment) };
     const fault = faultOf(entry, segmentLength(segment, this.#header.newBytes), this.#header.oldBytes);
     if (fault) throw new DeltaMalformed(`segment ${segment} ${fault}`);
     return entry;
   }
 
   #ranges(segment: number): BlockRange[] {
-    const count = this.#varint();
+    const count = this.#numbers.varint();
     if (count > MOST_RANGES)
       throw new DeltaMalformed(`segment ${segment} has more than ${MOST_RANGES} ranges`);
     const ranges: BlockRange[] = [];
     let end = 0;
     for (let range = 0; range < count; range++) {
-      const step = this.#varint();
-      const first = end + (step % 2 ? -(step + 1) / 2 : step / 2);
-      const blocks = this.#varint() + 1;
+      const first = end + this.#numbers.signed();
+      const blocks = this.#numbers.varint() + 1;
       if (first < 0 || (first + blocks - 1) * DELTA_BLOCK_BYTES >= this.#header.oldBytes)
         throw new DeltaMalformed(`segment ${segment} refers to what the old blob does not have`);
       ranges.push({ first, blocks });
       end = first + blocks;
     }
     return ranges;
-  }
-
-  #byte(): number {
-    const byte = this.#bytes[this.at++];
-    if (byte === undefined) throw new DeltaMalformed('its table is cut short');
-    return byte;
-  }
-
-  #varint(): number {
-    let value = 0;
-    for (let place = 0; place < 5; place++) {
-      const byte = this.#byte();
-      value += (byte & 0x7f) * 2 ** (7 * place);
-      if (byte < 0x80) return value;
-    }
-    throw new DeltaMalformed('a number in its table is too long');
   }
 }
 
@@ -242,6 +224,7 @@ function faultOf({ kind, bodyBytes, ranges }: Entry, bytes: number, oldBytes: nu
         ? undefined
         : 'does not copy as much as it needs';
     case 'patch':
+    case 'diff':
       if (covered === 0 || covered > WINDOW_BYTES)
         return `refers to more than ${WINDOW_BYTES} bytes or to none`;
       break;
@@ -251,10 +234,4 @@ function faultOf({ kind, bodyBytes, ranges }: Entry, bytes: number, oldBytes: nu
   }
   const fits = kind === 'raw' ? bodyBytes === bytes : bodyBytes > 0 && bodyBytes < bytes;
   return fits ? undefined : `has a body of ${bodyBytes} bytes for ${bytes}`;
-}
-
-function pushVarint(out: number[], value: number): void {
-  let rest = value;
-  for (; rest >= 0x80; rest = Math.floor(rest / 128)) out.push((rest % 128) | 0x80);
-  out.push(rest);
 }

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Base } from '../../../protocol/delta/bases.ts';
+import { DeltaMalformed } from '../../../protocol/delta/delta-malformed.ts';
 import { LEAST_OFFERED_BYTES, MOST_CANDIDATES, type ReadyOffer } from '../../../protocol/delta/offer.ts';
-import { DeltaMalformed } from '../../../protocol/delta/table.ts';
 import type { BlobStore, ChunkSource, PartialBlob } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
 import { applyDelta } from './apply-delta.ts';

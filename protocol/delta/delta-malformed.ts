@@ -1,0 +1,6 @@
+export class DeltaMalformed extends Error {
+  constructor(what: string) {
+    super(`it is malformed: ${what}`);
+    this.name = 'DeltaMalformed';
+  }
+}
