@@ -20,6 +20,11 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'what thousands of restarts, reports and reconnects leave in the agent; SOAK_MS sets how long',
     load: () => import('./agent-soak.ts'),
   },
+  'update-delta': {
+    about:
+      'bytes on the wire of real updates, against the whole image compressed; cost of making and using them',
+    load: () => import('./update-delta.ts'),
+  },
 };
 
 /** First line of what a program prints; "absent" where it is not installed. */
