@@ -8,7 +8,7 @@ import type { ManifestLayer } from '../../protocol/manifest.ts';
 import type { LayerNode } from '../core/layer-node.ts';
 import { dependsOnBelow, mergeLayers, settle } from '../core/layer-stack.ts';
 import { type LayerTree, layerTree } from '../core/layer-tree.ts';
-import { readAtOf } from '../erofs/content.ts';
+import { readAtOf, windowed } from '../erofs/content.ts';
 import { readBlobTree } from '../erofs/read-blob.ts';
 import { writeErofs } from '../erofs/write.ts';
 import { readIfPresent, writeDurably } from '../files.ts';
@@ -117,7 +117,8 @@ export class LayerCache {
 }
 
 async function readTree(tar: FileHandle, name: string): Promise<LayerTree> {
-  const scanned = await scanTar(tar);
+  const { size } = await tar.stat();
+  const scanned = await scanTar(windowed(tar), size);
   if (!scanned.ok) throw refused(name, scanned.fault);
   const tree = layerTree(scanned.entries);
   if (!tree.ok) throw refused(name, tree.fault);

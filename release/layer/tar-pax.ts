@@ -15,7 +15,7 @@ export function parsePax(data: string): PaxResult {
     const space = data.indexOf(' ', at);
     const digits = data.slice(at, space);
     const length = Number(digits);
-    const record = data.slice(space + 1, at + length);
+    const record = at + length > data.length ? '' : data.slice(space + 1, at + length);
     const equals = record.indexOf('=');
     if (space < 0 || !/^[0-9]{1,10}$/.test(digits) || equals < 1 || !record.endsWith('\n'))
       return { ok: false, fault: 'an extension header is no list of pax records' };
@@ -28,10 +28,16 @@ export function parsePax(data: string): PaxResult {
 }
 
 const XATTR = 'SCHILY.xattr.';
+/** GNU tar's way to put into a key what would end it. */
+const DECODED: Record<string, string> = { '%25': '%', '%3D': '=' };
 
 export const xattrsOf = ({ values }: PaxRecords): Map<string, string> =>
   new Map(
-    [...values].flatMap(([key, value]) => (key.startsWith(XATTR) ? [[key.slice(XATTR.length), value]] : [])),
+    [...values].flatMap(([key, value]) =>
+      key.startsWith(XATTR)
+        ? [[key.slice(XATTR.length).replace(/%(25|3D)/g, (code) => DECODED[code] ?? code), value]]
+        : [],
+    ),
   );
 
 /** Offsets and lengths in turn of a 0.0 or 0.1 sparse file; undefined for any other. */

@@ -1,6 +1,5 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { LayerEntry } from '../core/layer-tree.ts';
-import { type ReadContent, windowed } from '../erofs/content.ts';
+import type { ReadContent } from '../erofs/content.ts';
 import {
   BLOCK,
   checksumHolds,
@@ -42,9 +41,7 @@ interface Pending {
 export type TarScan = { ok: true; entries: LayerEntry[] } | { ok: false; fault: string };
 
 /** Every entry of a tar, its content by place. */
-export async function scanTar(handle: FileHandle): Promise<TarScan> {
-  const { size } = await handle.stat();
-  const readAt = windowed(handle);
+export async function scanTar(readAt: ReadContent, size: number): Promise<TarScan> {
   const entries: LayerEntry[] = [];
   let pending = nothing();
   for (let offset = 0; ; ) {

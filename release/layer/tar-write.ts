@@ -54,8 +54,14 @@ function nodeBlocks(node: TarNode): Uint8Array[] {
   return [writeHead(head), content, tarPadding(content.length)];
 }
 
+/** In a key, "=" and "%" stand as GNU tar writes them. */
 export const xattrRecords = (xattrs: Iterable<[string, string]>): Record<string, string> =>
-  Object.fromEntries([...xattrs].map(([key, value]) => [`SCHILY.xattr.${key}`, value]));
+  Object.fromEntries(
+    [...xattrs].map(([key, value]) => [
+      `SCHILY.xattr.${key.replaceAll('%', '%25').replaceAll('=', '%3D')}`,
+      value,
+    ]),
+  );
 
 /** The headers of an entry, records first; its data follows, padded. */
 export function writeHead(head: TarHead): Buffer {
