@@ -12,8 +12,19 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const LEVEL = 128 * PIECE_BYTES;
 
 test.each([
-  ...[0, 1, 4095, 4096, 4097, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES + 4096],
-  ...[LEVEL - 1, LEVEL, LEVEL + 1, 3 * LEVEL + 5],
+  0,
+  1,
+  4095,
+  4096,
+  4097,
+  PIECE_BYTES - 1,
+  PIECE_BYTES,
+  PIECE_BYTES + 1,
+  2 * PIECE_BYTES + 4096,
+  LEVEL - 1,
+  LEVEL,
+  LEVEL + 1,
+  3 * LEVEL + 5,
 ])('of %i bytes our digest is the one that fsverity prints', async (bytes) => {
   const file = join(dir, `${bytes}`);
   writeFileSync(
