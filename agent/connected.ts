@@ -23,6 +23,7 @@ import { FolderSource } from './update/sources/folder-source.ts';
 import { HttpSource } from './update/sources/http-source.ts';
 import { MqttSource } from './update/sources/mqtt-source.ts';
 import { SourceChain, type SourceLink } from './update/sources/source-chain.ts';
+import { TrustWatch } from './update/trust-watch.ts';
 import { TrustedClock } from './update/trusted-clock.ts';
 import { StoredMetadata } from './update/tuf/stored-metadata.ts';
 import { TrustStore } from './update/tuf/trust-store.ts';
@@ -80,11 +81,31 @@ export function connect(parts: ConnectedParts): Connected {
     link: linkCost(config.metered ?? []),
     isOnline: linkState.state === 'connected',
   });
+  const sources = sourcesOf(config, identity, new MqttSource({ channel: bulk }));
+  mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
+  const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
+  const onTrustLost = (): void => ledger.outbox.add(deviceEvent('agent.trust-lost', TRUST_LOST));
+  const trust = new TufUpdater({ store, log, onTrustLost });
   const engine = updateEngine(parts, {
-    sources: sourcesOf(config, identity, new MqttSource({ channel: bulk })),
+    sources,
     onChange: () => reporter.changed(),
     facts,
     trustedNow: (floor) => trusted.now(floor),
+    freshness: () => watch.freshness,
+    trust,
+    store,
+  });
+  const watch = new TrustWatch({
+    trust,
+    source: sources,
+    clock: systemClock,
+    now: () => engine.trustedNow(),
+    isOnline: () => linkState.state === 'connected',
+    onStale: ({ message }) => {
+      ledger.outbox.add(deviceEvent('agent.trust-stale', message));
+      reporter.changed();
+    },
+    log,
   });
   const link = new MqttLink({
     identity,
@@ -139,9 +160,11 @@ export function connect(parts: ConnectedParts): Connected {
     start: () => {
       link.start();
       reporter.start();
+      watch.start();
     },
     stop: async () => {
       reporter.stop();
+      await watch.stop();
       await engine.stop();
       await Promise.all([link.stop(), bulk.stop()]);
     },
@@ -170,15 +193,16 @@ const folderSources = (folder: string, store: TrustStore): SourceLink[] => [
   { name: 'trusted', source: new StoredMetadata(store) },
 ];
 
-type EngineParts = Pick<UpdateEngineOptions, 'onChange' | 'trustedNow' | 'facts'> & { sources: SourceChain };
+type EngineParts = Pick<UpdateEngineOptions, 'onChange' | 'trustedNow' | 'freshness' | 'facts' | 'trust'> & {
+  sources: SourceChain;
+  store: TrustStore;
+};
 
 function updateEngine(
   parts: ConnectedParts,
-  { sources, onChange, facts, trustedNow }: EngineParts,
+  { sources, store, trust, onChange, facts, freshness, trustedNow }: EngineParts,
 ): UpdateEngine {
   const { config, identity, ledger, blobs, workloads, log } = parts;
-  mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
-  const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
   return new UpdateEngine({
     identity,
     board: config.board,
@@ -186,10 +210,11 @@ function updateEngine(
     ledger,
     blobs,
     sourceOf: (from) => (from === undefined ? sources : sources.after(folderSources(from, store))),
-    trust: new TufUpdater({ store, log, onTrustLost: () => ledger.outbox.add(trustLost()) }),
+    trust,
     workloads,
     clock: systemClock,
     trustedNow,
+    freshness,
     facts,
     toServices: (manifest, platform) => {
       const specs = toServiceSpecs(manifest, platform);
@@ -205,9 +230,12 @@ function updateEngine(
   });
 }
 
-const trustLost = () => ({
+const TRUST_LOST =
+  'What this device trusted of release metadata cannot be read; it begins again at its factory root';
+
+const deviceEvent = (code: 'agent.trust-lost' | 'agent.trust-stale', message: string) => ({
   kind: 'device' as const,
-  code: 'agent.trust-lost' as const,
-  message: 'What this device trusted of release metadata cannot be read; it begins again at its factory root',
+  code,
+  message: message.slice(0, 1024),
   at: systemClock.now(),
 });

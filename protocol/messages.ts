@@ -69,6 +69,23 @@ const update = {
       properties: { doneBytes: integer, totalBytes: integer, reusedBytes: integer },
     },
     reason,
+    /** The newest signed metadata as far as the device knows; absent before its first look. */
+    metadata: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        /** When it was last accepted, and until when it holds. */
+        checkedAt: integer,
+        expiresAt: integer,
+        /** Why the last look was not accepted; absent when it was. */
+        fault: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['code', 'message', 'at'],
+          properties: { code: reasonCode, message: text, at: integer },
+        },
+      },
+    },
   },
 } as const;
 export type UpdateStatus = FromSchema<typeof update>;

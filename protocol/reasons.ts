@@ -57,6 +57,8 @@ export const REASONS = {
   'agent.disk-full': 'The disk of the agent is full; services run on, what happens is kept in memory',
   'agent.disk-freed': 'The disk of the agent can be written again',
   'agent.ledger-rebuilt': 'The ledger was unreadable and was rebuilt from what is on disk',
+  'agent.trust-stale':
+    'The signed metadata has run out or is wrong, and no better is given: somebody may withhold it',
   'agent.trust-lost': 'The trusted release metadata was unreadable; the factory root is trusted again',
   'secret.put': 'Somebody put a secret on the device',
   'secret.removed': 'Somebody removed a secret from the device',
@@ -77,7 +79,8 @@ export const REASONS = {
   'update.consented': 'Somebody at the device agreed to the update',
   'update.deferred': 'Somebody at the device put the update off',
   'update.waiting': 'The release is ready and waits for its time',
-  'update.kept': 'The release did not stay healthy and stays, because the one before is below the signed floor',
+  'update.kept':
+    'The release did not stay healthy and stays, because the one before is below the signed floor',
   'update.superseded': 'A newer assignment replaced it',
   'refused.assignment-signature': 'The assignment is not signed by the fleet key',
   'refused.assignment-malformed': 'The assignment cannot be read',

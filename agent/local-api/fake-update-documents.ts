@@ -20,6 +20,7 @@ export const fakeUpdate = {
     message: 'Waits for the update window of 2026-11-22T02:00:00Z',
     at: NOW - 12 * 60_000,
   },
+  metadata: { checkedAt: NOW - 2 * HOUR, expiresAt: NOW + 22 * HOUR },
   waitsUntil: NOW + 16 * HOUR,
   progress: { doneBytes: 13 * MiB, totalBytes: 13 * MiB, reusedBytes: 88 * MiB },
   current: release('1.0.0', 4),

@@ -27,6 +27,7 @@ import type {
   Workloads,
 } from './ports.ts';
 import { readBundle } from './read-bundle.ts';
+import type { Freshness } from './trust-watch.ts';
 import { deviceEvent, unwellIn } from './update-event.ts';
 
 export interface UpdateEngineOptions {
@@ -43,6 +44,8 @@ export interface UpdateEngineOptions {
   clock: Clock;
   /** Time that decides expiry, Unix ms: never before `floor`. */
   trustedNow(floor: number): number;
+  /** What is known of the newest signed metadata. */
+  freshness?(): Freshness;
   /** What the device knows of itself, for one release's policy; its services may hold leases. */
   facts(policy: UpdatePolicy): SwitchFacts;
   toServices(manifest: Manifest, platform: Platform): ServiceSpec[];
@@ -213,8 +216,10 @@ export class UpdateEngine {
   status(): UpdateStatus {
     const { phase, since, about, reason } = this.#record;
     const progress = this.#progress;
+    const metadata = this.#options.freshness?.() ?? {};
     return {
       phase,
+      ...(Object.keys(metadata).length > 0 && { metadata }),
       since: phase === 'idle' ? this.#idleSince : since,
       ...(about && { release: about }),
       ...(reason && { reason }),
@@ -236,6 +241,11 @@ export class UpdateEngine {
     this.#cancelHeld?.();
     await this.#fetchJob.stop();
     await this.#agents.stop();
+  }
+
+  /** Time that decides expiry, Unix ms. */
+  trustedNow(): number {
+    return this.#now();
   }
 
   #now(): number {

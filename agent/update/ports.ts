@@ -97,6 +97,8 @@ export interface ReleaseTrust {
    * Throws SourceError when the source cannot serve the metadata.
    */
   targetOf(path: string, now: number, source: ChunkSource, signal: AbortSignal): Promise<TargetVerdict>;
+  /** Brings the signed metadata up to date, durably, without looking for anything in it. Throws as above. */
+  refresh(now: number, source: ChunkSource, signal: AbortSignal): Promise<RefreshVerdict>;
 }
 
 export type PlacedAgent = { ok: true } | { ok: false; code: ReasonCode; message: string };
@@ -119,6 +121,10 @@ export interface AgentShelf {
   /** Deletes every agent that is not in `keep` and does not run. */
   collect(keep: ReadonlySet<string>): Promise<void>;
 }
+
+export type RefreshVerdict =
+  /** When the first of the roles that are signed anew all the time expires, Unix ms. */
+  { ok: true; expiresAt: number } | { ok: false; code: ReasonCode; message: string };
 
 /** Structured log; pino's shape. */
 export interface Log {

@@ -13,7 +13,8 @@ export function describeUpdate(
   now: number,
   time: Time,
 ): [heading: string, text: string][] {
-  const { phase, since, current, previous, incoming, reason, waitsUntil, progress, leases } = answer;
+  const { phase, since, metadata, current, previous, incoming, reason, waitsUntil, progress, leases } =
+    answer;
   const when: Time = (ms) => `${time(ms)}, ${ms > now ? `in ${formatDuration(ms - now)}` : 'now'}`;
   const rows: [string, string | undefined][] = [
     ['Phase', `${plain(phase)} for ${formatDuration(now - since)}`],
@@ -22,6 +23,7 @@ export function describeUpdate(
     ['Incoming', incoming && label(incoming.release)],
     ['Progress', incoming && progress && describeProgress(progress)],
     ['Current', current ? label(current) : 'none yet'],
+    ['Metadata', metadata && describeMetadata(metadata, now, when)],
     ['Previous', previous ? label(previous) : 'none: there is nothing to roll back to'],
     ...(incoming ? describeRules(incoming, now, when) : []),
     ...leases.map((lease): [string, string] => ['Lease', describeLease(lease, when)]),
@@ -57,6 +59,16 @@ function describeProgress({
 }: NonNullable<UpdateAnswer['progress']>): string {
   const percent = Math.floor((100 * doneBytes) / Math.max(1, totalBytes));
   return `${percent} % of ${formatBytes(totalBytes)}, ${formatBytes(reusedBytes)} reused`;
+}
+
+function describeMetadata(
+  { checkedAt, expiresAt, fault }: NonNullable<UpdateAnswer['metadata']>,
+  now: number,
+  when: Time,
+): string {
+  const checked = checkedAt === undefined ? '' : `checked ${formatDuration(now - checkedAt)} ago`;
+  if (fault) return `${fault.message} [${fault.code}]${checked && `; ${checked}`}`;
+  return `${checked}, holds until ${when(expiresAt ?? now)}`;
 }
 
 const describeLease = ({ holder, kind, until, why }: LeaseShown, when: Time): string =>

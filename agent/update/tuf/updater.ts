@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import { counterOf, floorsOf, highestFloors, lineOf } from '../../../protocol/release-line.ts';
-import { type SignedRole, TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
-import type { ChunkSource, ReleaseTrust, Standing, TargetVerdict } from '../ports.ts';
+import { parseRole, type SignedRole, TufError, type TufErrorCode } from '../../../protocol/tuf.ts';
+import type { ChunkSource, RefreshVerdict, ReleaseTrust, Standing, TargetVerdict } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
 import { type Trusted, TufClient, type TufClientOptions } from './client.ts';
 import type { FoundTarget, Search } from './delegations.ts';
@@ -41,12 +41,29 @@ export class TufUpdater implements ReleaseTrust {
       const standing = { counter: counterOf(search.target), floor: floors[lineOf(path) ?? ''] ?? 0 };
       return belowFloor(path, standing) ?? { ok: true, sha256, length: search.target.length, standing };
     } catch (error) {
-      if (error instanceof TufError) return { ok: false, code: REFUSALS[error.code], message: error.message };
-      if (error instanceof SourceError && error.code === 'too-large')
-        return { ok: false, code: 'refused.metadata-malformed', message: error.message };
-      throw error;
+      return refusalFor(error);
     }
   }
+
+  async refresh(now: number, source: ChunkSource, signal: AbortSignal): Promise<RefreshVerdict> {
+    const client = new TufClient({ ...this.#options, source: new ObjectMetadata(source) });
+    try {
+      const { snapshot, texts } = await client.refresh(now, signal);
+      const timestamp = parseRole('timestamp', texts.timestamp ?? '');
+      const expiries = [snapshot, timestamp].map(({ signed }) => Date.parse(signed.expires));
+      return { ok: true, expiresAt: Math.min(...expiries) };
+    } catch (error) {
+      return refusalFor(error);
+    }
+  }
+}
+
+/** Throws what is no judgement of the metadata. */
+function refusalFor(error: unknown): { ok: false; code: ReasonCode; message: string } {
+  if (error instanceof TufError) return { ok: false, code: REFUSALS[error.code], message: error.message };
+  if (error instanceof SourceError && error.code === 'too-large')
+    return { ok: false, code: 'refused.metadata-malformed', message: error.message };
+  throw error;
 }
 
 /** The floors that hold from now on: those trusted before, targets' and those of the roles that lead to the release. */

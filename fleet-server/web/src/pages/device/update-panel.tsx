@@ -42,6 +42,7 @@ export function UpdatePanel({ device }: { device: DeviceDetail }) {
         {steps ? <StepList steps={steps} /> : null}
         {waits ? null : <Transfer update={update} />}
         <Refusal update={update} />
+        <Stale update={update} />
       </div>
     </Panel>
   );
@@ -83,6 +84,29 @@ function Transfer({ update: { phase, progress } }: { update: UpdateStatus }) {
         {progress.reusedBytes > 0 ? `, ${bytes(progress.reusedBytes)} reused from what the device had` : ''}
       </p>
     </div>
+  );
+}
+
+/** Told only when something is amiss: on most days nobody wants to know of timestamps. */
+function Stale({ update: { metadata } }: { update: UpdateStatus }) {
+  if (!metadata?.fault) return null;
+  return (
+    <Notice tone="warn" title="No fresh signed metadata">
+      <p>
+        {metadata.fault.message}
+        <code className="code-tag">{metadata.fault.code}</code>
+      </p>
+      <p className="soft">
+        Somebody between the server and the device may withhold what is new
+        {metadata.checkedAt === undefined ? (
+          ''
+        ) : (
+          <>
+            ; the last was accepted <When at={metadata.checkedAt} />
+          </>
+        )}
+      </p>
+    </Notice>
   );
 }
 
