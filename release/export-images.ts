@@ -37,9 +37,17 @@ interface Export {
   onProgress: NonNullable<ExportOptions['onProgress']>;
 }
 
+type HeldImage = Pick<ManifestImage, 'layers' | 'manifestDigest'> & { config?: object };
+interface Holder {
+  images: Partial<Record<Platform, HeldImage>>;
+}
+
+/** No service can have this name. */
+const AGENT_REF = '_agent';
+
 /**
- * The images of a release folder as an OCI image layout, each service an image of its name: the same files, and of the
- * configuration what the manifest keeps. Built again they give the same blobs.
+ * The images of a release folder as an OCI image layout, each service an image of its name and the agent that the
+ * release brings as `_agent`: the same files, and of the configuration what the manifest keeps. Built again they give the same blobs.
  */
 export async function exportImages(options: ExportOptions): Promise<ExportedImage[]> {
   const { manifest } = await readManifest(options.dir);
@@ -55,8 +63,11 @@ export async function exportImages(options: ExportOptions): Promise<ExportedImag
   const context: Export = { dir, layout: await LayoutWriter.create(to), layers: new Map(), onProgress };
   const entries: Stored[] = [];
   const exported: ExportedImage[] = [];
-  for (const [name, service] of services) {
-    const { refs, platforms, digest } = await exportService(name, service, context);
+  const holders: [string, Holder][] = services.map(([name, service]) => [name, configured(service)]);
+  if (manifest.agent && options.service === undefined)
+    holders.push([AGENT_REF, { images: manifest.agent.images }]);
+  for (const [name, holder] of holders) {
+    const { refs, platforms, digest } = await exportHolder(name, holder, context);
     entries.push(...refs);
     exported.push({ ref: name, platforms, digest });
   }
@@ -65,16 +76,16 @@ export async function exportImages(options: ExportOptions): Promise<ExportedImag
 }
 
 /** An index of its platforms; beside it each platform by itself, for tools that want one manifest. */
-async function exportService(
+async function exportHolder(
   name: string,
-  service: ManifestService,
+  holder: Holder,
   context: Export,
 ): Promise<{ refs: Stored[]; platforms: Platform[]; digest: string }> {
   const manifests: Stored[] = [];
-  const platforms = PLATFORMS.filter((platform) => service.images[platform]);
+  const platforms = PLATFORMS.filter((platform) => holder.images[platform]);
   for (const platform of platforms) {
-    const image = service.images[platform];
-    if (image) manifests.push(await exportImage(image, platform, service.stop.signal, context));
+    const image = holder.images[platform];
+    if (image) manifests.push(await exportImage(image, platform, context));
   }
   const single = manifests.length === 1 ? manifests[0] : undefined;
   const whole =
@@ -85,30 +96,40 @@ async function exportService(
   return { refs: [named(whole, name), ...alone], platforms, digest: whole.digest };
 }
 
+/** What the manifest keeps of a service's configuration, its own words merged in. */
+const configured = ({ images, stop }: ManifestService): Holder => ({
+  images: Object.fromEntries(
+    Object.entries(images).map(([platform, image]) => [
+      platform,
+      image && { ...image, config: configOf(image, stop.signal) },
+    ]),
+  ),
+});
+
+const configOf = (
+  { args, environment, uid, gid, workingDir }: ManifestImage,
+  stopSignal: string,
+): object => ({
+  Entrypoint: args,
+  Env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+  User: `${uid}:${gid}`,
+  WorkingDir: workingDir,
+  StopSignal: stopSignal,
+});
+
 const named = (entry: Stored, ref: string): Stored => ({
   ...entry,
   annotations: { ...entry.annotations, [REF_NAME]: ref },
 });
 
-async function exportImage(
-  image: ManifestImage,
-  platform: Platform,
-  stopSignal: string,
-  context: Export,
-): Promise<Stored> {
+async function exportImage(image: HeldImage, platform: Platform, context: Export): Promise<Stored> {
   const layers: Stored[] = [];
   for (const { verity, size } of image.layers) layers.push(await exportLayer(verity, size, context));
   const [os = '', architecture = ''] = platform.split('/');
   const config = await context.layout.document(`${OCI}.config.v1+json`, {
     os,
     architecture,
-    config: {
-      Entrypoint: image.args,
-      Env: Object.entries(image.environment).map(([key, value]) => `${key}=${value}`),
-      User: `${image.uid}:${image.gid}`,
-      WorkingDir: image.workingDir,
-      StopSignal: stopSignal,
-    },
+    ...(image.config && { config: image.config }),
     rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
   });
   const manifest = await context.layout.document(`${OCI}.manifest.v1+json`, {

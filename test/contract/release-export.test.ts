@@ -3,14 +3,32 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { checkManifest, type Manifest } from '../../protocol/manifest.ts';
 import { describeTree } from '../support/file-trees.ts';
+import { TestFleet } from '../support/fleet-server.ts';
 import { LayerBench } from '../support/layer-images.ts';
 import { releaseCommand } from '../support/release-command.ts';
 
 const bench = new LayerBench();
 afterEach(() => bench.unmountAll());
-afterAll(() => bench.destroy());
+afterAll(async () => {
+  await fleet.close();
+  bench.destroy();
+});
 
-const wherry = (...argv: string[]) => releaseCommand({}, argv);
+let fleet: TestFleet;
+const env: Record<string, string> = { WHERRY_KEYS: join(bench.dir, 'keys') };
+const wherry = (...argv: string[]) => releaseCommand(env, argv);
+
+async function publish(folder: string): Promise<void> {
+  const { token } = (await fleet.api('POST', '/api-tokens', { note: 'signer' })).body;
+  Object.assign(env, { WHERRY_SERVER: fleet.server.url, WHERRY_TOKEN: token });
+  const at = join(bench.dir, folder);
+  for (const argv of [
+    ['keys', 'init'],
+    ['release', 'sign', at],
+    ['release', 'push', at],
+  ])
+    expect(await wherry(...argv)).toMatchObject({ code: 0, err: '' });
+}
 
 /** Builds a release of services by their images; throws what the tool says when it refuses. */
 async function build(
@@ -49,7 +67,8 @@ const ODD = `
 
 let layout: string;
 let base: string;
-beforeAll(() => {
+beforeAll(async () => {
+  fleet = await TestFleet.start();
   const own = `--os linux --config.user web --config.entrypoint /app --config.cmd --serve --config.env A=1 --config.env B=x=y --config.stopsignal SIGQUIT --config.label k=v --config.workingdir /a`;
   base = bench.tar(ODD, '--format=posix --sparse .');
   const above = bench.tar('mkdir opaque; touch opaque/.wh..wh..opq opaque/new .wh.gone; echo two > two');
@@ -125,7 +144,7 @@ test('a docker-archive that skopeo wrote gives the same blobs as the layout', as
   expect(blobsOf(manifest, 'archive')).toEqual(blobsOf(manifest, 'layout'));
 });
 
-test('services on one base share its blobs in the release folder', async () => {
+test('services on one base share its blobs in the release folder and on the server', async () => {
   const own = '--os linux --config.entrypoint /app --config.user 1:1';
   const layouts = ['one', 'two'].map((name) => {
     const made = bench.layout([base, bench.tar(`echo ${name} > ${name}`)], `--architecture amd64 ${own}`);
@@ -138,6 +157,11 @@ test('services on one base share its blobs in the release folder', async () => {
   expect(one?.[1]).not.toBe(two?.[1]);
   const files = bench.sh('ls shared/blobs').trim().split('\n');
   expect(files).toHaveLength(3);
+  await publish('shared');
+  const stored = bench.sh(`find ${fleet.dataDir} -type f -name 'blob-*'`).trim().split('\n');
+  expect(stored.map((path) => path.replace(/.*blob-/, '').slice(0, 64)).sort()).toEqual(
+    files.map((file) => file.slice(0, 64)).sort(),
+  );
   // The cache and the folder are one file, too.
   expect(statSync(join(bench.dir, 'shared/blobs', files[0] ?? '')).nlink).toBeGreaterThan(1);
 });
