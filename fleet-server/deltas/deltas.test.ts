@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +18,7 @@ import { type BuildJob, type DeltaBuilder, processBuilder } from './delta-builde
 import { DeltaCache } from './delta-cache.ts';
 import { Deltas } from './deltas.ts';
 
+const SCRIPT = join(import.meta.dirname, 'build-delta.ts');
 let folder: string;
 let deltas: Deltas;
 let now: number;
@@ -154,9 +159,9 @@ test('the least recently wanted falls out when there are too many bytes', async 
   await ready(a);
   await ready(old);
   await ready(b);
+  await until(async () => (await files()).length === 2);
   expect(deltas.known(next.verity, old.verity)).toBeDefined();
   expect(deltas.known(next.verity, a.verity)).toBeUndefined();
-  expect(await files()).toHaveLength(2);
 });
 
 test('a build that failed is not tried again at once', async () => {
@@ -179,3 +184,37 @@ test('offers nothing for what it does not hold, nor against it, nor for the smal
   expect(await deltas.offer(small.verity, [])).toEqual({ v: 1, state: 'none' });
   expect((await ready(await blobOf(noise(1000, 9)))).old).toBeUndefined();
 });
+
+test('a build ends with the server that began it', async () => {
+  const large = await blobOf(randomBytes(40_000_000));
+  await put(large);
+  const job: BuildJob = {
+    next: { path: join(folder, 'blobs', blobObject(large.verity)), digest: large.verity },
+    olds: [],
+    level: 19,
+    outPath: join(folder, 'out'),
+  };
+  // A server that is killed at once, and tells who its builder is.
+  const server = `
+    const { spawn } = require('node:child_process');
+    const builder = spawn(process.execPath, [${JSON.stringify(SCRIPT)}, ${JSON.stringify(JSON.stringify(job))}]);
+    console.log(builder.pid);
+    setInterval(() => {}, 1000);
+  `;
+  const parent = spawn(process.execPath, ['-e', server], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [text] = (await once(parent.stdout, 'data')) as [Buffer];
+  const builder = Number(text);
+  await until(() => existsSync(`${job.outPath}.bodies`), { timeoutMs: 10_000 });
+  parent.kill('SIGKILL');
+  await until(() => !isRunning(builder), { timeoutMs: 10_000 });
+  expect(existsSync(job.outPath)).toBe(false);
+}, 30_000);
+
+/** One that has ended and was not reaped yet does not run. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -30,6 +30,7 @@ export function buildDelta(
   olds: readonly BlobFile[],
   level: number,
   outPath: string,
+  onSegment: () => void = () => {},
 ): BuiltDelta {
   const bodiesPath = `${outPath}.bodies`;
   const files = new OpenFiles();
@@ -43,6 +44,7 @@ export function buildDelta(
     let bodyBytes = 0;
     let plainBytes = 0;
     for (const segment of encodeSegments(nextBytes, oldBytes, level)) {
+      onSegment();
       entries.push(segment.entry);
       writeSync(bodies, segment.body);
       bodyBytes += segment.body.length;
