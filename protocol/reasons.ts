@@ -78,7 +78,6 @@ export const REASONS = {
   'update.fleet-key': 'The server signs with a new fleet key, which the one before signed',
   'update.consented': 'Somebody at the device agreed to the update',
   'update.deferred': 'Somebody at the device put the update off',
-  'update.waiting': 'The release is ready and waits for its time',
   'update.kept':
     'The release did not stay healthy and stays, because the one before is below the signed floor',
   'update.superseded': 'A newer assignment replaced it',
