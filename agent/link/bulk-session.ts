@@ -41,6 +41,7 @@ export class BulkSession implements BulkChannel {
       return {
         send: (get) => connection.publish(topic, JSON.stringify(get), 0),
         release: () => this.#release(listener),
+        drop: () => this.#drop(connection),
       };
     } catch (error) {
       this.#release(listener);
@@ -53,6 +54,13 @@ export class BulkSession implements BulkChannel {
     const session = this.#session;
     this.#session = undefined;
     await session?.connection.close();
+  }
+
+  #drop(connection: MqttConnection): void {
+    if (this.#session?.connection !== connection) return;
+    this.#session = undefined;
+    connection.drop();
+    for (const listener of [...this.#listeners]) listener.onLost();
   }
 
   #release(listener: BulkListener): void {

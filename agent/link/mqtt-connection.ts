@@ -66,6 +66,13 @@ export class MqttConnection {
     await this.#client.endAsync(!wasOpen).catch(() => {});
   }
 
+  /** Ends at once, saying nothing to the other end and without calling `onLost`. */
+  drop(): void {
+    this.#isOver = true;
+    this.#isOpen = false;
+    this.#client.end(true);
+  }
+
   #subscribe(): void {
     const { subscriptions, onOpen } = this.#options;
     const wanted = Object.fromEntries(Object.entries(subscriptions).map(([topic, qos]) => [topic, { qos }]));

@@ -3,12 +3,20 @@ import type { ManifestLayer } from '../../protocol/manifest.ts';
 import { blobObject, leavesObject } from '../../protocol/objects.ts';
 import type { Refusal } from './check-manifest.ts';
 import type { DeltaFetcher } from './delta/delta-fetcher.ts';
-import { chunksOf, PieceAssembler } from './piece-assembler.ts';
+import { HalfPieces, PieceAssembler } from './piece-assembler.ts';
 import type { BlobStore, ChunkSource, PartialBlob } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
 
 /** How often the same wrong data is asked for again before the release is refused. */
 export const WRONG_DATA_TRIES = 3;
+
+interface BlobDeps {
+  source: ChunkSource;
+  blobs: BlobStore;
+  deltas: DeltaFetcher;
+  /** What an earlier try has brought and not yet written. */
+  half?: HalfPieces;
+}
 
 /**
  * Brings one layer to disk, whole and verified, by a delta where one is offered. `onBytes` hears of each verified piece. Throws SourceError and
@@ -16,7 +24,7 @@ export const WRONG_DATA_TRIES = 3;
  */
 export async function fetchBlob(
   layer: ManifestLayer,
-  { source, blobs, deltas }: { source: ChunkSource; blobs: BlobStore; deltas: DeltaFetcher },
+  { source, blobs, deltas, half = new HalfPieces() }: BlobDeps,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<{ ok: true } | Refusal> {
@@ -26,7 +34,8 @@ export async function fetchBlob(
   let isOpen = true;
   try {
     await deltas.fill(layer, blob, onBytes, signal);
-    const piece = await fillBlob(layer, blob, source, onBytes, signal);
+    const assembler = new PieceAssembler(blob, layer.size, half.of(layer.verity), onBytes);
+    const piece = await fillBlob(layer, blob, assembler, source, signal);
     if (piece !== undefined) return refused(layer, `piece ${piece} came wrong ${WRONG_DATA_TRIES} times`);
     isOpen = false;
     await blob.finish();
@@ -38,19 +47,17 @@ export async function fetchBlob(
 
 /** Undefined when done; else the piece that the source cannot give as it was signed. */
 async function fillBlob(
-  { verity, size }: ManifestLayer,
+  { verity }: ManifestLayer,
   blob: PartialBlob,
+  assembler: PieceAssembler,
   source: ChunkSource,
-  onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const assembler = new PieceAssembler(blob, size, onBytes);
   for (;;) {
-    const missing = blob.missing();
-    if (missing.length === 0) return undefined;
+    if (blob.missing().length === 0) return undefined;
     for (const [piece, times] of assembler.spoiled) if (times >= WRONG_DATA_TRIES) return piece;
     const take = assembler.take.bind(assembler);
-    await source.fetch(blobObject(verity), chunksOf(missing, size), take, signal);
+    await source.fetch(blobObject(verity), assembler.lacking(), take, signal);
     if (assembler.spoiled.size > 0 && source.blame?.()) assembler.spoiled.clear();
   }
 }

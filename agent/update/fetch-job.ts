@@ -5,6 +5,7 @@ import type { Clock } from '../supervisor/ports.ts';
 import type { ReleaseRef } from './core/record.ts';
 import type { UpdateInput } from './core/transition.ts';
 import { type FetchDeps, fetchRelease, type Progress } from './fetch-release.ts';
+import { HalfPieces } from './piece-assembler.ts';
 import type { BlobStore, ChunkSource, Log, ReleaseTrust } from './ports.ts';
 
 export interface FetchJobOptions {
@@ -101,6 +102,7 @@ export class FetchJob {
       collect,
       held,
       spurned: new Set(),
+      half: new HalfPieces(),
       onDeltaUnusable: (message) => {
         log.warn({ release: release.manifest }, message);
         if (!signal.aborted) step({ type: 'source-failed', message });

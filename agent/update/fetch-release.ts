@@ -9,6 +9,7 @@ import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } fr
 import { labelOf, type ReleaseRef } from './core/record.ts';
 import { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
+import type { HalfPieces } from './piece-assembler.ts';
 import type { BlobStore, ChunkSource, ReleaseTrust, Standing } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
 
@@ -33,6 +34,8 @@ export interface FetchDeps {
   held(): Manifest[];
   /** Deltas that were no good, by sha256: not tried again in this download. */
   spurned: Set<string>;
+  /** What an earlier try of this download has brought and not yet written. */
+  half: HalfPieces;
   /** A delta could not be used, in one sentence; its blob is fetched whole. */
   onDeltaUnusable(message: string): void;
   /** Frees what no pinned release needs. */

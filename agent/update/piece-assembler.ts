@@ -10,13 +10,17 @@ interface HalfPiece {
   wanting: number;
 }
 
-/** The chunk indexes of pieces, ascending. */
-export function chunksOf(pieces: readonly number[], size: number): number[] {
-  const chunks: number[] = [];
-  for (const piece of pieces) {
-    for (let place = 0; place < chunksIn(piece, size); place++) chunks.push(piece * CHUNKS_PER_PIECE + place);
+/** Chunks of the blob on its way whose pieces are not whole: kept while a line that breaks often is made again. */
+export class HalfPieces {
+  #verity: string | undefined;
+  #pieces = new Map<number, HalfPiece>();
+
+  /** Those of one blob at a time: another's are dropped. */
+  of(verity: string): Map<number, HalfPiece> {
+    if (verity !== this.#verity) this.#pieces = new Map();
+    this.#verity = verity;
+    return this.#pieces;
   }
-  return chunks;
 }
 
 /** Joins chunks to pieces and hands whole pieces on; one buffer for each half-filled piece, used again for the next. */
@@ -24,17 +28,35 @@ export class PieceAssembler {
   readonly #blob: PartialBlob;
   readonly #size: number;
   readonly #wanted: Set<number>;
-  readonly #half = new Map<number, HalfPiece>();
+  readonly #half: Map<number, HalfPiece>;
   readonly #free: Buffer[] = [];
   readonly #onPiece: (bytes: number) => void;
   /** Pieces that were not what was signed, with how often. */
   readonly spoiled = new Map<number, number>();
 
-  constructor(blob: PartialBlob, size: number, onPiece: (bytes: number) => void) {
+  constructor(
+    blob: PartialBlob,
+    size: number,
+    half: Map<number, HalfPiece>,
+    onPiece: (bytes: number) => void,
+  ) {
     this.#blob = blob;
     this.#size = size;
     this.#wanted = new Set(blob.missing());
+    this.#half = half;
+    for (const piece of half.keys()) if (!this.#wanted.has(piece)) half.delete(piece);
     this.#onPiece = onPiece;
+  }
+
+  /** Chunks that are neither on disk nor in a half-filled piece, ascending. */
+  lacking(): number[] {
+    const chunks: number[] = [];
+    for (const piece of this.#wanted) {
+      const wanting = this.#half.get(piece)?.wanting ?? -1;
+      for (let place = 0; place < chunksIn(piece, this.#size); place++)
+        if (wanting & (1 << place)) chunks.push(piece * CHUNKS_PER_PIECE + place);
+    }
+    return chunks;
   }
 
   async take(chunk: number, payload: Buffer): Promise<void> {

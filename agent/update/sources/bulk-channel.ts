@@ -18,4 +18,6 @@ export interface BulkChannel {
 export interface BulkLease {
   send(get: Get): void;
   release(): void;
+  /** The session gives no answer: it ends for all, and the next who wants one gets a new one. */
+  drop(): void;
 }

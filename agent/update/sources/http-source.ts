@@ -91,9 +91,9 @@ export class HttpSource implements ChunkSource {
         { ...this.#request, signal, headers: asked },
         resolve,
       );
-      request.setTimeout(this.#silenceMs, () =>
-        request.destroy(new Error(`silent for ${this.#silenceMs} ms`)),
-      );
+      const silence = setTimeout(() => request.destroy(this.#silent()), this.#silenceMs);
+      request.on('response', () => clearTimeout(silence));
+      request.on('close', () => clearTimeout(silence));
       request.on('error', fail);
     });
   }
@@ -105,11 +105,21 @@ export class HttpSource implements ChunkSource {
     take: (part: Buffer) => Promise<void>,
   ): Promise<void> {
     let takersFault: unknown;
-    const taken = (part: Buffer): Promise<void> =>
-      take(part).catch((error: unknown) => {
+    let isTaking = false;
+    const taken = async (part: Buffer): Promise<void> => {
+      isTaking = true;
+      await take(part).catch((error: unknown) => {
         takersFault = error;
         throw error;
       });
+      isTaking = false;
+      silence.refresh();
+    };
+    const silence = setTimeout(() => {
+      // A slow disk is no silence of the source.
+      if (isTaking) silence.refresh();
+      else answer.destroy(this.#silent());
+    }, this.#silenceMs);
     try {
       // Reading goes no faster than what is read is taken: that is the back-pressure.
       for await (const part of answer) await taken(part as Buffer);
@@ -119,7 +129,13 @@ export class HttpSource implements ChunkSource {
       if (signal.aborted) throw aborted(object);
       const what = error instanceof Error ? error.message : String(error);
       throw new SourceError('unreachable', `Cannot fetch ${object}: ${what}`, { cause: error });
+    } finally {
+      clearTimeout(silence);
     }
+  }
+
+  #silent(): Error {
+    return new Error(`silent for ${this.#silenceMs} ms`);
   }
 }
 

@@ -4,7 +4,7 @@ import { checkFault } from '../../../protocol/messages.ts';
 import type { ChunkSource } from '../ports.ts';
 import type { BulkChannel } from './bulk-channel.ts';
 import { Pull, type PullTimes } from './pull.ts';
-import { aborted, SourceError } from './source-error.ts';
+import { aborted, SilentError, SourceError } from './source-error.ts';
 
 /** Pulls chunks over the bulk MQTT session. Several pulls may share it; each knows its own requests. */
 export class MqttSource implements ChunkSource {
@@ -77,6 +77,9 @@ export class MqttSource implements ChunkSource {
       pull = new Pull({ ...this.#times, object, chunks, chunkBytes, send, nextRequest, onChunk });
       if (signal.aborted) abort();
       await pull.done;
+    } catch (error) {
+      if (error instanceof SilentError) lease.drop();
+      throw error;
     } finally {
       signal.removeEventListener('abort', abort);
       lease.release();

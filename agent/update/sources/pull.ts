@@ -1,13 +1,13 @@
 import { type ChunkFrame, encodeBitmap } from '../../../protocol/chunk-frame.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { Fault, Get } from '../../../protocol/messages.ts';
-import { SourceError } from './source-error.ts';
+import { SilentError, SourceError } from './source-error.ts';
 import { Window } from './window.ts';
 
 export interface PullTimes {
-  /** Without a chunk for this long, what is missing is asked for again. */
+  /** Without a chunk for this long, what is missing is asked for again; later on a link that proves to be slower. */
   answerMs: number;
-  /** So many silent waits in a row end the pull. */
+  /** Silence as long as so many of these waits ends the pull. */
   silences: number;
 }
 
@@ -22,6 +22,9 @@ export interface PullOptions extends PullTimes {
 
 /** Chunks asked for may spread over this many places of the list, so that half-filled pieces stay few. */
 const SPREAD = (2 * LIMITS.maxWindowBytes) / LIMITS.chunkBytes;
+
+/** On a slow link chunks come this far apart at most. */
+const MOST_WAIT_MS = 60_000;
 
 /**
  * One object being pulled. Keeps a window of chunks asked for; asks for holes again; ignores whatever it has not
@@ -38,7 +41,12 @@ export class Pull {
   /** Bytes that arrived and `onChunk` has not yet taken. */
   #busyChunks = 0;
   #next = 0;
-  #silences = 0;
+  /** Milliseconds until the next silence: doubled by each, and learnt from what comes unasked-again (RFC 6298 §5). */
+  #waitMs: number;
+  #heardAt = performance.now();
+  #isAskedAgain = false;
+  /** Chunks that may come twice, because they were asked for twice. */
+  #late = 0;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #resolve!: () => void;
@@ -47,6 +55,7 @@ export class Pull {
   constructor(options: PullOptions) {
     this.#options = options;
     this.#window = new Window(options.chunkBytes);
+    this.#waitMs = options.answerMs;
     this.#open = new Map(options.chunks.map((chunk, place) => [chunk, place]));
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -59,8 +68,8 @@ export class Pull {
     const { chunkBytes, onChunk } = this.#options;
     // Duplicates, late answers and frames of other requests are none of these.
     if (this.#isOver || !this.#requests.has(frame.request) || frame.chunkBytes !== chunkBytes) return;
-    if (!this.#asked.delete(frame.index)) return;
-    this.#silences = 0;
+    if (!this.#asked.delete(frame.index)) return this.#heardLate();
+    this.#heard();
     this.#busyChunks++;
     onChunk(frame)
       .then(() => this.#taken(frame))
@@ -71,7 +80,7 @@ export class Pull {
     if (this.#isOver || !this.#requests.has(fault.request)) return;
     if (fault.code === 'busy' || fault.retryAfterMs > 0) {
       this.#window.lost();
-      this.#silences = 0;
+      this.#heardAt = performance.now();
       this.#askAgainIn(Math.max(fault.retryAfterMs, 50));
       return;
     }
@@ -90,7 +99,28 @@ export class Pull {
     this.#busyChunks--;
     this.#open.delete(index);
     this.#window.took(payload.length);
+    // What the taker held up is no silence of the source.
+    if (this.#asked.size === 0) this.#heardAt = performance.now();
     this.#ask();
+  }
+
+  /** A second answer to what was asked twice: the link is slow, not silent. */
+  #heardLate(): void {
+    if (this.#late === 0) return;
+    this.#late--;
+    this.#heardAt = performance.now();
+    this.#askAgainIn(this.#waitMs);
+  }
+
+  #heard(): void {
+    const now = performance.now();
+    // After asking twice nobody knows which of the two was answered: that says nothing of the link.
+    if (!this.#isAskedAgain) {
+      const slowest = Math.max(this.#options.answerMs, 3 * (now - this.#heardAt), this.#waitMs / 2);
+      this.#waitMs = Math.min(MOST_WAIT_MS, slowest);
+    }
+    this.#isAskedAgain = false;
+    this.#heardAt = now;
   }
 
   #ask(): void {
@@ -105,7 +135,7 @@ export class Pull {
     // Half a window at a time: one get asks for several chunks.
     const isIdle = this.#asked.size === 0;
     if (room > 0 && (isIdle || room * this.#options.chunkBytes * 2 >= this.#window.bytes)) this.#askFor(room);
-    this.#askAgainIn(this.#options.answerMs);
+    this.#askAgainIn(this.#waitMs);
   }
 
   #askFor(room: number): void {
@@ -134,14 +164,18 @@ export class Pull {
 
   #silence(): void {
     // Chunks in the taker's hands are no silence of the source.
-    if (this.#busyChunks > 0) return this.#askAgainIn(this.#options.answerMs);
+    if (this.#busyChunks > 0) return this.#askAgainIn(this.#waitMs);
     const { object, answerMs, silences } = this.#options;
-    if (++this.#silences > silences) {
-      const waitedMs = answerMs * silences;
-      this.fail(new SourceError('unreachable', `Cannot fetch ${object}: no answer for ${waitedMs} ms`));
+    const silentMs = performance.now() - this.#heardAt;
+    if (this.#isAskedAgain && silentMs >= answerMs * silences) {
+      const waited = Math.round(silentMs);
+      this.fail(new SilentError(`Cannot fetch ${object}: no answer for ${waited} ms`));
       return;
     }
     this.#window.lost();
+    this.#waitMs = Math.min(MOST_WAIT_MS, this.#waitMs * 2);
+    this.#isAskedAgain = true;
+    this.#late += this.#asked.size;
     this.#asked.clear();
     this.#next = 0;
     this.#ask();

@@ -51,11 +51,17 @@ export class SourceChain implements ChunkSource {
     signal: AbortSignal,
   ): Promise<void> {
     const missing = new Set(chunks);
-    const take = async (index: number, payload: Buffer): Promise<void> => {
-      await onChunk(index, payload);
-      missing.delete(index);
+    const taking = new Set<Promise<void>>();
+    const take = (index: number, payload: Buffer): Promise<void> => {
+      const taken = onChunk(index, payload).then(() => void missing.delete(index));
+      taking.add(taken);
+      const forget = () => void taking.delete(taken);
+      taken.then(forget, forget);
+      return taken;
     };
     await this.#first(object, signal, async (source) => {
+      // A source that failed may have left chunks in the taker's hands: those are not asked for again.
+      await Promise.all(taking);
       if (missing.size > 0) await source.fetch(object, [...missing], take, signal);
     });
   }

@@ -10,5 +10,12 @@ export class SourceError extends Error {
   }
 }
 
+/** Asked more than once, it answered nothing: its connection may be one that nobody holds at the other end. */
+export class SilentError extends SourceError {
+  constructor(message: string) {
+    super('unreachable', message);
+  }
+}
+
 export const aborted = (object: string): SourceError =>
   new SourceError('aborted', `Cannot fetch ${object}: the download was called off`);
