@@ -17,6 +17,7 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
       'mqtt-port': { type: 'string', default: '7442' },
       'public-host': { type: 'string', default: 'localhost' },
       'egress-mbit': { type: 'string' },
+      'egress-device-mbit': { type: 'string' },
       'delta-cache-gib': { type: 'string' },
       web: { type: 'string' },
       boards: { type: 'string', default: resolve(import.meta.dirname, '../board-configs') },
@@ -30,7 +31,12 @@ export async function readCommandLine(args: string[]): Promise<FleetServerConfig
     devicePort: portOf('--device-port', values['device-port']),
     mqttPort: portOf('--mqtt-port', values['mqtt-port']),
     publicHost: values['public-host'],
-    ...(values['egress-mbit'] !== undefined && { egressBytesPerSecond: egressOf(values['egress-mbit']) }),
+    ...(values['egress-mbit'] !== undefined && {
+      egressBytesPerSecond: egressOf('--egress-mbit', values['egress-mbit']),
+    }),
+    ...(values['egress-device-mbit'] !== undefined && {
+      egressDeviceBytesPerSecond: egressOf('--egress-device-mbit', values['egress-device-mbit']),
+    }),
     ...(values['delta-cache-gib'] !== undefined && {
       deltaCacheBytes: deltaCacheOf(values['delta-cache-gib']),
     }),
@@ -53,10 +59,10 @@ async function adminPassword(dataDir: string): Promise<string> {
   return password;
 }
 
-function egressOf(text: string): number {
+function egressOf(option: string, text: string): number {
   const megabits = Number(text);
   if (!(megabits >= 1 && megabits <= 100_000))
-    throw new Error(`Cannot use --egress-mbit ${text}: give megabits per second, from 1 to 100000`);
+    throw new Error(`Cannot use ${option} ${text}: give megabits per second, from 1 to 100000`);
   return (megabits * 1_000_000) / 8;
 }
 

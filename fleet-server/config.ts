@@ -13,6 +13,8 @@ export interface FleetServerConfig {
   publicHost: string;
   /** What may leave to devices as chunks and objects, all together; absent = no limit. */
   egressBytesPerSecond?: number;
+  /** What may leave to each device; absent = no limit. */
+  egressDeviceBytesPerSecond?: number;
   /** What deltas may take of the disk; absent = 8 GiB. */
   deltaCacheBytes?: number;
   /** Folder of the built UI; without it only REST is served. */
@@ -27,6 +29,8 @@ export interface FleetServer {
   /** Base URL of UI and REST. */
   url: string;
   ports: { rest: number; device: number; mqtt: number };
+  /** Bytes of chunks and objects that were let out since the start. */
+  sentBytes(): number;
   close(): Promise<void>;
 }
 

@@ -58,15 +58,19 @@ export async function startFleetServer(config: FleetServerConfig): Promise<Fleet
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const ports = await open(config, log, closers);
-    return { url: `http://${config.host}:${ports.rest}`, ports, close };
+    const { ports, sentBytes } = await open(config, log, closers);
+    return { url: `http://${config.host}:${ports.rest}`, ports, sentBytes, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function open(config: FleetServerConfig, log: Logger, closers: Closers): Promise<FleetServer['ports']> {
+async function open(
+  config: FleetServerConfig,
+  log: Logger,
+  closers: Closers,
+): Promise<Pick<FleetServer, 'ports' | 'sentBytes'>> {
   const { dataDir, host } = config;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const db = await openSqlite(join(dataDir, 'fleet.db'));
@@ -89,7 +93,10 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     return row !== undefined && row.blockedAt === null && row.certificateSha256 === certificateSha256;
   };
   const egress = new Egress(
-    config.egressBytesPerSecond,
+    {
+      bytesPerSecond: config.egressBytesPerSecond,
+      deviceBytesPerSecond: config.egressDeviceBytesPerSecond,
+    },
     () => performance.now(),
     async (ms) => pause(ms),
   );
@@ -103,7 +110,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     host,
     port: config.devicePort,
     tls,
-    objects: { reader, egress: (bytes) => egress.take(bytes), mayRead: mayConnect },
+    objects: { reader, egress: (who, bytes) => egress.take(who, bytes), mayRead: mayConnect },
     log,
   });
   closers.push(() => enrolment.close());
@@ -112,7 +119,7 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     deltas,
     publish: { db, objects, keys, now: Date.now, loadBoards: () => loadBoards(config.boardsDir) },
     feed: fleet.stream,
-    objects: { reader, egress: (bytes) => egress.take(bytes) },
+    objects: { reader, egress: (who, bytes) => egress.take(who, bytes) },
     sendDesired: (device) => fleet.desired.send(device),
     rotateFleetKey: async () => {
       await keys.fleet.rotate(Date.now());
@@ -138,7 +145,10 @@ async function open(config: FleetServerConfig, log: Logger, closers: Closers): P
     schedule('0 37 * * * *', () => fleet.auth.purge(), failed),
     schedule('0 47 3 * * *', renewCertificate, failed),
   );
-  return { rest, device: enrolment.port, mqtt: broker.port };
+  return {
+    ports: { rest, device: enrolment.port, mqtt: broker.port },
+    sentBytes: () => egress.sentBytes,
+  };
 }
 
 async function openDeltas(config: FleetServerConfig, objects: ObjectStore, log: Logger): Promise<Deltas> {
@@ -250,7 +260,7 @@ async function openBroker({
     reader,
     {
       data: async (device, frame) => {
-        await egress.take(frame.length);
+        await egress.take(device, frame.length);
         return fleet.broker().send(device, 'bulk', 'data', frame, 0);
       },
       fault: (device, fault) => fleet.broker().send(device, 'bulk', 'fault', JSON.stringify(fault), 0),
@@ -266,7 +276,7 @@ async function openBroker({
     events: {
       mayConnect,
       opened: ({ device, session }) => {
-        if (session === 'bulk') return;
+        if (session === 'bulk') return chunks.forget(device);
         fleet.presence.opened(device);
         fleet.stream.deviceChanged(device);
       },

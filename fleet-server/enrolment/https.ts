@@ -22,7 +22,7 @@ export interface EnrolmentServer {
 async function admit(
   { socket }: FastifyRequest,
   mayRead: (device: string, certificateSha256: string) => Promise<boolean>,
-): Promise<void> {
+): Promise<string> {
   const peer = socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate() : undefined;
   const device = peer?.subject?.CN;
   const isKnown =
@@ -34,6 +34,7 @@ async function admit(
       'device.certificate',
       'Cannot give objects: show the certificate of a device that is enrolled and not blocked',
     );
+  return device;
 }
 
 /** The device port: POST /enrol is all a device without an identity may say; GET /objects is for those with one. */

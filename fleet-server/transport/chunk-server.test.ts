@@ -155,6 +155,16 @@ test('what cannot be read is to be asked for again, and nothing stays open', asy
   expect(open).toBe(0);
 });
 
+test('what an older session asked for is not sent to the one that takes its place', async () => {
+  const unblock = link.block();
+  await ask(1, [0, 1, 2, 3]);
+  server.forget('cam-1');
+  await ask(2, [7]);
+  unblock();
+  await until(() => open === 0 && link.chunks.length > 0, { what: 'both to end' });
+  expect(link.chunks.map(({ request, index }) => [request, index])).toEqual([[2, 7]]);
+});
+
 test('a session that ended gets nothing more, the next one does', async () => {
   const unblock = link.block();
   await ask(1, [0, 1, 2]);

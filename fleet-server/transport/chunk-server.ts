@@ -13,12 +13,19 @@ export interface ChunkLink {
   fault(device: string, fault: Fault): Promise<boolean>;
 }
 
+/** One bulk session of a device. */
+interface Session {
+  waiting: Get[];
+  isOver: boolean;
+}
+
 /** Answers `get`s: the chunks of one request in order, one request of a device after the other. */
 export class ChunkServer {
   readonly #reader: ObjectReader;
   readonly #link: ChunkLink;
   readonly #log: Logger;
-  readonly #waiting = new Map<string, Get[]>();
+  /** Those that are being answered. */
+  readonly #sessions = new Map<string, Session>();
 
   constructor(reader: ObjectReader, link: ChunkLink, log: Logger) {
     this.#reader = reader;
@@ -33,36 +40,37 @@ export class ChunkServer {
       await this.#fault(device, requestOf(payload), 'malformed', checked.faults.join('; '));
       return;
     }
-    const waiting = this.#waiting.get(device);
-    if (!waiting) {
-      this.#waiting.set(device, [checked.value]);
-      void this.#serveAll(device);
-    } else if (waiting.length >= MOST_WAITING) {
+    const session = this.#sessions.get(device);
+    if (!session) {
+      const begun: Session = { waiting: [checked.value], isOver: false };
+      this.#sessions.set(device, begun);
+      void this.#serveAll(device, begun);
+    } else if (session.waiting.length >= MOST_WAITING) {
       const what = `${MOST_WAITING} requests wait already`;
       await this.#fault(device, checked.value.request, 'busy', what, BUSY_RETRY_MS);
-    } else waiting.push(checked.value);
+    } else session.waiting.push(checked.value);
   }
 
-  /** The device's session ended: what waits is void. */
+  /** The device's session ended, or a new one takes its place: what was asked in it is answered no further. */
   forget(device: string): void {
-    const waiting = this.#waiting.get(device);
-    if (waiting) waiting.length = 0;
+    const session = this.#sessions.get(device);
+    if (session) session.isOver = true;
+    this.#sessions.delete(device);
   }
 
-  async #serveAll(device: string): Promise<void> {
-    const waiting = this.#waiting.get(device) ?? [];
-    for (let get = waiting.shift(); get; get = waiting.shift()) {
+  async #serveAll(device: string, session: Session): Promise<void> {
+    for (let get = session.waiting.shift(); get && !session.isOver; get = session.waiting.shift()) {
       try {
-        await this.#serve(device, get);
+        await this.#serve(device, get, session);
       } catch (error) {
         this.#log.error({ error, device, object: get.object }, 'cannot serve an object');
         await this.#fault(device, get.request, 'busy', 'The server could not read it', BUSY_RETRY_MS);
       }
     }
-    this.#waiting.delete(device);
+    if (!session.isOver) this.#sessions.delete(device);
   }
 
-  async #serve(device: string, get: Get): Promise<void> {
+  async #serve(device: string, get: Get, session: Session): Promise<void> {
     const indexes = decodeBitmap(get.first, get.bitmap);
     if (!indexes) return this.#fault(device, get.request, 'malformed', 'bitmap is empty or too wide');
     const object = await this.#reader.open(get.object);
@@ -79,14 +87,20 @@ export class ChunkServer {
         const what = `Chunk ${outside} is past the end of ${object.bytes} bytes`;
         return await this.#fault(device, get.request, 'out-of-range', what);
       }
-      await this.#send(device, get, object, indexes);
+      await this.#send(device, get, object, indexes, session);
     } finally {
       object.release();
     }
   }
 
   /** Reads one chunk ahead while the socket takes the present one. */
-  async #send(device: string, get: Get, object: OpenObject, indexes: number[]): Promise<void> {
+  async #send(
+    device: string,
+    get: Get,
+    object: OpenObject,
+    indexes: number[],
+    session: Session,
+  ): Promise<void> {
     const read = (index: number) => {
       const position = index * get.chunkBytes;
       return object.read(position, Math.min(get.chunkBytes, object.bytes - position));
@@ -102,7 +116,7 @@ export class ChunkServer {
       }
       const { request, chunkBytes } = get;
       const frame = encodeChunk({ request, index, chunkBytes, objectBytes: object.bytes, payload });
-      if (!(await this.#link.data(device, frame))) {
+      if (session.isOver || !(await this.#link.data(device, frame))) {
         await next.catch(() => {});
         return;
       }

@@ -5,10 +5,10 @@ import type { ObjectReader, OpenObject } from './object-reader.ts';
 
 export interface ObjectRouteOptions {
   reader: ObjectReader;
-  /** Throws ProblemError for who may not read. */
-  admit(request: FastifyRequest): Promise<void>;
-  /** Resolves when so many bytes may leave. */
-  egress(bytes: number): Promise<void>;
+  /** Who reads. Throws ProblemError for who may not. */
+  admit(request: FastifyRequest): Promise<string>;
+  /** Resolves when so many bytes may leave to them. */
+  egress(reader: string, bytes: number): Promise<void>;
 }
 
 /** Read from the file at a time. */
@@ -27,7 +27,7 @@ export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: Ob
     '/objects/:name',
     { exposeHeadRoute: false },
     async (request, reply) => {
-      await admit(request);
+      const who = await admit(request);
       const { name } = request.params;
       const object = await reader.open(name);
       if (!object) throw new ProblemError('object.unknown', `There is no object ${name.slice(0, 80)}`);
@@ -52,7 +52,10 @@ export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: Ob
         .header('cache-control', isFixed ? 'private, max-age=31536000, immutable' : 'no-store');
       if (isPart) void reply.header('content-range', `bytes ${from}-${to - 1}/${object.bytes}`);
       return reply.send(
-        Readable.from(partsOf(object, range, egress), { objectMode: false, highWaterMark: PART_BYTES }),
+        Readable.from(
+          partsOf(object, range, (bytes) => egress(who, bytes)),
+          { objectMode: false, highWaterMark: PART_BYTES },
+        ),
       );
     },
   );
@@ -61,7 +64,7 @@ export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: Ob
 async function* partsOf(
   object: OpenObject,
   { from, to }: Range,
-  egress: ObjectRouteOptions['egress'],
+  egress: (bytes: number) => Promise<void>,
 ): AsyncGenerator<Buffer> {
   try {
     for (let at = from; at < to; at += PART_BYTES) {

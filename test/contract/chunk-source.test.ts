@@ -77,7 +77,7 @@ async function overHttp(): Promise<Bench> {
       },
       close: async () => {},
     },
-    admit: async () => {},
+    admit: async () => 'boat-1',
     egress: async () => {},
   });
   const base = await app.listen({ host: '127.0.0.1', port: 0 });
