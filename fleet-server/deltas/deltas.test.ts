@@ -21,6 +21,7 @@ import { Deltas } from './deltas.ts';
 const SCRIPT = join(import.meta.dirname, 'build-delta.ts');
 let folder: string;
 let deltas: Deltas;
+const opened: Deltas[] = [];
 let now: number;
 let old: TestBlob;
 let next: TestBlob;
@@ -47,11 +48,18 @@ class FakeBuilder implements DeltaBuilder {
   }
 }
 
+/** The server anew, on what the one before left. */
 async function open(builder: DeltaBuilder, mostBytes = 10_000_000) {
+  await close();
   const cache = await DeltaCache.open(join(folder, 'deltas'), mostBytes);
   const objects = await openObjectFolder(join(folder, 'blobs'));
   deltas = new Deltas({ cache, builder, objects, now: () => now, log: { info: () => {}, warn: () => {} } });
+  opened.push(deltas);
 }
+
+const close = async () => {
+  for (const each of opened.splice(0)) await each.close();
+};
 
 async function put(blob: TestBlob) {
   await writeFile(join(folder, 'blobs', blobObject(blob.verity)), blob.content);
@@ -67,7 +75,7 @@ beforeEach(async () => {
   await put(next);
 });
 afterEach(async () => {
-  await deltas.close();
+  await close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -130,6 +138,7 @@ test('a delta that saves too little is not offered: the compressed blob is, or n
   const offer = await ready(old);
   expect(offer.old).toBeUndefined();
   builder.sizes = { 9: 300_000, 19: 300_000 };
+  await close();
   await rm(join(folder, 'deltas'), { recursive: true });
   await open(builder);
   await until(async () => (await state(old.verity.slice(0, 16))) === 'none');
@@ -218,3 +227,25 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+test('the more devices wait, the later they are asked to come back', async () => {
+  const builder: DeltaBuilder = { build: () => new Promise(() => {}) };
+  const cache = await DeltaCache.open(join(folder, 'deltas'), 1000);
+  const objects = await openObjectFolder(join(folder, 'blobs'));
+  const waiting = new Deltas({
+    cache,
+    builder,
+    objects,
+    now: () => now,
+    log: { info: () => {}, warn: () => {} },
+  });
+  const asked = async () => {
+    const offer = await waiting.offer(next.verity, []);
+    return offer.state === 'building' ? offer.retryAfterMs : undefined;
+  };
+  expect(await asked()).toBe(1_000);
+  for (let device = 0; device < 400; device++) await asked();
+  expect(await asked()).toBe(2_010);
+  now += 1_000;
+  expect(await asked()).toBe(1_000);
+});

@@ -15,7 +15,8 @@ const BEST_LEVEL = 19;
 /** A compressed blob that saves less than this of the blob is not worth decompressing. */
 const PACKED_WORTH = 0.9;
 const MOST_WAITING = 64;
-const RETRY_AFTER_MS = 1_000;
+const RETRY_AFTER_MS = { least: 1_000, most: 30_000, perAsker: 5 };
+const MOST_NAMES = 10_000;
 /** After a build that failed, nobody tries for so long. */
 const FAILED_MS = 600_000;
 
@@ -25,7 +26,6 @@ export interface DeltasOptions {
   objects: Pick<ObjectStore, 'pathOf' | 'sizeOf' | 'named'>;
   now: () => number;
   log: Pick<Logger, 'warn' | 'info'>;
-  retryAfterMs?: number;
 }
 
 /** Deltas between the blobs that this server holds: made when first asked for, kept, and made better in idle time. */
@@ -34,6 +34,10 @@ export class Deltas {
   readonly #queue: BuildQueue;
   /** When the build of these failed, by the key of its job. */
   readonly #failedAt = new Map<string, number>();
+  /** Digests by their first digits, of blobs that are stored. */
+  readonly #digests = new Map<string, string>();
+  /** How many were told to wait in the second that began then. */
+  #told = { since: 0, times: 0 };
   /** Pairs that were passed over for a liker old blob. */
   readonly #passedOver = new Set<string>();
 
@@ -48,8 +52,7 @@ export class Deltas {
   async offer(next: string, candidates: readonly string[]): Promise<DeltaOffer> {
     const olds: string[] = [];
     for (const digits of candidates) {
-      const name = await this.#options.objects.named(`blob-${digits}`);
-      const digest = name?.slice('blob-'.length);
+      const digest = await this.#digestOf(digits);
       if (digest && digest !== next) olds.push(digest);
     }
     return this.offerFrom(next, olds);
@@ -67,7 +70,7 @@ export class Deltas {
       return { v: 1, state: 'ready', delta: sha256, bytes: offer.bytes, ...(old && { old }) };
     }
     return offer === 'building'
-      ? { v: 1, state: 'building', retryAfterMs: this.#options.retryAfterMs ?? RETRY_AFTER_MS }
+      ? { v: 1, state: 'building', retryAfterMs: this.#retryAfterMs() }
       : { v: 1, state: 'none' };
   }
 
@@ -82,6 +85,25 @@ export class Deltas {
 
   close(): Promise<void> {
     return this.#queue.close();
+  }
+
+  async #digestOf(digits: string): Promise<string | undefined> {
+    const known = this.#digests.get(digits);
+    if (known !== undefined) return known;
+    const name = await this.#options.objects.named(`blob-${digits}`);
+    if (name === undefined) return undefined;
+    if (this.#digests.size >= MOST_NAMES) this.#digests.clear();
+    const digest = name.slice('blob-'.length);
+    this.#digests.set(digits, digest);
+    return digest;
+  }
+
+  /** The longer, the more wait: a fleet that waits for one delta must not keep the server from everything else. */
+  #retryAfterMs(): number {
+    const now = this.#options.now();
+    if (now - this.#told.since >= 1_000) this.#told = { since: now, times: 0 };
+    const { least, most, perAsker } = RETRY_AFTER_MS;
+    return Math.min(most, Math.max(least, ++this.#told.times * perAsker));
   }
 
   async #best(next: string, olds: readonly string[]): Promise<DeltaRecord | 'building' | undefined> {
