@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'contract',
-          include: ['test/contract/**/*.test.ts'],
+          include: ['test/{contract,fuzz}/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
