@@ -5,6 +5,7 @@ import { placeNode } from './node-binary.ts';
 /** What of the project is on a device, by path below it; dist/agent is made by scripts/build.ts. */
 const FILES = [
   'bin/wherry-agent',
+  'bin/choose-agent',
   'dist/agent',
   'node_modules/better-sqlite3/package.json',
   'node_modules/better-sqlite3/lib',
