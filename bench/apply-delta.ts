@@ -37,6 +37,7 @@ const deltas = new DeltaFetcher({
   onUnusable: (message) => {
     throw new Error(message);
   },
+  onWait: () => {},
 });
 const before = await mibOf('VmRSS');
 // From here on VmHWM is the most of what follows: proc(5), clear_refs.

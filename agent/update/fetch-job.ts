@@ -107,6 +107,9 @@ export class FetchJob {
         log.warn({ release: release.manifest }, message);
         if (!signal.aborted) step({ type: 'source-failed', message });
       },
+      onWait: (message) => {
+        if (!signal.aborted) step({ type: 'source-failed', message });
+      },
       platform: identity.platform,
       onManifest: (manifest, document, standing) => {
         const { soakMs } = document.policy;

@@ -38,6 +38,8 @@ export interface FetchDeps {
   half: HalfPieces;
   /** A delta could not be used, in one sentence; its blob is fetched whole. */
   onDeltaUnusable(message: string): void;
+  /** Why nothing comes just now, in one sentence. */
+  onWait(message: string): void;
   /** Frees what no pinned release needs. */
   collect(): Promise<void>;
 }
@@ -75,6 +77,7 @@ function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
     spurned,
     basesOf: (layer) => basesOf(layer, manifest, held(), platform),
     onUnusable: (message) => deps.onDeltaUnusable(message),
+    onWait: (message) => deps.onWait(message),
   });
 }
 

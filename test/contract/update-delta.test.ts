@@ -68,6 +68,7 @@ describe('from the fleet server, over MQTT', () => {
       spurned: new Set(),
       basesOf: () => bases.map(({ verity, size }) => ({ verity, size })),
       onUnusable: (message) => told.push(message),
+      onWait: () => {},
     });
     const layer = { verity: wanted.verity, size: wanted.size, diffId: '0'.repeat(64) };
     try {

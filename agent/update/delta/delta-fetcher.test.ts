@@ -22,6 +22,7 @@ let old: TestBlob;
 let next: TestBlob;
 let first: { old: TestBlob; next: TestBlob; delta: Buffer };
 let unusable: string[];
+let waits: string[];
 let verified: number;
 
 /** Counts what crosses the wire, by object. */
@@ -56,6 +57,7 @@ beforeEach(async () => {
   blobs = await FolderBlobStore.open(folder);
   source = new CountingSource();
   unusable = [];
+  waits = [];
   verified = 0;
   ({ old, next } = first);
   await writeFile(blobs.pathOf(old.verity), old.content);
@@ -73,6 +75,7 @@ function fetch(held: TestBlob[] = [old], waitMs = 2_000) {
     waitMs,
     basesOf: () => held.map(({ verity, size }) => ({ verity, size })),
     onUnusable: (message) => unusable.push(message),
+    onWait: (message) => waits.push(message),
   });
   const layer = { verity: next.verity, size: next.size, diffId: '0'.repeat(64) };
   return fetchBlob(layer, { source, blobs, deltas }, (bytes) => (verified += bytes), never);
@@ -113,6 +116,7 @@ test('waits while the delta is made, and fetches the blob whole when that takes 
     if (object === name && ++reads === 3) offerDelta(source.objects, { delta, next, old });
   };
   await fetch();
+  expect(waits).toEqual([expect.stringContaining('is making a delta for it; asking again')]);
   expect(wire(blobObject(next.verity))).toBe(0);
   await rm(blobs.pathOf(next.verity));
   source.onRead = async () => {};

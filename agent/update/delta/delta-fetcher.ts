@@ -23,6 +23,8 @@ export interface DeltaFetcherOptions {
   spurned: Set<string>;
   /** A delta could not be used and why, in one sentence; the blob is fetched whole. */
   onUnusable(message: string): void;
+  /** Why nothing comes just now, in one sentence. */
+  onWait(message: string): void;
   waitMs?: number;
 }
 
@@ -79,7 +81,11 @@ export class DeltaFetcher {
     const { source, waitMs = WAIT_MS } = this.#options;
     try {
       const candidates = bases.map(({ verity }) => verity);
-      return await readOffer(source, layer.verity, candidates, waitMs, signal);
+      const onWait = () =>
+        this.#options.onWait(
+          `Cannot fetch blob ${layer.verity.slice(0, 12)} yet: the server is making a delta for it; asking again`,
+        );
+      return await readOffer(source, layer.verity, candidates, { waitMs, onWait }, signal);
     } catch (error) {
       if (!(error instanceof SourceError) || error.code === 'aborted') throw error;
       this.#isReachable = false;

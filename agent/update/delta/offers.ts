@@ -11,6 +11,12 @@ import { aborted, SourceError } from '../sources/source-error.ts';
 
 const LEAST_WAIT_MS = 50;
 
+export interface OfferPatience {
+  waitMs: number;
+  /** The delta is still being made; called once. */
+  onWait(): void;
+}
+
 /**
  * The delta that the source offers for a blob to who holds `candidates` (digests); undefined when it offers none, has
  * none after `waitMs`, or says what cannot be read. Throws SourceError when it is unreachable.
@@ -19,15 +25,16 @@ export async function readOffer(
   source: ChunkSource,
   digest: string,
   candidates: readonly string[],
-  waitMs: number,
+  { waitMs, onWait }: OfferPatience,
   signal: AbortSignal,
 ): Promise<ReadyOffer | undefined> {
   const object = offerObject(digest, candidates);
   const until = performance.now() + waitMs;
-  for (;;) {
+  for (let times = 0; ; times++) {
     const offer = await readOnce(source, object, signal);
     if (offer?.state === 'ready') return offer;
     if (offer?.state !== 'building' || performance.now() >= until) return undefined;
+    if (times === 0) onWait();
     // The other half at random: many devices that wait for one delta do not come back at once.
     const ms = Math.max(LEAST_WAIT_MS, offer.retryAfterMs);
     await wait(ms / 2 + (Math.random() * ms) / 2, undefined, { signal }).catch(() => {
