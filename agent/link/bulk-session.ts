@@ -60,7 +60,7 @@ export class BulkSession implements BulkChannel {
     if (this.#session?.connection !== connection) return;
     this.#session = undefined;
     connection.drop();
-    for (const listener of [...this.#listeners]) listener.onLost();
+    for (const listener of this.#listeners) listener.onLost();
   }
 
   #release(listener: BulkListener): void {

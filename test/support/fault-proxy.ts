@@ -106,9 +106,10 @@ class Wire {
     server.on('error', () => this.reset());
     for (const socket of [client, server]) socket.on('close', () => !this.#isSilent && this.reset());
     if (line.resetAfterMs !== undefined) this.#timer = setTimeout(() => this.reset(), line.resetAfterMs);
-    const { bytesPerSecond, ...slowless } = line;
+    const up: Line = { ...line };
+    delete up.bytesPerSecond;
     const isSilent = () => this.#isSilent;
-    carry({ from: client, to: server, line: slowless, random, isSilent, passed: counts.up });
+    carry({ from: client, to: server, line: up, random, isSilent, passed: counts.up });
     const passed = (bytes: number) => {
       counts.down(bytes);
       this.#passedDown(bytes);

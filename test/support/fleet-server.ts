@@ -1,4 +1,6 @@
+import { fork } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -10,6 +12,7 @@ import { decodeChunk, encodeBitmap } from '../../protocol/chunk-frame.ts';
 import { type EnrolResponse, parseJoinString } from '../../protocol/enrolment.ts';
 import type { Report, UpdateStatus } from '../../protocol/messages.ts';
 import { bulkClientId, downTopic, upTopic } from '../../protocol/topics.ts';
+import type { ServerCost } from './fleet-child.ts';
 import { until } from './until.ts';
 
 export const ADMIN = { name: 'admin', password: 'correct horse battery' };
@@ -17,6 +20,11 @@ export const ADMIN = { name: 'admin', password: 'correct horse battery' };
 // Answers are asserted on, field by field; their types are the server's own business.
 // oxlint-disable-next-line typescript/no-explicit-any
 type Json = any;
+
+export interface ApartFleet {
+  fleet: TestFleet;
+  cost(): Promise<ServerCost>;
+}
 
 /** A fleet server on free ports over a folder of its own. */
 export class TestFleet {
@@ -32,6 +40,27 @@ export class TestFleet {
     const fleet = new TestFleet(await mkdtemp(join(tmpdir(), 'wherry-fleet-')));
     await fleet.open(overrides);
     return fleet;
+  }
+
+  /** The server as a process of its own, so that what it costs is told apart. */
+  static async startApart(overrides: Partial<FleetServerConfig> = {}): Promise<ApartFleet> {
+    const fleet = new TestFleet(await mkdtemp(join(tmpdir(), 'wherry-fleet-')));
+    const program = join(import.meta.dirname, 'fleet-child.ts');
+    const child = fork(program, [JSON.stringify(fleet.config(overrides))]);
+    const told = async <T>(): Promise<T> => (await once(child, 'message'))[0] as T;
+    const opened = await told<Pick<FleetServer, 'url' | 'ports'>>();
+    const cost = (): Promise<ServerCost> => {
+      const answer = told<ServerCost>();
+      child.send('cost');
+      return answer;
+    };
+    const close = async () => {
+      const exit = once(child, 'exit');
+      child.send('close');
+      await exit;
+    };
+    fleet.server = { ...opened, close, sentBytes: () => 0 };
+    return { fleet, cost };
   }
 
   config(overrides: Partial<FleetServerConfig> = {}): FleetServerConfig {
