@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  globSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { debianSources } from '../images/debian-sources.ts';
+import { verityOf } from '../protocol/fsverity.ts';
+import { LayerCache } from '../release/layer/convert.ts';
 
 /** Two versions of an image layer, as EROFS blobs. */
 export interface BlobPair {
@@ -29,11 +39,10 @@ const APPS = [
   },
 ];
 
-function run(program: string, args: string[], cwd: string, env = {}): void {
+function run(program: string, args: string[], cwd: string): void {
   execFileSync(program, args, {
     cwd,
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, ...env },
   });
 }
 
@@ -45,16 +54,16 @@ export async function updatePairs(folder: string): Promise<BlobPair[]> {
   onePackage(folder);
   for (const version of NODES) nodeRoot(folder, version);
   for (const [place, app] of APPS.entries()) appRoot(folder, `app-${place}`, app);
-  const pair = (name: string, old: string, next: string): BlobPair => ({
+  const pair = async (name: string, old: string, next: string): Promise<BlobPair> => ({
     name,
-    old: erofs(folder, old),
-    next: erofs(folder, next),
+    old: await erofs(folder, old),
+    next: await erofs(folder, next),
   });
   return [
-    pair('security', 'debian-old', 'debian-new'),
-    pair('one_package', 'debian-old', 'debian-one'),
-    pair('app_layer', 'app-0', 'app-1'),
-    pair('node_binary', `node-${NODES[0]}`, `node-${NODES[1]}`),
+    await pair('security', 'debian-old', 'debian-new'),
+    await pair('one_package', 'debian-old', 'debian-one'),
+    await pair('app_layer', 'app-0', 'app-1'),
+    await pair('node_binary', `node-${NODES[0]}`, `node-${NODES[1]}`),
   ];
 }
 
@@ -120,10 +129,14 @@ function unpack(folder: string, name: string, version: string, place: string, on
 }
 
 /** As the release tool makes them. */
-function erofs(folder: string, name: string): string {
-  const blob = join(folder, `${name}.erofs`);
-  const uuid = '77686572-7279-4000-8000-000000000000';
-  const args = ['--quiet', '-U', uuid, blob, join(folder, name)];
-  if (!existsSync(blob)) run('mkfs.erofs', args, folder, { SOURCE_DATE_EPOCH: '4102444800' });
+async function erofs(folder: string, name: string): Promise<string> {
+  const [tar, blob] = [join(folder, `${name}.tar`), join(folder, `${name}.blob`)];
+  if (existsSync(blob)) return blob;
+  run('tar', ['--sort=name', '--format=posix', '-cf', tar, '-C', join(folder, name), '.'], folder);
+  const cache = new LayerCache(join(folder, 'layers'));
+  const { sha256: diffId } = await verityOf(createReadStream(tar));
+  const { verity } = await cache.convert({ diffId, open: () => createReadStream(tar) });
+  rmSync(tar);
+  renameSync(cache.blobPath(verity), blob);
   return blob;
 }

@@ -9,7 +9,6 @@ import type { DemoOptions } from './options.ts';
 const PROGRAMS: Record<string, string> = {
   crun: 'crun',
   conmon: 'conmon',
-  'mkfs.erofs': 'erofs-utils',
   mmdebstrap: 'mmdebstrap',
   umoci: 'umoci',
   wat2wasm: 'wabt',
