@@ -128,7 +128,7 @@ async function filesOf(root: string): Promise<string[]> {
 }
 
 /** A tar that depends on the files' paths, modes and bytes alone. */
-async function packed(dir: string, name: string): Promise<string> {
+export async function packed(dir: string, name: string): Promise<string> {
   const tar = join(dir, `${name}.tar`);
   const fixed = [
     '--sort=name',

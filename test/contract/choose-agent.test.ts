@@ -66,6 +66,16 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+const start = (): { ended: Promise<NodeJS.Signals | null> } => {
+  const env = { ...process.env, WHERRY_TRIAL_SILENT_S: '2' };
+  const child = spawn(launcher, ['--config', config], { stdio: 'ignore', env });
+  return { ended: new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal))) };
+};
+const waits = (script: string): void => {
+  lay({ trial: '1-x 0\n', current: undefined });
+  program(join(folder, '1-x/bin/wherry-agent'), script);
+};
+
 const TRIALS: Line[] = [
   undefined,
   '',
@@ -110,11 +120,13 @@ describe('of every state of the files', () => {
             undefined,
             id === 'shipped' ? (state.current?.trim() ? undefined : state.current) : `${id}\n`,
           ]);
-          if (id === running) expect(leaves).toBe(false);
+          expect(id === running && leaves).toBe(false);
         }
         lay({ ...state, failed });
-        expect(openFolder(running).hold({ id: '1-x', isTrial: true })).toBe(running !== '1-x');
-        if (running !== '1-x') expect([read('trial'), read('failed')]).toEqual(['1-x 0\n', undefined]);
+        const isOther = running !== '1-x';
+        expect(openFolder(running).hold({ id: '1-x', isTrial: true })).toBe(isOther);
+        const now = isOther ? ['1-x 0\n', undefined] : [state.trial, failed];
+        expect([read('trial'), read('failed')]).toEqual(now);
       }
   });
 });
@@ -158,16 +170,6 @@ describe('bin/wherry-agent', () => {
     expect(run('--config', config)).toBe('2-y of 2-y');
     expect([read('trial'), read('failed')]).toEqual(['1-x 1\n', undefined]);
   });
-
-  const start = (): { ended: Promise<NodeJS.Signals | null> } => {
-    const env = { ...process.env, WHERRY_TRIAL_SILENT_S: '2' };
-    const child = spawn(launcher, ['--config', config], { stdio: 'ignore', env });
-    return { ended: new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal))) };
-  };
-  const waits = (script: string): void => {
-    lay({ trial: '1-x 0\n', current: undefined });
-    program(join(folder, '1-x/bin/wherry-agent'), script);
-  };
 
   test('a trial that hangs is killed', async () => {
     waits('exec sleep 30');
