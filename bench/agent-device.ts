@@ -22,6 +22,9 @@ export interface BenchDevice {
   pid: number;
   program: string;
   services: string[];
+  publisher: Publisher;
+  /** For files of the benchmark; goes with the device. */
+  work: string;
   close(): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export async function updatedDevice(id: string, serviceCount: number): Promise<B
     const releaseId = await publisher.publish(serviceRelease('1.0', Object.fromEntries(parts)));
     await fleet.api('POST', '/rollouts', { releaseId, devices: [id] });
     const { agent } = await device.phase('committed', UPDATE_MS);
-    return { fleet, device, pid: agent.pid, program: PROGRAM, services, close };
+    return { fleet, device, pid: agent.pid, program: PROGRAM, services, publisher, work, close };
   } catch (error) {
     await close();
     throw error;

@@ -25,6 +25,18 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
       'bytes on the wire of real updates, against the whole image compressed; cost of making and using them',
     load: () => import('./update-delta.ts'),
   },
+  'update-transfer': {
+    about: 'transfer over MQTT against HTTPS from one server process, to one device and to twenty at once',
+    load: () => import('./update-transfer.ts'),
+  },
+  'update-apply': {
+    about: 'memory, written bytes and hashing while a device takes a large release',
+    load: () => import('./update-apply.ts'),
+  },
+  'update-interruption': {
+    about: 'how long an update interrupts a changed service, against a restart of it; and the unchanged ones',
+    load: () => import('./update-interruption.ts'),
+  },
 };
 
 /** First line of what a program prints; "absent" where it is not installed. */
