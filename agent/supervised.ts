@@ -25,7 +25,7 @@ import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import { desiredServices } from './update/desired-services.ts';
-import type { UpdateEngineOptions } from './update/engine.ts';
+import type { UpdateEngineOptions } from './update/engine-options.ts';
 import { ServiceLeases } from './update/facts/service-leases.ts';
 
 export interface SupervisedParts {

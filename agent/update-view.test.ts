@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { UpdatePolicy } from '../protocol/update-policy.ts';
 import { NOTHING_KNOWN } from './update/core/hold.ts';
 import { EMPTY_RECORD, type UpdateRecord } from './update/core/record.ts';
-import type { UpdateWish } from './update/engine.ts';
+import type { UpdateWish } from './update/engine-options.ts';
 import { updateView } from './update-view.ts';
 
 const release = (version: string) => ({ name: 'demo', version, manifest: version, generation: 1 });

@@ -6,7 +6,8 @@ import { NOTHING_KNOWN, type SwitchFacts } from './update/core/hold.ts';
 import { outlookOf, overdueOf } from './update/core/outlook.ts';
 import { isBelowFloor, labelOf, type UpdateRecord } from './update/core/record.ts';
 import { isUnderWay } from './update/core/transition.ts';
-import type { UpdateEngine, UpdateWish } from './update/engine.ts';
+import type { UpdateEngine } from './update/engine.ts';
+import type { UpdateWish } from './update/engine-options.ts';
 
 type Engine = Pick<UpdateEngine, 'status' | 'apply' | 'consent' | 'defer' | 'rollBack'>;
 type Steered = Pick<Connected, 'facts'> & { engine: Engine };

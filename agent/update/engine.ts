@@ -1,12 +1,9 @@
 import { openAssignment } from '../../protocol/assignment.ts';
-import type { Board } from '../../protocol/board.ts';
 import { fingerprintOf } from '../../protocol/fleet-key.ts';
-import type { Manifest, Platform } from '../../protocol/manifest.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
-import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
-import type { UpdatePolicy } from '../../protocol/update-policy.ts';
-import type { Clock } from '../supervisor/ports.ts';
-import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
+import type { ReasonCode } from '../../protocol/reasons.ts';
+import type { DesiredServices } from '../supervisor/service-spec.ts';
 import { AgentSwitch } from './agent-switch.ts';
 import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
 import { HeldInputs } from './core/held-inputs.ts';
@@ -15,77 +12,17 @@ import { advance } from './core/machine.ts';
 import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
 import type { UpdateEffect, UpdateInput } from './core/transition.ts';
 import { desiredServices, parseManifest } from './desired-services.ts';
+import {
+  type Applied,
+  UPDATE_TIMES,
+  type UpdateEngineOptions,
+  type UpdateTimes,
+  type UpdateWish,
+} from './engine-options.ts';
 import { FetchJob } from './fetch-job.ts';
-import type { Progress } from './fetch-release.ts';
-import type {
-  AgentShelf,
-  BlobStore,
-  ChunkSource,
-  Log,
-  ReleaseTrust,
-  UpdateLedger,
-  Workloads,
-} from './ports.ts';
+import { ProgressNotice } from './progress-notice.ts';
 import { readBundle } from './read-bundle.ts';
-import type { Freshness } from './trust-watch.ts';
 import { deviceEvent, unwellIn } from './update-event.ts';
-
-export interface UpdateEngineOptions {
-  identity: { device: string; platform: Platform /** SPKI PEM */; fleetKey: string };
-  board: Board;
-  /** When this agent was built, Unix milliseconds: a floor for the clock. */
-  builtAt: number;
-  ledger: UpdateLedger;
-  blobs: BlobStore;
-  /** Where a release comes from; with a folder, from there as far as it goes. */
-  sourceOf(from: string | undefined): ChunkSource;
-  trust: ReleaseTrust;
-  workloads: Workloads;
-  clock: Clock;
-  /** Time that decides expiry, Unix ms: never before `floor`. */
-  trustedNow(floor: number): number;
-  /** What is known of the newest signed metadata. */
-  freshness?(): Freshness;
-  /** What the device knows of itself, for one release's policy; its services may hold leases. */
-  facts(policy: UpdatePolicy): SwitchFacts;
-  toServices(manifest: Manifest, platform: Platform): ServiceSpec[];
-  /** The status changed; at most four times a second for progress. */
-  onChange(): void;
-  /** A release is about to be taken down because these of its services did not stay well; its rollback is durable. */
-  onRollback(why: Reason, failed: DesiredServices, unwell: readonly string[]): void;
-  /** Absent: a release that brings an agent is refused. */
-  agents?: AgentShelf | undefined;
-  /** Another agent is to take this one's place: this process has to end, and its services to stay. */
-  onAgentSwitch?(): void;
-  log: Log;
-  times?: Partial<UpdateTimes>;
-}
-
-export interface UpdateTimes {
-  healthPollMs: number;
-  retryMinMs: number;
-  retryMaxMs: number;
-  /** Between attempts at a step that the disk did not take. */
-  heldMs: number;
-  /** Between looks at what a waiting release waits for. */
-  lookMs: number;
-}
-
-const TIMES: UpdateTimes = {
-  healthPollMs: 500,
-  retryMinMs: 1_000,
-  retryMaxMs: 300_000,
-  heldMs: 5_000,
-  lookMs: 2_000,
-};
-const PROGRESS_MS = 250;
-
-/** `nothing-to-do`: no release is in a state in which the wish has a meaning. `held`: the disk does not take it yet. */
-export type UpdateWish = 'accepted' | 'held' | 'nothing-to-do';
-
-export type Applied =
-  | { ok: true; result: 'accepted' | 'held'; release: string }
-  | { ok: false; message: string };
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
 export class UpdateEngine {
@@ -97,9 +34,8 @@ export class UpdateEngine {
   readonly #idleSince: number;
   readonly #enrolledKey: string;
   #record: UpdateRecord;
-  #progress: (Progress & { manifest: string }) | undefined;
+  readonly #progress: ProgressNotice;
   #cancelPoll: (() => void) | undefined;
-  #cancelNotice: (() => void) | undefined;
   readonly #held = new HeldInputs();
   #cancelHeld: (() => void) | undefined;
   #isStopped = false;
@@ -107,7 +43,8 @@ export class UpdateEngine {
 
   constructor(options: UpdateEngineOptions) {
     this.#options = options;
-    this.#times = { ...TIMES, ...options.times };
+    this.#times = { ...UPDATE_TIMES, ...options.times };
+    this.#progress = new ProgressNotice(options.clock, () => options.onChange());
     this.#record = options.ledger.load();
     this.#idleSince = options.clock.now();
     this.#enrolledKey = fingerprintOf(options.identity.fleetKey);
@@ -127,7 +64,7 @@ export class UpdateEngine {
       times: this.#times,
       now: () => this.#now(),
       step: (input) => this.#step(input),
-      onProgress: (manifest, progress) => this.#progressed({ manifest, ...progress }),
+      onProgress: (manifest, progress) => this.#progress.note(manifest, progress),
       collect: () => this.#collect(),
       held: () => releasesHeld(this.#record),
     });
@@ -215,7 +152,7 @@ export class UpdateEngine {
 
   status(): UpdateStatus {
     const { phase, since, about, reason } = this.#record;
-    const progress = this.#progress;
+    const progress = this.#progress.of(about?.manifest);
     const metadata = this.#options.freshness?.() ?? {};
     return {
       phase,
@@ -223,21 +160,14 @@ export class UpdateEngine {
       since: phase === 'idle' ? this.#idleSince : since,
       ...(about && { release: about }),
       ...(reason && { reason }),
-      ...(progress &&
-        progress.manifest === about?.manifest && {
-          progress: {
-            doneBytes: progress.doneBytes,
-            totalBytes: progress.totalBytes,
-            reusedBytes: progress.reusedBytes,
-          },
-        }),
+      ...(progress && { progress }),
     };
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelPoll?.();
-    this.#cancelNotice?.();
+    this.#progress.stop();
     this.#cancelHeld?.();
     await this.#fetchJob.stop();
     await this.#agents.stop();
@@ -395,15 +325,6 @@ export class UpdateEngine {
     if (now >= this.#lookedAt && now - this.#lookedAt < this.#times.lookMs) return;
     this.#lookedAt = now;
     this.#step({ type: 'look' });
-  }
-
-  #progressed(progress: Progress & { manifest: string }): void {
-    this.#progress = progress;
-    if (this.#isStopped) return;
-    this.#cancelNotice ??= this.#options.clock.after(PROGRESS_MS, () => {
-      this.#cancelNotice = undefined;
-      this.#options.onChange();
-    });
   }
 
   async #collect(): Promise<void> {
