@@ -101,6 +101,19 @@ test('a release takes configuration, user and stop signal from its image, and it
   expect(statSync(join(dir, 'out/blobs', `${layer?.verity}.erofs`)).size).toBe(layer?.size);
 });
 
+test('a release may bring its agent, which inspect shows and whose blobs it has', async () => {
+  const extra = 'agent: { image: "oci:image", version: 2.1.0 }\n';
+  expect((await build({ extra }, 'with-agent')).err).toBe('');
+  const { agent } = manifestOf('with-agent');
+  expect(agent).toMatchObject({ version: '2.1.0' });
+  expect(agent?.images['linux/amd64']?.layers).toEqual(layersOf('with-agent'));
+  const { out } = await wherry('release', 'inspect', join(dir, 'with-agent'));
+  expect(out).toMatch(/^agent +2\.1\.0$/m);
+  expect(out).toMatch(/all there, digests hold/);
+  const bare = await build({ extra: 'agent: { image: "oci:image" }\n' }, 'bare');
+  expect(bare.err).toContain('version');
+});
+
 test('a docker-archive gives the same layers as the layout it was made from', async () => {
   await build({}, 'from-oci');
   expect((await build({ image: 'docker-archive:image.tar:v1' }, 'from-docker')).code).toBe(0);

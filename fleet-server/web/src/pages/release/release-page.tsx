@@ -62,6 +62,7 @@ function About({ release }: { release: Release }) {
             {bytes(size)}
           </Fact>
         ))}
+        {release.agentVersion !== undefined && <Fact name="Brings the agent">{release.agentVersion}</Fact>}
         <Fact name="Uploaded">{dateTime(release.uploadedAt)}</Fact>
         <Fact name="Uploaded by">{release.uploadedBy}</Fact>
       </Facts>
