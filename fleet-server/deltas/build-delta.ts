@@ -3,9 +3,10 @@ import { constants, setPriority } from 'node:os';
 import { buildDelta } from '../../protocol/delta/build.ts';
 import type { BuildJob } from './delta-builder.ts';
 
-// Whoever waits for it waits for the server's answers all the more.
-setPriority(constants.priority.PRIORITY_LOW);
-const { next, olds, level, outPath } = JSON.parse(process.argv[2] ?? '') as BuildJob;
+const { next, olds, level, outPath, isSpare } = JSON.parse(process.argv[2] ?? '') as BuildJob;
+const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = constants.priority;
+// The server's answers come first in any case.
+setPriority(isSpare ? PRIORITY_LOW : PRIORITY_BELOW_NORMAL);
 const server = process.ppid;
 /** A server that was killed waits for nothing any more. */
 const endWithServer = (): void => {

@@ -10,6 +10,8 @@ export interface BuildJob {
   /** zstd's. */
   level: number;
   outPath: string;
+  /** Nobody waits for it. */
+  isSpare: boolean;
 }
 
 /** Makes deltas, far from the event loop. */

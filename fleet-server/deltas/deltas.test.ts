@@ -202,6 +202,7 @@ test('a build ends with the server that began it', async () => {
     olds: [],
     level: 19,
     outPath: join(folder, 'out'),
+    isSpare: false,
   };
   // A server that is killed at once, and tells who its builder is.
   const server = `

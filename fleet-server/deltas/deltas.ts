@@ -141,7 +141,9 @@ export class Deltas {
     const outPath = cache.buildPath(randomUUID());
     const blob = (digest: string) => ({ digest, path: objects.pathOf(blobObject(digest)) });
     try {
-      const built = await builder.build({ next: blob(next), olds: olds.map(blob), level, outPath }, signal);
+      const isSpare = level === BEST_LEVEL;
+      const job = { next: blob(next), olds: olds.map(blob), level, outPath, isSpare };
+      const built = await builder.build(job, signal);
       const { old, sha256, bytes, plainBytes } = built;
       const before = cache.get(next, old);
       if (before && before.bytes <= bytes) return await cache.settle(before, level);
