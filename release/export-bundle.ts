@@ -7,7 +7,13 @@ import { BUNDLE_FILE, type Bundle } from '../protocol/bundle.ts';
 import { sha256Hex } from '../protocol/canonical.ts';
 import { syncFolder } from '../protocol/durable-file.ts';
 import { leafCount } from '../protocol/fsverity.ts';
-import { checkManifest, type Manifest, type ManifestLayer, type Platform } from '../protocol/manifest.ts';
+import {
+  checkManifest,
+  layersIn,
+  type Manifest,
+  type ManifestLayer,
+  type Platform,
+} from '../protocol/manifest.ts';
 import { blobObject, isObjectName, leavesObject, manifestObject } from '../protocol/objects.ts';
 import { ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
@@ -90,17 +96,18 @@ async function readRelease(
 
 /** Each blob once. */
 function layersFor(manifest: Manifest, platforms: readonly Platform[]): ManifestLayer[] {
-  const layers = new Map<string, ManifestLayer>();
-  for (const [service, { images }] of Object.entries(manifest.services)) {
+  const { services, agent } = manifest;
+  const named = Object.entries(services).map(([name, held]) => [`service "${name}"`, held] as const);
+  for (const [what, { images }] of [...named, ...(agent ? [['its agent', agent] as const] : [])]) {
     const lacking = platforms.find((platform) => images[platform] === undefined);
     if (lacking !== undefined)
-      throw new ReleaseError('usage', `Cannot export: service "${service}" has no image for ${lacking}`);
-    for (const [platform, image] of Object.entries(images)) {
-      if (platforms.length > 0 && !platforms.includes(platform as Platform)) continue;
-      for (const layer of image?.layers ?? []) layers.set(layer.verity, layer);
-    }
+      throw new ReleaseError('usage', `Cannot export: ${what} has no image for ${lacking}`);
   }
-  return [...layers.values()];
+  const layers =
+    platforms.length === 0
+      ? layersIn(manifest)
+      : platforms.flatMap((platform) => layersIn(manifest, platform));
+  return [...new Map(layers.map((layer) => [layer.verity, layer])).values()];
 }
 
 async function fetchLayers(layers: readonly ManifestLayer[], options: ExportOptions): Promise<void> {

@@ -28,7 +28,7 @@ export interface AgentFolderOptions {
 }
 
 /** The agent that the device came with: the one that the service manager starts. */
-export const SHIPPED = 'shipped';
+const SHIPPED = 'shipped';
 /** A poll of the engine is half a second: one write in ten seconds, while a trial lasts. */
 const POLLS_A_BEAT = 20;
 

@@ -199,7 +199,7 @@ test('cut at any effect, an agent that works runs the one release that is in for
   const deployment = fc.record({
     version: fc.constantFrom('a', 'b', 'c'),
     agent: fc.constantFrom('-', 'x', 'y', 'z'),
-    then: fc.constantFrom('settle', 'look', 'roll back', 'cut'),
+    after: fc.constantFrom('settle', 'look', 'roll back', 'cut'),
   });
   fc.assert(
     fc.property(
@@ -212,12 +212,12 @@ test('cut at any effect, an agent that works runs the one release that is in for
         device.budget = cut;
         for (const agent of broken) device.brokenAgents.add(agent);
         for (const version of ill) device.illReleases.add(version);
-        for (const [index, { version, agent, then }] of deployments.entries()) {
+        for (const [index, { version, agent, after }] of deployments.entries()) {
           device.offer(index + 1, version, agent);
-          if (then === 'settle') device.settle();
-          if (then === 'look') device.look();
-          if (then === 'roll back') device.rollBack();
-          if (then === 'cut') device.start();
+          if (after === 'settle') device.settle();
+          if (after === 'look') device.look();
+          if (after === 'roll back') device.rollBack();
+          if (after === 'cut') device.start();
         }
         device.start();
         device.settle();
