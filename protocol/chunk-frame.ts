@@ -20,6 +20,13 @@ export interface ChunkFrame {
 
 export function encodeChunk(frame: ChunkFrame): Buffer {
   const out = Buffer.allocUnsafe(CHUNK_HEADER_BYTES + frame.payload.length);
+  writeChunkHeader(out, frame);
+  frame.payload.copy(out, CHUNK_HEADER_BYTES);
+  return out;
+}
+
+/** Into the first bytes of a message that holds its payload already. */
+export function writeChunkHeader(out: Buffer, frame: Omit<ChunkFrame, 'payload'>): void {
   out.writeUInt8(1, 0);
   out.writeUInt8(0, 1);
   out.writeUInt16BE(0, 2);
@@ -27,8 +34,6 @@ export function encodeChunk(frame: ChunkFrame): Buffer {
   out.writeUInt32BE(frame.index, 8);
   out.writeUInt32BE(frame.chunkBytes, 12);
   out.writeBigUInt64BE(BigInt(frame.objectBytes), 16);
-  frame.payload.copy(out, CHUNK_HEADER_BYTES);
-  return out;
 }
 
 /** Undefined for anything that is not a well-formed frame: wrong version, impossible index, wrong payload size. */

@@ -56,9 +56,9 @@ beforeEach(() => {
       open++;
       return {
         bytes: CONTENT.length,
-        read: async (position, length) => {
+        read: async (position, length, head = 0) => {
           if (isBroken) throw new Error('EIO');
-          return CONTENT.subarray(position, position + length);
+          return Buffer.concat([Buffer.alloc(head), CONTENT.subarray(position, position + length)]);
         },
         release: () => {
           open--;

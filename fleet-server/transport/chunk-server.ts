@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { decodeBitmap, encodeChunk } from '../../protocol/chunk-frame.ts';
+import { CHUNK_HEADER_BYTES, decodeBitmap, writeChunkHeader } from '../../protocol/chunk-frame.ts';
 import { checkGet, type Fault, type Get } from '../../protocol/messages.ts';
 import type { ObjectReader, OpenObject } from './object-reader.ts';
 
@@ -103,11 +103,11 @@ export class ChunkServer {
   ): Promise<void> {
     const read = (index: number) => {
       const position = index * get.chunkBytes;
-      return object.read(position, Math.min(get.chunkBytes, object.bytes - position));
+      return object.read(position, Math.min(get.chunkBytes, object.bytes - position), CHUNK_HEADER_BYTES);
     };
     let next = read(indexes[0] ?? 0);
     for (const [at, index] of indexes.entries()) {
-      const payload = await next;
+      const frame = await next;
       const following = indexes[at + 1];
       if (following !== undefined) {
         next = read(following);
@@ -115,7 +115,7 @@ export class ChunkServer {
         next.catch(() => {});
       }
       const { request, chunkBytes } = get;
-      const frame = encodeChunk({ request, index, chunkBytes, objectBytes: object.bytes, payload });
+      writeChunkHeader(frame, { request, index, chunkBytes, objectBytes: object.bytes });
       if (session.isOver || !(await this.#link.data(device, frame))) {
         await next.catch(() => {});
         return;

@@ -9,7 +9,8 @@ import type { Database } from '../store/tables.ts';
 /** One object while it is being served; `release` it when done. */
 export interface OpenObject {
   bytes: number;
-  read(position: number, length: number): Promise<Buffer>;
+  /** Behind `head` bytes that are the caller's: what goes out with a header is made once, not copied. */
+  read(position: number, length: number, head?: number): Promise<Buffer>;
   release(): void;
 }
 
@@ -79,9 +80,9 @@ export function objectReader({ db, objects, deltas }: ObjectReaderParts, mostFil
     await trim();
     return {
       bytes: entry.bytes,
-      read: async (position, length) => {
-        const buffer = Buffer.allocUnsafe(length);
-        const { bytesRead } = await entry.file.read(buffer, 0, length, position);
+      read: async (position, length, head = 0) => {
+        const buffer = Buffer.allocUnsafe(head + length);
+        const { bytesRead } = await entry.file.read(buffer, head, length, position);
         if (bytesRead !== length) throw new Error(`Cannot read ${name}: it ends at ${position + bytesRead}`);
         return buffer;
       },
@@ -130,6 +131,9 @@ const inodeOf = (path: string): Promise<number | undefined> =>
 
 const inMemory = (content: Buffer): OpenObject => ({
   bytes: content.length,
-  read: (position, length) => Promise.resolve(content.subarray(position, position + length)),
+  read: (position, length, head = 0) => {
+    const part = content.subarray(position, position + length);
+    return Promise.resolve(head === 0 ? part : Buffer.concat([Buffer.allocUnsafe(head), part]));
+  },
   release: () => {},
 });
