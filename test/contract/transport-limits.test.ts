@@ -27,6 +27,8 @@ const DEVICES = 20;
 const BURST_SECONDS = 0.25;
 const PART_BYTES = 256 * 1024;
 
+const drop = async () => {};
+
 let work: string;
 let apart: ApartFleet;
 const closers: (() => unknown)[] = [];
@@ -95,10 +97,9 @@ test('devices that ask and do not read cost the server a bounded buffer each, an
   const { devices, object, chunks, bytes } = await serving(40 * MIB);
   const reader = devices.pop();
   if (!reader) throw new Error('no device');
-  const take = async () => {};
   const { signal } = new AbortController();
   // What the first transfers leave in the server is no buffer of theirs.
-  await sourceOf(reader, 'mqtt').fetch(object, chunks, take, signal);
+  await sourceOf(reader, 'mqtt').fetch(object, chunks, drop, signal);
   const before = await apart.cost();
   for (const device of devices) await stalled(device, object, chunks);
   let sent = -1;
@@ -168,7 +169,7 @@ test('the limit of a device holds over all its connections together', async () =
   const begin = performance.now();
   await Promise.all(
     (['mqtt', 'https', 'https'] as const).map((over) =>
-      sourceOf(device, over).fetch(object, chunks, async () => {}, signal),
+      sourceOf(device, over).fetch(object, chunks, drop, signal),
     ),
   );
   const sent = (await apart.cost()).sentBytes - sentBytes;

@@ -5,7 +5,7 @@ export class SourceError extends Error {
   readonly code: SourceErrorCode;
   constructor(code: SourceErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'SourceError';
+    this.name = new.target.name;
     this.code = code;
   }
 }
