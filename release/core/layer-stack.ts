@@ -37,7 +37,9 @@ function settleFolder(
   if (implicit.has(path) && below) {
     if (below.type !== 'dir')
       return `puts files below "${path}", which is a ${below.type} in the layers below; the tar must say what becomes of it`;
-    const { mode, uid, gid, mtime } = below;
+    const { mode, uid, gid } = below;
+    // Nobody looks at the root's time, and without it a layer is the same blob upon other bases.
+    const mtime = path === '' ? folder.mtime : below.mtime;
     Object.assign(folder, { mode, uid, gid, mtime, xattrs: new Map([...below.xattrs, ...folder.xattrs]) });
   }
   const under = below?.type === 'dir' && !isOpaque(folder) ? below.children : undefined;

@@ -18,7 +18,7 @@ import { refused, spool } from './spool.ts';
 import { scanTar } from './tar-read.ts';
 
 /** Part of a cached conversion's name: raise it when the same tar would give another blob. */
-const CONVERTER = 'v2';
+const CONVERTER = 'v3';
 
 export interface ConvertedLayer extends ManifestLayer, LayerAccounts {
   /** Names of xattrs that were not taken. */

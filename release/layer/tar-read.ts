@@ -16,7 +16,7 @@ import { contentOf } from './tar-sparse.ts';
 /** A path or a pax record set; far above PATH_MAX and any xattr. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 /** More than any image has; each is an object in memory. */
-const MAX_ENTRIES = 2_000_000;
+const MAX_ENTRIES = 1_000_000;
 
 const TYPES: Record<string, LayerEntry['type']> = {
   '\0': 'file',
