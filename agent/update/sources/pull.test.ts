@@ -33,6 +33,8 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
+const isOver = () => ended !== undefined;
+
 const answer = async (request: number, index: number): Promise<void> => {
   const payload = Buffer.alloc(CHUNK);
   pull.onFrame({ request, index, chunkBytes: CHUNK, objectBytes: CHUNKS * CHUNK, payload });
@@ -43,7 +45,7 @@ const answer = async (request: number, index: number): Promise<void> => {
 async function carryAll(msPerChunk: number): Promise<number> {
   let carried = 0;
   const queue: [number, number][] = [];
-  for (let seen = 0; ended === undefined; ) {
+  for (let seen = 0; !isOver(); ) {
     for (; seen < gets.length; seen++) {
       const get = gets[seen];
       for (const index of get ? (decodeBitmap(get.first, get.bitmap) ?? []) : [])
@@ -77,7 +79,7 @@ test('silence is asked into again, then given up', async () => {
 
 test('a source that only repeats what it has sent is given up too', async () => {
   await answer(1, 0);
-  for (let turn = 0; turn < 60 && ended === undefined; turn++) {
+  for (let turn = 0; turn < 60 && !isOver(); turn++) {
     await vi.advanceTimersByTimeAsync(500);
     await answer(1, 0);
   }
