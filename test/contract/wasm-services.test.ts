@@ -116,6 +116,7 @@ test('is held to its CPU and killed at its memory, without harm to the one besid
   await until(() => codes('eat').includes('exit.oom'), { what: 'the end of eat', timeoutMs: 30_000 });
   await until(async () => ((await parts.cgroups.usage('spin'))?.throttledUsec ?? 0) > 500_000, {
     what: 'spin to be held back',
+    timeoutMs: 50_000,
   });
   const after = await parts.cgroups.usage('spin');
   const usec = Number(process.hrtime.bigint() - since) / 1000;
