@@ -132,6 +132,8 @@ async function writeBlob(tar: FileHandle, { root }: LayerTree, file: string, nam
     if (sizeBytes > LIMITS.blobBytes)
       throw refused(name, `it holds ${sizeBytes} bytes; wanted at most ${LIMITS.blobBytes}`);
     await handle.writeFile(chunks());
+    // A record that outlives a power cut must not speak of a blob that did not.
+    await handle.sync();
   } catch (error) {
     throw error instanceof RangeError ? refused(name, `something in it ${error.message}`) : error;
   } finally {

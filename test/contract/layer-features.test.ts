@@ -24,6 +24,8 @@ const EVERYTHING = `
   mknod a/null c 1 3; mknod a/loop b 7 300; mkfifo a/pipe; chown 70000:4294967293 a/pipe; truncate -s 3M a/hole; printf x >> a/hole
   mkdir -p ${LONG}/${LONG}; echo deep > ${LONG}/${LONG}/f; ln ${LONG}/${LONG}/f ${LONG}/${LONG}h; touch "a/sp ace" "$(printf 'a/\\377\\304')"
   touch -d '2001-02-03 04:05:06.789123456 UTC' a/b/file; touch -d '1950-01-01 00:00:00.25 UTC' a/soft -h; touch -d '1950-01-01 00:00:00.25 UTC' c/old
+  ln -P a/soft c/soft; ln a/null c/null; touch a/acl
+  setfattr -n system.posix_acl_access -v 0x0200000001000600ffffffff02000400e803000004000400ffffffff10000400ffffffff20000400ffffffff a/acl
   for i in $(seq 400); do echo $i > c/$i-${'x'.repeat(20)}; done; touch ./-dash ./!bang; chmod 1777 a/b`;
 
 test.each([
@@ -35,7 +37,9 @@ test.each([
   expect(tree['a/null']).toContain(`char 644 0:0 device ${(1 << 8) | 3}`);
   expect(tree['a/pipe']).toContain('fifo 644 70000:4294967293');
   expect(tree[`${LONG}/${LONG}h`]).toContain(`is ${LONG}/${LONG}/f`);
-  if (args.includes('posix')) expect(tree['a/ping']).toContain('security.capability=0x');
+  if (!args.includes('posix')) return;
+  expect(tree['a/ping']).toContain('security.capability=0x');
+  expect(tree['a/acl']).toContain('system.posix_acl_access=0x02');
 });
 
 test.each([
