@@ -1,4 +1,4 @@
-import { isOpaque, isWhiteout, type LayerNode, OPAQUE_XATTR } from './layer-node.ts';
+import { isOpaque, isWhiteout, type LayerNode, OPAQUE_XATTR, whiteout } from './layer-node.ts';
 import type { LayerTree } from './layer-tree.ts';
 
 /** What overlayfs shows of a layer over others: nodes are shared, none is changed. */
@@ -9,13 +9,12 @@ export function mergeLayers(below: LayerNode | undefined, layer: LayerNode): Lay
     if (isWhiteout(node)) children.delete(name);
     else children.set(name, node.type === 'dir' ? mergeLayers(children.get(name), node) : node);
   }
-  const xattrs = new Map([...layer.xattrs].filter(([name]) => name !== OPAQUE_XATTR));
-  return { ...layer, xattrs, children };
+  return { ...layer, xattrs: withoutOpaque(layer.xattrs), children };
 }
 
 /** Whether what lies below a layer has a say in it: it removes something, or does not describe a folder it needs. */
 export const dependsOnBelow = ({ root, implicit }: LayerTree): boolean =>
-  implicit.length > 0 || hasWhiteout(root);
+  implicit.length > 0 || isOpaque(root) || hasWhiteout(root);
 
 const hasWhiteout = (node: LayerNode): boolean =>
   isWhiteout(node) || [...node.children.values()].some(hasWhiteout);
@@ -25,8 +24,22 @@ const hasWhiteout = (node: LayerNode): boolean =>
  * folders that the tar does not describe what the layers below say of them. Changes the tree. Gives a fault, or nothing.
  */
 export function settle({ root, implicit }: LayerTree, below: LayerNode | undefined): string | undefined {
+  if (isOpaque(root)) hideAll(root, below?.children ?? new Map());
   return settleFolder(root, below, '', new Set(implicit));
 }
+
+/** overlayfs pays no heed to an opaque root: what it hides is hidden one by one. */
+function hideAll(root: LayerNode, below: ReadonlyMap<string, LayerNode>): void {
+  root.xattrs = withoutOpaque(root.xattrs);
+  for (const name of below.keys()) {
+    const own = root.children.get(name);
+    if (!own) root.children.set(name, whiteout());
+    else if (own.type === 'dir') own.xattrs = new Map([...own.xattrs, [OPAQUE_XATTR, 'y']]);
+  }
+}
+
+const withoutOpaque = (xattrs: ReadonlyMap<string, string>): Map<string, string> =>
+  new Map([...xattrs].filter(([name]) => name !== OPAQUE_XATTR));
 
 function settleFolder(
   folder: LayerNode,

@@ -88,6 +88,13 @@ test('a whiteout of what is not there shows nothing, also in a folder that only 
   await expectLikeUmoci(only, upper);
 });
 
+test('an opaque root hides all that is below', async () => {
+  const below = bench.tar('mkdir -p etc old/deep; touch etc/old old/deep/f file; ln -s old link');
+  const above = bench.tar('mkdir etc new; touch .wh..wh..opq etc/new new/f');
+  const tree = await expectLikeUmoci(below, above);
+  expect(Object.keys(tree)).toEqual(['.', 'etc', 'etc/new', 'new', 'new/f']);
+});
+
 test('a later entry takes the place of an earlier one, and a folder keeps what it holds', async () => {
   const [one, two] = [bench.folder(), bench.folder()];
   bench.sh('mkdir d e; echo 1 > d/f; echo 1 > e/gone; echo x > x; ln -s d l', one);
