@@ -118,7 +118,8 @@ async function entryOf(
     entry: {
       path: plain(path),
       type,
-      mode: header.mode,
+      // Linux gives every link this mode, whatever a tar says.
+      mode: type === 'symlink' ? 0o777 : header.mode,
       uid: numberOf('uid', header.uid),
       gid: numberOf('gid', header.gid),
       mtime: parseTime(said('mtime') ?? '') ?? header.mtime,

@@ -88,6 +88,11 @@ test('a whiteout of what is not there shows nothing, also in a folder that only 
   await expectLikeUmoci(only, upper);
 });
 
+test('a link has the mode that Linux gives it, whatever the tar says', async () => {
+  const tar = bench.tar('ln -s nowhere link', '--format=posix --mode=640 .');
+  expect((await expectLikeUmoci(tar))['link']).toContain('symlink 777');
+});
+
 test('an opaque root hides all that is below', async () => {
   const below = bench.tar('mkdir -p etc old/deep; touch etc/old old/deep/f file; ln -s old link');
   const above = bench.tar('mkdir etc new; touch .wh..wh..opq etc/new new/f');
