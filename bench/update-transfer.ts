@@ -14,8 +14,8 @@ import type { FetchedObject, FetchObjectJob } from './fetch-object.ts';
 
 const MIB = 1024 * 1024;
 const MANY = 20;
-const ROUNDS = 5;
-const BYTES = { one: 96 * MIB, many: 12 * MIB };
+const ROUNDS = 9;
+const BYTES = { one: 64 * MIB, many: 8 * MIB };
 const FETCH = join(import.meta.dirname, 'fetch-object.ts');
 
 type Over = FetchObjectJob['over'];
