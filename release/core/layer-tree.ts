@@ -24,9 +24,16 @@ export interface LayerTree {
   leftOut: string[];
 }
 
+/** Folders made so far that no entry described before. */
+interface Made {
+  folders: number;
+}
+
 type Placed = { ok: true } | { ok: false; fault: string };
 
 const WHITEOUT = '.wh.';
+/** A folder's own entries "." and ".." are none that a layer could hide. */
+const WHITEOUTS_OF_NOTHING = ['', '.', '..'].map((name) => WHITEOUT + name);
 const OPAQUE = '.wh..wh..opq';
 /** AUFS's own bookkeeping (.wh..wh.plnk, .wh..wh.aufs): no content. */
 const AUFS = '.wh..wh.';
@@ -34,6 +41,8 @@ const AUFS = '.wh..wh.';
 const NAME_BYTES = 255;
 const PATH_BYTES = 4095;
 const XATTR_BYTES = 65_535;
+/** A tar of a few kilobytes can name millions. */
+const MOST_MADE_FOLDERS = 65_536;
 const NO_OWNER = 0xffff_ffff;
 
 /**
@@ -46,29 +55,29 @@ export function layerTree(
   const root = plainFolder();
   const described = new Set<string>();
   const leftOut = new Set<string>();
+  const made = { folders: 0 };
   for (const entry of entries) {
     const fault = entryFault(entry);
-    const placed = fault === undefined ? place(root, entry, leftOut) : { ok: false as const, fault };
+    const placed = fault === undefined ? place(root, entry, leftOut, made) : { ok: false as const, fault };
     if (!placed.ok) return { ok: false, fault: `entry "${shown(entry)}" ${placed.fault}` };
     if (!isMarker(entry) && !isAufs(entry)) described.add(entry.path);
   }
   for (const entry of entries.filter((each) => isMarker(each) && !isAufs(each))) {
-    const placed = hide(root, entry.path);
+    const placed = hide(root, entry.path, made);
     if (!placed.ok) return { ok: false, fault: `entry "${shown(entry)}" ${placed.fault}` };
   }
   dropIdleWhiteouts(root, false);
-  const implicit = foldersOf(root, '').filter((path) => !described.has(path));
-  return { ok: true, root, implicit, leftOut: [...leftOut].sort() };
+  return { ok: true, root, implicit: undescribed(root, described), leftOut: [...leftOut].sort() };
 }
 
-function place(root: LayerNode, entry: LayerEntry, leftOut: Set<string>): Placed {
+function place(root: LayerNode, entry: LayerEntry, leftOut: Set<string>, made: Made): Placed {
   if (isMarker(entry) || isAufs(entry)) return { ok: true };
   if (entry.path === '') {
     if (entry.type !== 'dir') return { ok: false, fault: 'would take the place of the root folder' };
     Object.assign(root, nodeOf(entry, leftOut), { children: root.children });
     return { ok: true };
   }
-  const folder = folderFor(root, entry.path);
+  const folder = folderFor(root, entry.path, made);
   if ('fault' in folder) return { ok: false, fault: folder.fault };
   const name = nameOf(entry.path);
   if (entry.type === 'hardlink') {
@@ -89,8 +98,8 @@ function place(root: LayerNode, entry: LayerEntry, leftOut: Set<string>): Placed
 }
 
 /** A layer may remove a path and bring a new one of the same name: only a folder would still show what is below. */
-function hide(root: LayerNode, marker: string): Placed {
-  const folder = folderFor(root, marker);
+function hide(root: LayerNode, marker: string, made: Made): Placed {
+  const folder = folderFor(root, marker, made);
   if ('fault' in folder) return { ok: false, fault: folder.fault };
   const name = nameOf(marker);
   if (name === OPAQUE) {
@@ -105,12 +114,16 @@ function hide(root: LayerNode, marker: string): Placed {
 }
 
 /** The folder that holds the path, with those above it, made where the tar has not described them. */
-function folderFor(root: LayerNode, path: string): LayerNode | { fault: string } {
+function folderFor(root: LayerNode, path: string, made: Made): LayerNode | { fault: string } {
   let folder = root;
   const parts = path.split('/').slice(0, -1);
   for (const [index, part] of parts.entries()) {
     let next = folder.children.get(part);
-    if (!next) folder.children.set(part, (next = plainFolder()));
+    if (!next) {
+      if (++made.folders > MOST_MADE_FOLDERS)
+        return { fault: `needs more folders than ${MOST_MADE_FOLDERS} that its layer does not describe` };
+      folder.children.set(part, (next = plainFolder()));
+    }
     if (next.type !== 'dir')
       return {
         fault: `lies below "${parts.slice(0, index + 1).join('/')}", which is no folder in this layer`,
@@ -129,11 +142,16 @@ function dropIdleWhiteouts(folder: LayerNode, isBelowOpaque: boolean): void {
   }
 }
 
-function foldersOf(node: LayerNode, path: string): string[] {
-  const below = [...node.children].flatMap(([name, child]) =>
-    child.type === 'dir' ? foldersOf(child, path === '' ? name : `${path}/${name}`) : [],
-  );
-  return [path, ...below].sort();
+/** Paths of all folders that are not described, in order. */
+function undescribed(root: LayerNode, described: ReadonlySet<string>): string[] {
+  const found: string[] = [];
+  const visit = (node: LayerNode, path: string): void => {
+    if (!described.has(path)) found.push(path);
+    for (const [name, child] of node.children)
+      if (child.type === 'dir') visit(child, path === '' ? name : `${path}/${name}`);
+  };
+  visit(root, '');
+  return found.sort();
 }
 
 function nodeOf(entry: LayerEntry, leftOut: Set<string>): LayerNode {
@@ -174,7 +192,7 @@ function pathFault(path: string): string | undefined {
   if (long !== undefined) return `has a name of ${long.length} bytes; wanted at most ${NAME_BYTES}`;
   if (parts.slice(0, -1).some((part) => part.startsWith(WHITEOUT) && !part.startsWith(AUFS)))
     return 'lies below a whiteout';
-  if (nameOf(path) === WHITEOUT) return 'is a whiteout of nothing';
+  if (WHITEOUTS_OF_NOTHING.includes(nameOf(path))) return 'is a whiteout of nothing that a folder holds';
   return undefined;
 }
 

@@ -17,6 +17,8 @@ import { contentOf } from './tar-sparse.ts';
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 /** More than any image has; each is an object in memory. */
 const MAX_ENTRIES = 1_000_000;
+/** Names, link targets and xattrs of all entries together. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 const TYPES: Record<string, LayerEntry['type']> = {
   '\0': 'file',
@@ -44,6 +46,7 @@ export type TarScan = { ok: true; entries: LayerEntry[] } | { ok: false; fault: 
 export async function scanTar(readAt: ReadContent, size: number): Promise<TarScan> {
   const entries: LayerEntry[] = [];
   let pending = nothing();
+  let textBytes = 0;
   for (let offset = 0; ; ) {
     const header = await readAt(offset, BLOCK);
     if (header.length < BLOCK || header.every((byte) => byte === 0)) return { ok: true, entries };
@@ -59,6 +62,9 @@ export async function scanTar(readAt: ReadContent, size: number): Promise<TarSca
       }
       const { entry, endsAt } = await entryOf(parsed, header, pending, offset, readAt);
       if (endsAt > padded(size)) return { ok: false, fault: `entry "${entry.path}" is cut off` };
+      textBytes += textOf(entry);
+      if (textBytes > MAX_TEXT_BYTES)
+        return { ok: false, fault: `its names and xattrs have more than ${MAX_TEXT_BYTES} bytes` };
       entries.push(entry);
       offset = endsAt;
     } catch (error) {
@@ -69,6 +75,12 @@ export async function scanTar(readAt: ReadContent, size: number): Promise<TarSca
     pending = nothing();
   }
 }
+
+const textOf = ({ path, linkPath, target, xattrs }: LayerEntry): number =>
+  [...xattrs].reduce(
+    (sum, [name, value]) => sum + name.length + value.length,
+    path.length + linkPath.length + target.length,
+  );
 
 async function extended(
   pending: Pending,
@@ -123,9 +135,9 @@ async function entryOf(
       uid: numberOf('uid', header.uid),
       gid: numberOf('gid', header.gid),
       mtime: parseTime(said('mtime') ?? '') ?? header.mtime,
-      xattrs: xattrsOf(pax),
+      xattrs: new Map([...xattrsOf(pax)].map(([name, value]) => [own(name), own(value)])),
       linkPath: type === 'hardlink' ? plain(link) : '',
-      target: type === 'symlink' ? link : '',
+      target: type === 'symlink' ? own(link) : '',
       device: type === 'char' || type === 'block' ? header.device : { major: 0, minor: 0 },
       content,
     },
@@ -135,10 +147,15 @@ async function entryOf(
 
 const nothing = (): Pending => ({ pax: { values: new Map(), sparse: [] } });
 
+/** A copy: a part of a text keeps all of it in memory, and a header may be far longer than what is kept of it. */
+const own = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
+
 /** "./a//b/" → "a/b"; a leading "/" stays, so that it can be refused. */
 const plain = (path: string): string =>
-  (path.startsWith('/') ? '/' : '') +
-  path
-    .split('/')
-    .filter((part) => part !== '' && part !== '.')
-    .join('/');
+  own(
+    (path.startsWith('/') ? '/' : '') +
+      path
+        .split('/')
+        .filter((part) => part !== '' && part !== '.')
+        .join('/'),
+  );

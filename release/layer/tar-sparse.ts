@@ -57,18 +57,25 @@ async function newMap(
   stored: number,
   readAt: ReadContent,
 ): Promise<{ map: number[]; bytes: number }> {
-  let text = '';
-  let lines: string[] = [];
+  const numbers: number[] = [];
+  let bytes = 0;
+  let rest = '';
   let wanted = 1;
-  while (lines.length <= wanted) {
-    if (text.length >= stored || text.length > 40 * MAX_EXTENTS)
-      throw new RangeError('its map of holes has no end');
-    text += (await readAt(at + text.length, BLOCK)).toString('latin1').padEnd(BLOCK, '\0');
-    lines = text.split('\n');
-    if (lines.length > 1) wanted = 1 + 2 * Number(lines[0]);
+  while (numbers.length < wanted) {
+    if (bytes >= stored || rest.length > BLOCK) throw new RangeError('its map of holes has no end');
+    const lines = (rest + (await readAt(at + bytes, BLOCK)).toString('latin1').padEnd(BLOCK, '\0')).split(
+      '\n',
+    );
+    bytes += BLOCK;
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (numbers.length >= wanted) break;
+      numbers.push(Number(line));
+      wanted = 1 + 2 * (numbers[0] ?? 0);
+    }
     if (!(wanted <= 1 + 2 * MAX_EXTENTS)) throw new RangeError('its map of holes is too long');
   }
-  return { map: lines.slice(1, wanted).map(Number), bytes: text.length };
+  return { map: numbers.slice(1), bytes };
 }
 
 function spread(map: readonly number[], sizeBytes: number, at: number, stored: number): Content {

@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
@@ -8,9 +6,10 @@ import type { Compression } from '../core/media-types.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
 import { digesting } from '../files.ts';
 import type { Descriptor } from './documents.ts';
+import { readRegular, readStored } from './regular-file.ts';
 
 /** Larger documents are no documents: bounded before they are read. */
-const DOCUMENT_BYTES = 8 * 1024 * 1024;
+export const DOCUMENT_BYTES = 8 * 1024 * 1024;
 
 /** Content-addressed blobs of an OCI image layout (image-layout.md): `blobs/sha256/<hex>`, checked as they are read. */
 export class LayoutBlobs {
@@ -32,7 +31,7 @@ export class LayoutBlobs {
         'image-refused',
         `Cannot take image ${this.#name}: document ${short(descriptor.digest)} has ${descriptor.size} bytes; wanted at most ${DOCUMENT_BYTES}`,
       );
-    const data = await readFile(this.#path(descriptor.digest)).catch((error: unknown) => {
+    const data = await readRegular(this.#path(descriptor.digest), DOCUMENT_BYTES).catch((error: unknown) => {
       throw missing(this.#name, descriptor, error);
     });
     this.#check(descriptor, sha256Hex(data), data.length);
@@ -49,7 +48,7 @@ export class LayoutBlobs {
 
   /** A layer's uncompressed tar; its stored bytes are checked against the descriptor when they end. */
   async *layer(descriptor: Descriptor, compression: Compression): AsyncGenerator<Uint8Array> {
-    const stored = digesting(createReadStream(this.#path(descriptor.digest)), (sha256, bytes) =>
+    const stored = digesting(readStored(this.#path(descriptor.digest)), (sha256, bytes) =>
       this.#check(descriptor, sha256, bytes),
     );
     try {

@@ -1,15 +1,15 @@
-import { createReadStream } from 'node:fs';
-import { access, mkdtemp, open, readFile, realpath, rm } from 'node:fs/promises';
+import { access, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import type { Platform } from '../../protocol/manifest.ts';
 import type { Compression } from '../core/media-types.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
 import { runTool } from '../tools.ts';
-import { decompressed, hexOf } from './blobs.ts';
+import { DOCUMENT_BYTES, decompressed, hexOf } from './blobs.ts';
 import { checkDockerArchive, checkImageConfig } from './documents.ts';
 import type { Image, ImageArchive } from './image.ts';
 import { OciLayout, parseJson, platformOf } from './layout.ts';
+import { openRegular, readRegular, readStored } from './regular-file.ts';
 
 /**
  * What `docker save` writes. Since Docker 25 the tar is an OCI image layout too, and is read as one; older ones
@@ -24,9 +24,11 @@ export async function openDockerArchive(
   const dir = await mkdtemp(join(tempDir, 'docker-archive-'));
   const close = () => rm(dir, { recursive: true, force: true });
   try {
+    await refuseCompressed(file, name);
     const result = await runTool('tar', ['-x', '--no-same-owner', '-f', file, '-C', dir]);
     if (result.code !== 0)
       throw new ReleaseError('image', `Cannot read image ${name}: ${result.stderr.trim().split('\n')[0]}`);
+    await keepInside(dir);
     const isLayout = await access(join(dir, 'index.json')).then(
       () => true,
       () => false,
@@ -37,6 +39,29 @@ export async function openDockerArchive(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** tar would undo any compression by itself, and a small file can hold more than any disk. */
+async function refuseCompressed(file: string, name: string): Promise<void> {
+  const kind = await compressionOf(file).catch((cause: unknown) => {
+    throw new ReleaseError('image', `Cannot read image ${name}: ${messageOf(cause)}`, { cause });
+  });
+  if (kind !== 'none')
+    throw new ReleaseError(
+      'image-refused',
+      `Cannot take image ${name}: the archive itself is compressed; decompress it first`,
+    );
+}
+
+/** Removes links that lead out of an unpacked archive, and what is neither a file nor a folder: nobody reads them. */
+async function keepInside(dir: string): Promise<void> {
+  const root = await realpath(dir);
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() || entry.isDirectory()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const leadsTo = entry.isSymbolicLink() ? await realpath(path).catch(() => undefined) : undefined;
+    if (!leadsTo?.startsWith(root + sep)) await rm(path, { force: true });
   }
 }
 
@@ -54,7 +79,8 @@ class LegacyArchive implements ImageArchive {
 
   async image(platform: Platform): Promise<Image> {
     const entry = await this.#entry();
-    const data = await readFile(await this.#inside(entry.Config));
+    const path = await this.#inside(entry.Config);
+    const data = await this.#document(path, entry.Config);
     const config = checkImageConfig(parseJson(data.toString('utf8')));
     if (!config.ok) return this.#refuse(`${entry.Config}: ${config.faults.join('; ')}`);
     if (platformOf(config.value) !== platform)
@@ -71,10 +97,12 @@ class LegacyArchive implements ImageArchive {
   }
 
   async #entry() {
-    const text = await readFile(join(this.#dir, 'manifest.json'), 'utf8').catch((cause: unknown) =>
+    const path = join(this.#dir, 'manifest.json');
+    await access(path).catch((cause: unknown) =>
       this.#refuse('it holds neither index.json nor manifest.json; wanted what `docker save` writes', cause),
     );
-    const checked = checkDockerArchive(parseJson(text));
+    const text = await this.#document(path, 'manifest.json');
+    const checked = checkDockerArchive(parseJson(text.toString('utf8')));
     if (!checked.ok) return this.#refuse(`manifest.json: ${checked.faults.join('; ')}`);
     const entries = checked.value.filter(
       ({ RepoTags }) =>
@@ -87,6 +115,12 @@ class LegacyArchive implements ImageArchive {
       only
         ? `it holds several images; name one of its tags: ${tags}`
         : `it has no tag "${this.#tag}"; tags: ${tags}`,
+    );
+  }
+
+  #document(path: string, name: string): Promise<Buffer> {
+    return readRegular(path, DOCUMENT_BYTES).catch((cause: unknown) =>
+      this.#refuse(`${name}: ${messageOf(cause)}`, cause),
     );
   }
 
@@ -107,12 +141,12 @@ class LegacyArchive implements ImageArchive {
 const isTag = (full: string, tag: string): boolean => full === tag || full.endsWith(`:${tag}`);
 
 async function* openLayer(file: string): AsyncGenerator<Uint8Array> {
-  yield* decompressed(createReadStream(file), await compressionOf(file));
+  yield* decompressed(readStored(file), await compressionOf(file));
 }
 
 /** Old archives name no media type; the magic number tells. */
 async function compressionOf(file: string): Promise<Compression> {
-  const handle = await open(file);
+  const handle = await openRegular(file);
   try {
     const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
     if (buffer.readUInt16BE(0) === 0x1f8b) return 'gzip';

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Platform } from '../../protocol/manifest.ts';
 import type { Validated } from '../../protocol/validate.ts';
 import { documentKind, isImageConfig, layerKind } from '../core/media-types.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
-import { hexOf, LayoutBlobs } from './blobs.ts';
+import { DOCUMENT_BYTES, hexOf, LayoutBlobs } from './blobs.ts';
 import {
   checkImageConfig,
   checkImageManifest,
@@ -14,6 +13,7 @@ import {
   type ImageManifest,
 } from './documents.ts';
 import type { Image, ImageArchive } from './image.ts';
+import { readRegular } from './regular-file.ts';
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 /** containerd and modern `docker save` keep the full name here and only the tag in ref.name. */
@@ -73,14 +73,14 @@ export class OciLayout implements ImageArchive {
 
   /** index.json's entries that the reference means. */
   async #roots(): Promise<Descriptor[]> {
-    const text = await readFile(join(this.#dir, 'index.json'), 'utf8').catch((cause: unknown) => {
+    const text = await readRegular(join(this.#dir, 'index.json'), DOCUMENT_BYTES).catch((cause: unknown) => {
       throw new ReleaseError(
         'image',
         `Cannot read image ${this.#name}: ${messageOf(cause)}; wanted an OCI image layout folder`,
         { cause },
       );
     });
-    const { manifests } = this.#checked('index.json', checkIndex(parseJson(text)));
+    const { manifests } = this.#checked('index.json', checkIndex(parseJson(text.toString('utf8'))));
     const images = manifests.filter((entry) => !isAttestation(entry));
     if (this.#ref === undefined) return images;
     const named = images.filter((entry) => namesOf(entry).includes(this.#ref ?? ''));
