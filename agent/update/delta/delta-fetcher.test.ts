@@ -1,7 +1,7 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { offerObject } from '../../../protocol/delta/offer.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import { blobObject, leavesObject } from '../../../protocol/objects.ts';
@@ -12,6 +12,8 @@ import { FakeSource } from '../sources/fake-source.ts';
 import { SourceError } from '../sources/source-error.ts';
 import { DeltaFetcher } from './delta-fetcher.ts';
 
+// Blobs of megabytes, on a machine that may be busy.
+vi.setConfig({ testTimeout: 30_000 });
 const MIB = 1024 * 1024;
 const never = new AbortController().signal;
 
@@ -50,7 +52,7 @@ beforeAll(async () => {
   ];
   const next = await blobOf(Buffer.concat([noise(70_000, 2), a, noise(90_000, 3), b, noise(80_000, 4), c]));
   first = { old, next, delta: deltaOf(next, old) };
-});
+}, 60_000);
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'wherry-delta-'));
