@@ -74,7 +74,7 @@ describe('a release that brings its agent', () => {
         const status = await real.status().catch(() => undefined);
         return status?.update.phase === phase && status.update.release?.version === `${number}.${version}`;
       },
-      { timeoutMs: 90_000, what: `${version} to be ${phase}` },
+      { timeoutMs: 180_000, what: `${version} to be ${phase}` },
     ).catch((error: Error) => {
       throw new Error(`${error.message}; it has ${shelf()}\n${real.log.slice(-4_000)}`);
     });
@@ -93,7 +93,7 @@ describe('a release that brings its agent', () => {
     await settled('rolled_back', '2');
     expect(await device.running()).toBe('shipped');
     expect(await real.pids()).toEqual(pids);
-  }, 180_000);
+  }, 420_000);
 
   test.each<[string, (main: string) => string, string]>([
     ['ends at once', () => 'process.exit(3)', 'did not become healthy'],
@@ -141,10 +141,11 @@ describe('a release that brings its agent', () => {
         }
         return false;
       },
-      { timeoutMs: 90_000, what: 'release 2' },
+      { timeoutMs: 180_000, what: 'release 2' },
     );
-    expect(killed.size).toBeGreaterThan(0);
+    console.log(`killed in: ${[...killed].join(', ')}`);
+    expect([...killed]).toEqual(expect.arrayContaining(['fetching']));
     expect(await device.running()).toBe(`9.${number}.2`);
     expect(await real.pids()).toEqual(pids);
-  }, 180_000);
+  }, 420_000);
 });
