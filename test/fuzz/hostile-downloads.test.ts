@@ -121,6 +121,7 @@ describe('blobs and deltas', () => {
       spurned: new Set(),
       basesOf: () => (old ? [old] : []),
       onUnusable: () => {},
+      onWait: () => {},
     });
     const layer = { verity: next.verity, size: next.size, diffId: '0'.repeat(64) };
     return fetchBlob(layer, { source, blobs, deltas }, () => {}, patience());

@@ -59,12 +59,23 @@ export async function openDevice(options: DeviceOptions) {
   const leases = new Leases(stateDir);
   const workloads = new FakeWorkloads();
   const loaded = { record: ledger.load(), trust: await trust.load(), log: [...log] };
+  /** Collections that a commit has asked for and that are not done. */
+  let collections = 0;
+  let phase = loaded.record.phase;
+  const onRecord = (record: UpdateRecord) => {
+    if (record.phase === 'committed' && phase !== 'committed') collections++;
+    phase = record.phase;
+    onMark({ type: 'record', record });
+  };
+  const onCollected = () => {
+    collections = Math.max(0, collections - 1);
+  };
   const engine = new UpdateEngine({
     identity: { device: 'boat-1', platform: 'linux/amd64', fleetKey },
     board,
     builtAt: 0,
-    ledger: markedLedger(ledger, onMark),
-    blobs: markedBlobs(blobs, onMark),
+    ledger: markedLedger(ledger, onRecord),
+    blobs: markedBlobs(blobs, onMark, onCollected),
     sourceOf: () => source,
     trust: new TufUpdater({ store: markedTrust(trust, onMark), log: logger }),
     workloads,
@@ -81,7 +92,8 @@ export async function openDevice(options: DeviceOptions) {
     await engine.stop();
     ledger.close();
   };
-  return { engine, ledger, blobs, trust, leases, workloads, loaded, log, stop };
+  const isQuiet = () => collections === 0;
+  return { engine, ledger, blobs, trust, leases, workloads, loaded, log, isQuiet, stop };
 }
 
 export type Device = Awaited<ReturnType<typeof openDevice>>;
@@ -109,11 +121,11 @@ function around<T extends object>(target: T, changed: { [K in keyof T]?: (own: T
   });
 }
 
-const markedLedger = (ledger: UpdateLedger, onMark: (mark: Mark) => void): UpdateLedger =>
+const markedLedger = (ledger: UpdateLedger, onRecord: (record: UpdateRecord) => void): UpdateLedger =>
   around(ledger, {
     record: (own) => (record, events) => {
       const isTaken = own(record, events);
-      if (isTaken) onMark({ type: 'record', record });
+      if (isTaken) onRecord(record);
       return isTaken;
     },
   });
@@ -126,8 +138,9 @@ const markedTrust = (store: TrustedMetadata, onMark: (mark: Mark) => void): Trus
     },
   });
 
-const markedBlobs = (store: BlobStore, onMark: (mark: Mark) => void): BlobStore =>
+const markedBlobs = (store: BlobStore, onMark: (mark: Mark) => void, onCollected: () => void): BlobStore =>
   around(store, {
+    collect: (own) => (keep) => own(keep).finally(onCollected),
     resume: (own) => async (verity, size, leaves) =>
       around<PartialBlob>(await own(verity, size, leaves), {
         write: (write) => async (piece, data) => {

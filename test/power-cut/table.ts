@@ -47,7 +47,7 @@ export function tableOf(runs: readonly { recording: Recording; cuts: readonly Cu
       if (!before || !behind) continue;
       const row = rowFor(rows, before.known.record.last.phase, roleOf(path));
       row.before.add(nameOf(before, recording));
-      row.behind.add(nameOf(behind, recording));
+      row.behind.add(nameOf(behind, recording, before.known.step));
     }
   }
   const sorted = [...rows.values()].sort(
@@ -75,11 +75,12 @@ function roleOf(path: string): string {
   return role;
 }
 
-function nameOf({ boots, known }: Cut, { scenario }: Recording): string {
+/** Named by what the step that is under way replaces. */
+function nameOf({ boots, known }: Cut, { scenario }: Recording, step = known.step): string {
   if (boots === undefined) return 'nothing yet';
-  const before = scenario.steps[scenario.steps.indexOf(known.step) - 1]?.version;
+  const before = scenario.steps[scenario.steps.indexOf(step) - 1]?.version;
   if (boots === before) return 'the release before';
-  return known.step.hand === 'roll-back' ? 'the one it goes back to' : 'the new release';
+  return step.hand === 'roll-back' ? 'the one it goes back to' : 'the new release';
 }
 
 const list = (names: Set<string>): string => [...names].sort().join(', or ');
