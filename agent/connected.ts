@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Report } from '../protocol/messages.ts';
+import type { Hello, Report } from '../protocol/messages.ts';
 import type { UpdatePolicy } from '../protocol/update-policy.ts';
 import type { AgentConfig } from './config.ts';
 import type { Identity } from './enrolment/identity.ts';
@@ -83,10 +83,7 @@ export function connect(parts: ConnectedParts): Connected {
     isOnline: linkState.state === 'connected',
   });
   const sources = sourcesOf(config, identity, new MqttSource({ channel: bulk }));
-  mkdirSync(join(config.stateDir, 'trust'), { recursive: true, mode: 0o700 });
-  const store = new TrustStore({ folder: join(config.stateDir, 'trust'), factoryRoot: config.trustRoot });
-  const onTrustLost = (): void => ledger.outbox.add(deviceEvent('agent.trust-lost', TRUST_LOST));
-  const trust = new TufUpdater({ store, log, onTrustLost });
+  const { store, trust } = openTrust(parts);
   const engine = updateEngine(parts, {
     sources,
     onChange: () => reporter.changed(),
@@ -116,15 +113,7 @@ export function connect(parts: ConnectedParts): Connected {
     clock: systemClock,
     log,
     handlers: {
-      hello: () => ({
-        bootId: parts.bootId,
-        agentVersion: AGENT_VERSION,
-        board: config.board.name,
-        platform: identity.platform,
-        generation: engine.generation,
-        memoryBytes: observed().device.memoryTotalBytes,
-        cpus: config.board.cpus,
-      }),
+      hello: () => helloOf(parts, engine.generation),
       onDesired: (envelope) => engine.offer(envelope),
       timeRequest: () => trusted.request(),
       onTime: (answer) => {
@@ -170,6 +159,27 @@ export function connect(parts: ConnectedParts): Connected {
       await Promise.all([link.stop(), bulk.stop()]);
     },
   };
+}
+
+const helloOf = (
+  { bootId, config, identity, observed }: ConnectedParts,
+  generation: number,
+): Omit<Hello, 'v'> => ({
+  bootId,
+  agentVersion: AGENT_VERSION,
+  board: config.board.name,
+  platform: identity.platform,
+  generation,
+  memoryBytes: observed().device.memoryTotalBytes,
+  cpus: config.board.cpus,
+});
+
+function openTrust({ config, ledger, log }: ConnectedParts): { store: TrustStore; trust: TufUpdater } {
+  const folder = join(config.stateDir, 'trust');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const store = new TrustStore({ folder, factoryRoot: config.trustRoot });
+  const onTrustLost = (): void => ledger.outbox.add(deviceEvent('agent.trust-lost', TRUST_LOST));
+  return { store, trust: new TufUpdater({ store, log, onTrustLost }) };
 }
 
 /** Mirrors first: whoever set one up wants to spare the way to the server. */
