@@ -74,14 +74,8 @@ export function connect(parts: ConnectedParts): Connected {
     isSynchronised: () => observed().device.clock?.state ?? 'unknown',
     fleetKey: () => engine.fleetKey,
   });
-  const windows = new UpdateWindows();
-  const facts = (policy: UpdatePolicy): SwitchFacts => ({
-    window: windows.state(policy.windows, systemClock.now()),
-    leases: parts.leases(),
-    power: powerState(),
-    link: linkCost(config.metered ?? []),
-    isOnline: linkState.state === 'connected',
-  });
+  const isOnline = (): boolean => linkState.state === 'connected';
+  const facts = factsOf(parts, isOnline);
   const sources = sourcesOf(config, identity, new MqttSource({ channel: bulk }));
   const { store, trust } = openTrust(parts);
   const engine = updateEngine(parts, {
@@ -98,7 +92,7 @@ export function connect(parts: ConnectedParts): Connected {
     source: sources,
     clock: systemClock,
     now: () => engine.trustedNow(),
-    isOnline: () => linkState.state === 'connected',
+    isOnline,
     onStale: ({ message }) => {
       ledger.outbox.add(deviceEvent('agent.trust-stale', message));
       reporter.changed();
@@ -159,6 +153,17 @@ export function connect(parts: ConnectedParts): Connected {
       await Promise.all([link.stop(), bulk.stop()]);
     },
   };
+}
+
+function factsOf({ leases, config }: ConnectedParts, isOnline: () => boolean): Connected['facts'] {
+  const windows = new UpdateWindows();
+  return (policy) => ({
+    window: windows.state(policy.windows, systemClock.now()),
+    leases: leases(),
+    power: powerState(),
+    link: linkCost(config.metered ?? []),
+    isOnline: isOnline(),
+  });
 }
 
 const helloOf = (
