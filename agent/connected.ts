@@ -110,11 +110,7 @@ export function connect(parts: ConnectedParts): Connected {
       hello: () => helloOf(parts, engine.generation),
       onDesired: (envelope) => engine.offer(envelope),
       timeRequest: () => trusted.request(),
-      onTime: (answer) => {
-        const at = trusted.answered(answer);
-        if (at !== undefined) engine.timeTold(at);
-        else log.warn({}, 'An answer to the question for the time was not the right one and was dropped');
-      },
+      onTime: (answer) => takeTime(trusted.answered(answer), engine, log),
       onConnected: () => {
         linkState = { state: 'connected', since: systemClock.now() };
         reporter.connected();
@@ -164,6 +160,11 @@ function factsOf({ leases, config }: ConnectedParts, isOnline: () => boolean): C
     link: linkCost(config.metered ?? []),
     isOnline: isOnline(),
   });
+}
+
+function takeTime(at: number | undefined, engine: UpdateEngine, log: Log): void {
+  if (at !== undefined) engine.timeTold(at);
+  else log.warn({}, 'An answer to the question for the time was not the right one and was dropped');
 }
 
 const helloOf = (
