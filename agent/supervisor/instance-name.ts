@@ -6,3 +6,7 @@ export const instancesOf = (service: string): [string, string] => [service, `${s
 
 /** The service by the name that people, neighbours and the server know. */
 export const serviceOf = (instance: string): string => instance.replace(/\.2$/, '');
+
+/** What is said of an instance, as said of its service. */
+export const withoutInstances = (message: string): string =>
+  message.replaceAll(/"([a-z][a-z0-9-]*)\.2"/g, '"$1"');
