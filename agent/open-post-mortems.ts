@@ -18,7 +18,7 @@ const OOM_LOG_USEC = 60_000_000;
 export interface PostMortemParts {
   stateDir: string;
   /** Asked only once something has ended. */
-  supervisor: () => Pick<Supervisor, 'statuses' | 'why'>;
+  supervisor: () => Pick<Supervisor, 'statuses' | 'why' | 'instanceOf'>;
   /** Containers as the supervisor's last look saw them. */
   seen: () => readonly ObservedContainer[];
   inForce(): DesiredServices;
@@ -38,13 +38,13 @@ export function openPostMortems(parts: PostMortemParts): { ring: CapsuleRing; po
     why: (service) => supervisor().why(service),
     health,
     inForce,
-    exitOf: (service) => exitIn(seen(), service),
+    exitOf: (service) => exitIn(seen(), supervisor().instanceOf(service)),
     tail: (service) => {
       // What it wrote last may still be in the spool.
       pump.tick();
       return lastLines(join(stateDir, 'logs', service));
     },
-    oomKilled: (service) => lastKilled(cgroups.pathOf(service)),
+    oomKilled: (service) => lastKilled(cgroups.pathOf(supervisor().instanceOf(service))),
     onError,
   });
   return { ring, postMortems };

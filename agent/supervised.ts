@@ -111,7 +111,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       inspect: inspector({
         desired: inForce,
         statuses: () => supervisor.statuses(),
-        held: (service) => cgroups.read(service),
+        held: (service) => cgroups.read(supervisor.instanceOf(service)),
         loosenings: (spec) => isolation.loosenings(spec),
         hostIds: (spec) => hostIdsOf(isolation, spec),
       }),
@@ -159,7 +159,7 @@ function openFacts(
 const serviceLeases = ({ rootfs }: Isolation, supervisor: Supervisor): ServiceLeases =>
   new ServiceLeases(
     () => supervisor.statuses().map(({ name }) => name),
-    (service) => join(rootfs.homeOf(service), 'lease', LEASE_FILE),
+    (service) => join(rootfs.homeOf(supervisor.instanceOf(service)), 'lease', LEASE_FILE),
   );
 
 async function hostIdsOf(isolation: Isolation, spec: ServiceSpec) {

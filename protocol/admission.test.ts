@@ -46,6 +46,22 @@ test.each([
   expect(admit(manifest, board).fits).toBe(false);
 });
 
+const twice = (memory: number, cpu: number): Manifest => {
+  const manifest = release({ a: { memory, cpu } });
+  Object.assign(manifest.services.a ?? {}, { update: { strategy: 'start-then-stop' } });
+  return manifest;
+};
+
+test('a service that starts before it stops counts twice, with two monitors', () => {
+  expect(admit(twice(62 * MIB, 0.5), board)).toMatchObject({
+    fits: true,
+    memory: { wantedBytes: 256 * MIB },
+    cpu: { wanted: 1 },
+  });
+  expect(admit(twice(62 * MIB + 1, 0.5), board).fits).toBe(false);
+  expect(admit(twice(62 * MIB, 0.51), board).fits).toBe(false);
+});
+
 test('the table names who wants what and what the board has', () => {
   expect(
     admissionTable(

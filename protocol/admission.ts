@@ -17,16 +17,21 @@ export interface Admission {
   disk: { wantedBytes: number };
 }
 
+type Resources = Manifest['services'][string]['resources'];
 type Row = Admission['rows'][number];
 
 /**
  * Σ budgets + monitors + volumes in memory + agent + system reserve ≤ the board. Checked when a release is built,
  * when it is uploaded and on the device. An update's peak is the larger of its two releases, not their sum: services
- * switch stop-then-start, a volume that both declare is one, and the parent cgroup holds whichever is more.
+ * switch stop-then-start, a volume that both declare is one, and the parent cgroup holds whichever is more. One that
+ * switches start-then-stop counts twice: the device does so only when the old version asks for no more than the new.
  */
 export function admit(manifest: Manifest, board: Board): Admission {
   const system = parseBytes(board.reserve.system) ?? 0;
   const agent = parseBytes(board.reserve.agent) ?? 0;
+  const startingFirst = Object.entries(manifest.services).filter(
+    ([, { update }]) => update?.strategy === 'start-then-stop',
+  );
   const rows = [
     row('system reserve', { memoryBytes: system }),
     row('agent', { memoryBytes: agent }),
@@ -37,7 +42,16 @@ export function admit(manifest: Manifest, board: Board): Admission {
         diskBytes: diskOf(resources),
       }),
     ),
-    row('monitors', { memoryBytes: Object.keys(manifest.services).length * MONITOR_BYTES }),
+    ...startingFirst.map(([name, { resources }]) =>
+      row(`service ${name}, old version during its update`, {
+        memoryBytes: resources.memoryMaxBytes,
+        cpu: resources.cpuMax,
+        diskBytes: writableOf(resources),
+      }),
+    ),
+    row('monitors', {
+      memoryBytes: (Object.keys(manifest.services).length + startingFirst.length) * MONITOR_BYTES,
+    }),
     ...Object.entries(manifest.volumes).map(([name, { sizeBytes, backing }]) =>
       row(`volume ${name}`, backing === 'disk' ? { diskBytes: sizeBytes } : { memoryBytes: sizeBytes }),
     ),
@@ -45,7 +59,11 @@ export function admit(manifest: Manifest, board: Board): Admission {
   const availableBytes = parseBytes(board.memory) ?? 0;
   const memory = { wantedBytes: sum(rows.map((each) => each.memoryBytes)), availableBytes };
   const memoryMin = {
-    wantedBytes: sum(Object.values(manifest.services).map(({ resources }) => resources.memoryMinBytes ?? 0)),
+    wantedBytes: sum(
+      [...Object.entries(manifest.services), ...startingFirst].map(
+        ([, { resources }]) => resources.memoryMinBytes ?? 0,
+      ),
+    ),
     availableBytes: Math.max(0, availableBytes - system - agent),
   };
   // Hundredths of a core as integers: 0.1 + 0.2 must not be more than 0.3.
@@ -93,8 +111,10 @@ const row = (who: string, wants: Partial<Row>): Row => ({
 });
 
 /** A writable layer that is not on the disk is in memory, inside the service's own budget. */
-const diskOf = ({ disk, logs }: Manifest['services'][string]['resources']): number =>
-  (disk?.backing === 'disk' ? (disk.writableBytes ?? 0) : 0) + (logs?.sizeBytes ?? 0);
+const writableOf = ({ disk }: Resources): number =>
+  disk?.backing === 'disk' ? (disk.writableBytes ?? 0) : 0;
+
+const diskOf = (resources: Resources): number => writableOf(resources) + (resources.logs?.sizeBytes ?? 0);
 
 function alignedTable(cells: string[][]): string {
   const widths = (cells[0] ?? []).map((_, column) =>

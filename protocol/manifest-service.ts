@@ -298,9 +298,13 @@ export const manifestServiceSchema = {
     update: {
       type: 'object',
       additionalProperties: false,
-      required: ['lease'],
-      /** It may hold updates off for a time (protocol/service-lease.ts). */
-      properties: { lease: { const: true } },
+      minProperties: 1,
+      properties: {
+        /** It may hold updates off for a time (protocol/service-lease.ts). */
+        lease: { const: true },
+        /** Its new version starts beside the old one; absent = the old one stops first. */
+        strategy: { const: 'start-then-stop' },
+      },
     },
   },
 } as const;

@@ -14,6 +14,7 @@ export const REASONS = {
   // services: why it stopped
   'stop.not-desired': 'The release no longer holds it',
   'stop.spec-changed': 'Its specification changed in the new release',
+  'stop.replaced': 'Its new version was started beside it, is well and has taken its place',
   'stop.operator': 'An operator restarted it',
   'stop.shutdown': 'The device is stopping all services',
   'stop.unhealthy': 'Its health check failed too often in a row',

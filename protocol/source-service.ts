@@ -269,8 +269,14 @@ export const sourceServiceSchema = {
       type: 'object',
       additionalProperties: false,
       minProperties: 1,
-      /** `lease`: it may say that it is busy and keep updates off for a time (protocol/service-lease.ts). */
-      properties: { lease: { type: 'boolean' } },
+      /**
+       * `lease`: it may say that it is busy and keep updates off for a time (protocol/service-lease.ts). `strategy`:
+       * `start-then-stop` starts its new version beside the old one, which ends only when that is well.
+       */
+      properties: {
+        lease: { type: 'boolean' },
+        strategy: { enum: ['stop-then-start', 'start-then-stop'] },
+      },
     },
   },
 } as const;

@@ -42,6 +42,7 @@ function placeRows({ segments, ports, devices, secrets, update }: InspectedServi
     ]),
     ...(secrets ?? []).map(({ name, path }) => ['secret', `${name} at ${path}`]),
     ...(update?.lease ? [['update', 'may hold updates off while it is busy']] : []),
+    ...(update?.strategy ? [['update', 'its new version starts before the old one stops']] : []),
   ];
 }
 

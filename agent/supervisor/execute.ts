@@ -3,6 +3,7 @@ import { budgetDrift, budgetText } from './core/budget.ts';
 import { noteRebootRefused } from './core/exhaustion.ts';
 import type { Step } from './core/plan.ts';
 import { noteBlocked, noteFailure, noteStarted, type ServiceRecord, withReason } from './core/record.ts';
+import { withoutInstances } from './instance-name.ts';
 import type { CgroupTree, Clock, ContainerRuntime, Host, Networks, Place, RootfsStore } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
@@ -136,6 +137,6 @@ function ownCode(error: unknown): ReasonCode | undefined {
 
 const failure = (code: ReasonCode, error: unknown, at: number): Reason => ({
   code,
-  message: (error instanceof Error ? error.message : String(error)).slice(0, 500),
+  message: withoutInstances(error instanceof Error ? error.message : String(error)).slice(0, 500),
   at,
 });

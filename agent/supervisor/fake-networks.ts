@@ -6,15 +6,18 @@ export class FakeNetworks implements Networks {
   readonly attached = new Map<string, string>();
   /** Names of the services of the last `prepare`. */
   prepared: string[] = [];
+  /** Instances without a name, of the last `prepare`. */
+  standby: string[] = [];
   /** What the next `repair` finds missing. */
   missing: string[] = [];
   /** What the next calls fail with. */
   fault: Error | undefined;
   readonly #watchers = new Set<() => void>();
 
-  async prepare(services: readonly ServiceSpec[]): Promise<void> {
+  async prepare(services: readonly ServiceSpec[], standby: ReadonlySet<string> = new Set()): Promise<void> {
     if (this.fault) throw this.fault;
     this.prepared = services.map(({ name }) => name);
+    this.standby = [...standby];
   }
 
   async attach(spec: ServiceSpec): Promise<string | undefined> {

@@ -123,8 +123,11 @@ export interface RootfsStore {
 
 /** Segments: bridges, addresses, names, rules and rates. Everything it makes carries the instance's name. */
 export interface Networks {
-  /** Brings bridges, name service and rules to exactly what these services need; those that run are not cut. */
-  prepare(services: readonly ServiceSpec[]): Promise<void>;
+  /**
+   * Brings bridges, name service and rules to exactly what these services need; those that run are not cut. `standby`:
+   * instances of services that have two, to which the service's name does not lead.
+   */
+  prepare(services: readonly ServiceSpec[], standby?: ReadonlySet<string>): Promise<void>;
   /** A network namespace for a service on segments, wired and rate-limited; undefined for one on none. Idempotent. */
   attach(spec: ServiceSpec): Promise<string | undefined>;
   /** Idempotent. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { serviceSpec } from '../../test/support/service-specs.ts';
 import { noShedding } from './core/shedding.ts';
+import { DRAIN_MS, SETTLE_MS } from './core/slots.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeNetworks } from './fake-networks.ts';
 import type { CgroupTree, RootfsStore } from './ports.ts';
@@ -58,7 +59,8 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
       { desired, isShuttingDown: false, health: new Map(), shedding: noShedding(0) },
       checksKernel,
     );
-  return { clock, machine, networks, told, pass, record: (name: string) => reconciler.records.get(name) };
+  const record = (name: string) => reconciler.records.get(name);
+  return { clock, machine, networks, told, pass, record, reconciler };
 }
 
 describe('a start', () => {
@@ -120,4 +122,35 @@ test('a network that drifted is repaired and told', async () => {
   expect(told).toEqual([
     { service: undefined, code: 'repair.network', message: 'Set again: table inet wherry' },
   ]);
+});
+
+const version = (args: string[]): ServiceSpec =>
+  serviceSpec('web', {
+    args,
+    update: { strategy: 'start-then-stop' },
+    network: 'segments',
+    segments: [{ name: 'main', aliases: [], isInternal: false }],
+  });
+
+test('two versions of a service are known by one name, which changes hands before the old one ends', async () => {
+  const { clock, machine, networks, pass, record, reconciler } = reconciled();
+  const settle = async (spec: ServiceSpec): Promise<void> => {
+    while ((await pass([spec])).steps.length > 0);
+  };
+  await settle(version(['v1']));
+  await settle(version(['v2']));
+  expect([...machine.containers.keys()]).toEqual(['web', 'web.2']);
+  expect([reconciler.instanceOf('web'), networks.standby]).toEqual(['web.2', ['web.2']]);
+  await clock.advance(SETTLE_MS);
+  const { wakeAt } = await pass([version(['v2'])]);
+  expect([networks.standby, wakeAt]).toEqual([['web'], clock.now() + DRAIN_MS]);
+  await clock.advance(DRAIN_MS);
+  await settle(version(['v2']));
+  machine.exit('web', { exitCode: 0, signal: undefined });
+  await settle(version(['v2']));
+  expect([...machine.containers.keys()]).toEqual(['web.2']);
+  expect([reconciler.instanceOf('web'), networks.standby, record('web')]).toEqual(['web.2', [], undefined]);
+  expect(record('web.2')?.reasons.map(({ code }) => code)).toEqual(
+    expect.arrayContaining(['start.desired', 'start.spec-changed', 'stop.replaced']),
+  );
 });

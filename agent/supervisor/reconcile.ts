@@ -2,9 +2,11 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { Degradation } from '../../protocol/status.ts';
 import { totalBudget } from './core/budget.ts';
 import { type Plan, plan, type Step, type World } from './core/plan.ts';
-import { newReasons, parseRecord, type ServiceRecord } from './core/record.ts';
+import { mergedReasons, newReasons, parseRecord, type ServiceRecord } from './core/record.ts';
 import { effectiveBudget } from './core/shedding.ts';
+import { DRAIN_MS, instanceAmong, type Slots, slotsOf } from './core/slots.ts';
 import { execute, type Machine, startFailed } from './execute.ts';
+import { instancesOf, serviceOf } from './instance-name.ts';
 import type { Budget, ObservedContainer, ServiceMemory } from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
@@ -31,9 +33,13 @@ export class Reconciler {
   readonly #specs = new Map<string, ServiceSpec>();
   #networks = '';
   #networkFault = '';
+  /** By instance that takes another's place: since when the name leads to it, Unix ms. */
+  readonly #namedSince = new Map<string, number>();
   /** What was remembered and seen at the end of the last pass. */
   records = new Map<string, ServiceRecord>();
   observed: ObservedContainer[] = [];
+  /** What was desired in the last pass, under the names of instances. */
+  desired: readonly ServiceSpec[] = [];
 
   constructor(
     machine: Machine,
@@ -66,34 +72,48 @@ export class Reconciler {
     for (const reason of after === undefined ? [] : newReasons(before, after)) this.#tell(service, reason);
   }
 
+  /** The instance of a service that is shown and restarted. */
+  instanceOf(service: string): string {
+    const desired = this.desired.find(({ name }) => serviceOf(name) === service);
+    return desired?.name ?? instanceAmong(service, this.records);
+  }
+
   /** One pass. `checksKernel`: compare what the kernel holds of budgets and networks too. */
   async pass(wish: Wish, checksKernel: boolean): Promise<Plan> {
     this.observed = await this.#machine.runtime.observe();
     if (checksKernel) await this.#repairNetworks();
+    const now = this.#machine.clock.now();
+    const { observed, records } = this;
+    const slots = slotsOf({ ...wish, observed, records, namedSince: this.#namedSince, now });
+    const { desired } = slots;
+    this.desired = desired;
     const result = plan({
       ...wish,
+      desired,
+      slots,
       isFirstPass: this.#isFirstPass,
       observed: this.observed,
       records: this.records,
       oomKills: await this.#oomKills(),
       budgets: checksKernel ? await this.#budgets() : new Map(),
-      degraded: checksKernel ? this.#degraded(wish.desired) : new Map(),
-      now: this.#machine.clock.now(),
+      degraded: checksKernel ? this.#degraded(desired) : new Map(),
+      now,
     });
     this.#isFirstPass = false;
     // Intent before act: after a crash the records say what may be half done.
     for (const [service, record] of result.records) this.#save(service, record);
     for (const { service, reason } of result.news) this.#tell(service, reason);
     const starts = result.steps.filter((step) => step.kind === 'start');
-    if (starts.length > 0) await this.#prepare(wish.desired);
+    if (starts.length > 0) await this.#prepare(desired);
     await this.#executeAll(result.steps.filter(({ kind }) => kind !== 'start'));
-    const fault = wish.isShuttingDown ? undefined : await this.#prepareNetworks(wish.desired);
+    const fault = wish.isShuttingDown ? undefined : await this.#prepareNetworks(slots);
     const held = fault === undefined ? [] : starts.filter(({ spec }) => needsNetwork(spec));
     for (const { service, spec } of held) {
       this.update(service, startFailed(spec, fault, 'fail.network', this.#machine.clock.now()));
     }
     await this.#executeAll(starts.filter((step) => !held.includes(step)));
-    return result;
+    const wakeAt = fault === undefined ? this.#noteNames(slots) : undefined;
+    return { ...result, wakeAt: earliest(result.wakeAt, wakeAt) };
   }
 
   async #executeAll(steps: readonly Step[]): Promise<void> {
@@ -105,21 +125,34 @@ export class Reconciler {
   }
 
   /** Resolves with what went wrong. Services that are leaving keep their segments until they have ended. */
-  async #prepareNetworks(desired: readonly ServiceSpec[]): Promise<unknown> {
+  async #prepareNetworks({ desired, standby }: Slots): Promise<unknown> {
     const digests = new Set(this.observed.map(({ specDigest }) => specDigest));
     for (const digest of this.#specs.keys()) if (!digests.has(digest)) this.#specs.delete(digest);
     for (const spec of desired) this.#specs.set(spec.digest, spec);
     const specs = [...this.#specs.values()];
-    const text = [...this.#specs.keys()].sort().join();
+    const text = specs
+      .map(({ digest, name }) => `${digest}${standby.has(name) ? '-' : ''}`)
+      .sort()
+      .join();
     if (text === this.#networks) return undefined;
     try {
-      await this.#machine.networks.prepare(specs);
+      await this.#machine.networks.prepare(specs, standby);
       this.#networks = text;
       return undefined;
     } catch (error) {
       this.#log.warn({ error: String(error) }, 'Cannot prepare the networks; trying again');
       return error;
     }
+  }
+
+  /** Names were set as wanted. Resolves with when the first old instance that lost its name may end. */
+  #noteNames({ outgoing, standby }: Slots): number | undefined {
+    const now = this.#machine.clock.now();
+    const named = [...outgoing].flatMap(([name, { by }]) => (standby.has(name) ? [by] : []));
+    for (const name of this.#namedSince.keys()) if (!named.includes(name)) this.#namedSince.delete(name);
+    const fresh = named.filter((name) => !this.#namedSince.has(name));
+    for (const name of fresh) this.#namedSince.set(name, now);
+    return fresh.length === 0 ? undefined : now + DRAIN_MS;
   }
 
   async #repairNetworks(): Promise<void> {
@@ -141,11 +174,20 @@ export class Reconciler {
   async #execute(step: Step): Promise<void> {
     const { service, kind } = step;
     try {
+      if (kind === 'forget') this.#bequeath(service);
       this.update(service, await execute(this.#machine, step));
       this.#log.info({ service, step: kind }, 'Step executed');
     } catch (error) {
       this.#log.warn({ service, step: kind, error: String(error) }, 'Step failed');
     }
+  }
+
+  /** What came of an instance is told with the one that took its place. */
+  #bequeath(instance: string): void {
+    const heir = instancesOf(serviceOf(instance)).find((name) => name !== instance) ?? '';
+    const [gone, record] = [this.records.get(instance), this.records.get(heir)];
+    if (gone !== undefined && record !== undefined)
+      this.#save(heir, { ...record, reasons: mergedReasons(record, gone) });
   }
 
   #tell(service: string | undefined, reason: Reason): void {
@@ -203,6 +245,9 @@ export class Reconciler {
     this.#total = text;
   }
 }
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
 const needsNetwork = ({ network, ports }: ServiceSpec): boolean =>
   network === 'segments' || ports !== undefined;

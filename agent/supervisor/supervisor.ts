@@ -2,10 +2,12 @@ import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { WorkloadHealth, Workloads } from '../update/ports.ts';
+import { mergedReasons } from './core/record.ts';
 import type { ShedThresholds } from './core/shedding.ts';
 import { workloadHealth } from './core/status.ts';
 import type { Machine } from './execute.ts';
 import { HealthMonitor } from './health-monitor.ts';
+import { instancesOf, serviceOf } from './instance-name.ts';
 import { LoadShedder } from './load-shedder.ts';
 import type { DeviceStrain, HealthProbe, ObservedContainer, ServiceMemory } from './ports.ts';
 import { Reconciler, type SupervisorLog } from './reconcile.ts';
@@ -69,8 +71,8 @@ export class Supervisor implements Workloads {
       this.#poke();
     });
     this.#sampler = new UsageSampler(options.cgroups, options.clock);
-    this.#reconciler = new Reconciler(options, options.memory, options.log, (service, reason) =>
-      this.#report(service, reason),
+    this.#reconciler = new Reconciler(options, options.memory, options.log, (instance, reason) =>
+      this.#report(instance && serviceOf(instance), reason),
     );
   }
 
@@ -100,7 +102,7 @@ export class Supervisor implements Workloads {
       return { isConverged: false, unhealthy, isFailed: false };
     }
     return workloadHealth(
-      desired.services,
+      this.#reconciler.desired,
       this.#reconciler.observed,
       this.#reconciler.records,
       this.#monitor.health(),
@@ -115,22 +117,30 @@ export class Supervisor implements Workloads {
 
   /** Desired services in their order, then those that are leaving. */
   statuses(): ServiceStatus[] {
-    const desired = this.#desired?.services ?? [];
+    const services = this.#desired?.services ?? [];
+    const desired = services.map((spec) => ({ ...spec, name: this.instanceOf(spec.name) }));
     const health = this.#monitor.health();
     return serviceStatuses(desired, this.#reconciler, this.#options, this.#sampler, health);
   }
 
   /** Why the service is in its state, newest first; undefined for one nobody knows. */
   why(service: string): Reason[] | undefined {
-    const reasons = this.#reconciler.records.get(service)?.reasons;
-    if (reasons !== undefined) return [...reasons];
+    const { records } = this.#reconciler;
+    const [own, other] = instancesOf(service).flatMap((name) => records.get(name) ?? []);
+    if (own !== undefined) return other === undefined ? [...own.reasons] : mergedReasons(own, other);
     return this.#isDesired(service) ? [] : undefined;
+  }
+
+  /** The name by which containers, cgroups and folders of the service go. */
+  instanceOf(service: string): string {
+    return this.#reconciler.instanceOf(service);
   }
 
   /** Stops the service and starts it anew, whatever its restart policy says. Recorded before it returns. */
   restart(service: string, who: string): 'accepted' | 'unknown-service' {
     if (!this.#isDesired(service)) return 'unknown-service';
-    this.#reconciler.update(service, (record) => ({ ...record, restartWanted: who }));
+    const instance = this.instanceOf(service);
+    this.#reconciler.update(instance, (record) => ({ ...record, restartWanted: who }));
     this.#poke();
     return 'accepted';
   }
@@ -212,13 +222,15 @@ export class Supervisor implements Workloads {
     const checksKernel = this.#checksKernel;
     this.#checksKernel = false;
     try {
-      this.#shedder.see(services, this.#isFirstPass ? this.#reconciler.records : undefined);
+      const records = this.#isFirstPass ? this.#reconciler.records : [];
+      const known = new Map([...records].map(([name, record]) => [serviceOf(name), record]));
+      this.#shedder.see(services, this.#isFirstPass ? known : undefined);
       this.#isFirstPass = false;
       const health = this.#monitor.health();
       const shedding = this.#shedder.state;
       const wish = { desired: services, isShuttingDown: this.#isShuttingDown, health, shedding };
       const { steps, wakeAt } = await this.#reconciler.pass(wish, checksKernel);
-      this.#monitor.watch(this.#isShuttingDown ? [] : services, this.#reconciler.observed);
+      this.#monitor.watch(this.#isShuttingDown ? [] : this.#reconciler.desired, this.#reconciler.observed);
       if (steps.length > 0) this.#isDue = true;
       else this.#seenDesired = desired;
       this.#showChange();

@@ -7,6 +7,7 @@ import { healthFaults } from './check-health.ts';
 import { deviceFaults, placeFaults, securityFaults } from './check-isolation.ts';
 import { networkFaults } from './check-network.ts';
 import { resourceFaults, volumeFaults } from './check-resources.ts';
+import { updateFaults } from './check-update.ts';
 import type { SourceService } from './resolve.ts';
 
 const MIN_BACKOFF_MS = 100;
@@ -31,6 +32,7 @@ export function crossCheck(source: ReleaseSource, boards: ReadonlyMap<string, Bo
     }),
     ...dependencyFaults(services),
     ...networkFaults(services, networks),
+    ...updateFaults(services),
   ];
 }
 

@@ -51,10 +51,16 @@ export function resolveService(
       health: service.health && resolveHealth(service.health),
       segments: networks && resolveSegments(networks),
       ...resolveLists(service),
-      update: service.update?.lease ? { lease: true as const } : undefined,
+      update: resolveUpdate(service.update),
     }),
   };
 }
+
+const resolveUpdate = (update: SourceService['update']): ManifestService['update'] =>
+  filled({
+    ...(update?.lease && { lease: true as const }),
+    ...(update?.strategy === 'start-then-stop' && { strategy: update.strategy }),
+  });
 
 function resolveRestart(restart: SourceService['restart']): ManifestService['restart'] {
   const whenExhausted = restart?.whenExhausted;

@@ -131,6 +131,18 @@ test('all that a service may ask for is in its manifest, in plain numbers', () =
   });
 });
 
+const updateOf = (update: SourceService['update']) =>
+  resolveService({ ...full, update }, images, undefined).update;
+
+test('what a service asks of its updates is in its manifest, the default is not', () => {
+  expect(updateOf({ lease: true, strategy: 'start-then-stop' })).toEqual({
+    lease: true,
+    strategy: 'start-then-stop',
+  });
+  expect(updateOf({ strategy: 'start-then-stop' })).toEqual({ strategy: 'start-then-stop' });
+  expect(updateOf({ lease: false, strategy: 'stop-then-start' })).toBeUndefined();
+});
+
 test('the manifest of a service that asks for everything passes the manifest schema', () => {
   const manifest = {
     v: 1,

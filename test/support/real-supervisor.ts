@@ -72,8 +72,12 @@ export function realSupervisor(
   const probe: HealthProbe = {
     probe: async ({ name, health }, signal) => {
       if (health?.check.kind !== 'exec') return 'Only exec is looked at here';
-      const { exitCode, output } = await runtime.exec(name, health.check.args, signal);
-      return exitCode === 0 ? undefined : `Exited with code ${exitCode}: ${output}`;
+      try {
+        const { exitCode, output } = await runtime.exec(name, health.check.args, signal);
+        return exitCode === 0 ? undefined : `Exited with code ${exitCode}: ${output}`;
+      } catch (error) {
+        return String(error);
+      }
     },
   };
   const reboots: string[] = [];

@@ -1,5 +1,6 @@
 import { withoutCycles } from '../../../protocol/dependency-order.ts';
 import { becauseOf, type Reason } from '../../../protocol/reasons.ts';
+import { instancesOf, serviceOf } from '../instance-name.ts';
 import type { ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { isToBeEnded } from './health.ts';
@@ -21,20 +22,28 @@ export function orderOf(world: World): Order {
   const desired = new Map(world.isShuttingDown ? [] : world.desired.map((spec) => [spec.name, spec]));
   const containers = new Map(world.observed.map((container) => [container.service, container]));
   const wanted = [...desired.values()].map(
-    ({ name, dependsOn = {} }) => [name, Object.keys(dependsOn)] as const,
+    ({ name, dependsOn = {} }) =>
+      [name, Object.keys(dependsOn).map((needed) => instanceIn(desired, needed))] as const,
   );
   const running = world.observed.filter(({ state }) => state === 'running');
-  const kept = running.map(({ service }) => [service, world.records.get(service)?.dependsOn ?? []] as const);
+  const kept = running.map(
+    ({ service }) => [service, (world.records.get(service)?.dependsOn ?? []).flatMap(instancesOf)] as const,
+  );
   return { desired, containers, needs: withoutCycles(new Map(wanted)), keeps: withoutCycles(new Map(kept)) };
 }
+
+/** The instance of a service that is desired. */
+const instanceIn = (desired: ReadonlyMap<string, ServiceSpec>, service: string): string =>
+  instancesOf(service).find((name) => desired.has(name)) ?? service;
 
 /** Why the service may not start yet; undefined when all that it depends on is as it asks. */
 export function unmetDependency(spec: ServiceSpec, order: Order, world: World): Reason | undefined {
   const needs = order.needs.get(spec.name) ?? [];
-  for (const [name, condition] of Object.entries(spec.dependsOn ?? {})) {
+  for (const [service, condition] of Object.entries(spec.dependsOn ?? {})) {
+    const name = instanceIn(order.desired, service);
     if (!needs.includes(name) || isMet(name, condition, order, world)) continue;
     const wanted = condition === 'started' ? 'running' : condition;
-    const message = `Waits for "${name}" to be ${wanted}`;
+    const message = `Waits for "${service}" to be ${wanted}`;
     const reason: Reason = { code: 'wait.dependency', message, at: world.now };
     return becauseOf(reason, world.records.get(name)?.reasons[0]);
   }
@@ -59,8 +68,12 @@ function isMet(name: string, condition: Condition, { desired, containers }: Orde
   return isUp && health?.pid === container.pid && health.state === 'healthy';
 }
 
-/** Running services that are about to end and depend on this one: they go first. */
+/**
+ * Running services that are about to end and depend on this one: they go first. Nobody waits for one of which another
+ * instance takes the place.
+ */
 export function dependantsLeaving(service: string, { desired, containers, keeps }: Order): string[] {
+  if (desired.has(instanceIn(desired, serviceOf(service)))) return [];
   return [...keeps]
     .filter(([name, kept]) => {
       const container = containers.get(name);

@@ -15,7 +15,8 @@ export function planRunning(subject: Subject, record: ServiceRecord, container: 
   const { name, spec, world, order } = subject;
   if (record.stopping !== undefined) return goOnEnding(subject, record);
   const reason = whyEnd(subject, record, container);
-  if (reason === undefined) return spec ? keep(subject, spec, record, container) : { record };
+  if (reason === undefined)
+    return spec ? keep(subject, spec, record, container) : runOn(subject, record, container);
   const isLeaving = spec === undefined;
   const first = isLeaving ? dependantsLeaving(name, order) : [];
   if (first.length > 0) {
@@ -34,7 +35,18 @@ function whyEnd(
 ): Reason | undefined {
   const reason = (code: ReasonCode, message: string): Reason => ({ code, message, at: world.now });
   if (world.isShuttingDown) return reason('stop.shutdown', 'All services are being stopped');
-  if (spec === undefined) return reason('stop.not-desired', 'The release in force does not hold it');
+  if (spec === undefined) {
+    const outgoing = world.slots?.outgoing.get(name);
+    if (outgoing?.mayGo === false && effect !== 'stopped') return undefined;
+    if (effect === 'stopped')
+      return becauseOf(reason('stop.shed', 'Stopped to relieve the device'), world.shedding.reason);
+    return outgoing
+      ? becauseOf(
+          reason('stop.replaced', 'The version in force is well and has taken its place'),
+          world.records.get(outgoing.by)?.reasons[0],
+        )
+      : reason('stop.not-desired', 'The release in force does not hold it');
+  }
   if (record.restartWanted !== undefined)
     return reason('stop.operator', `${record.restartWanted} restarted it`);
   if (spec.digest !== container.specDigest)
@@ -45,6 +57,14 @@ function whyEnd(
   }
   if (effect !== 'stopped') return undefined;
   return becauseOf(reason('stop.shed', 'Stopped to relieve the device'), world.shedding.reason);
+}
+
+/** Nobody desires it any more, but what takes its place is not well yet. */
+function runOn({ name, world }: Subject, record: ServiceRecord, { startedAt }: Running): Verdict {
+  const message = 'Runs on until the version in force is well';
+  const reason: Reason = { code: 'stop.replaced', message, at: startedAt };
+  const until = world.slots?.outgoing.get(name)?.until;
+  return { record: inState(record, 'running', world.now), wait: { reason, until } };
 }
 
 /** Asks the process to end. */

@@ -13,7 +13,9 @@ export function begin(subject: Subject, spec: ServiceSpec, old: ServiceRecord): 
   const { now } = world;
   const isChanged = old.specDigest !== spec.digest;
   const record = isChanged ? renewed(old, spec, now) : old;
-  const reason = startReason(record, isChanged && old.starts > 0, now);
+  const replaced = [...(world.slots?.outgoing ?? [])].find(([, { by }]) => by === name)?.[0];
+  const replaces = replaced !== undefined && record.starts === 0;
+  const reason = startReason(record, (isChanged && old.starts > 0) || replaces, now);
   const heldBack = holdBack(subject, spec, record, reason);
   if (heldBack !== undefined) return heldBack;
   const isBlocked = record.blocked !== undefined;
@@ -53,6 +55,10 @@ function holdBack(
     const shed: Reason = { code: 'wait.shed', message: 'Starts when the device has recovered', at: now };
     const waiting = { ...inState(record, 'shed', now), shed: effect };
     return waitingFor(waiting, becauseOf(shed, world.shedding.reason));
+  }
+  if (world.slots?.behind.has(name)) {
+    const message = 'Waits for another version of it to end';
+    return waitingFor(inState(record, 'waiting', now), { code: 'wait.dependency', message, at: now });
   }
   const unmet = unmetDependency(spec, order, world);
   if (unmet !== undefined) return waitingFor(inState(record, 'waiting', now), unmet);

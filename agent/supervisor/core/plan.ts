@@ -7,6 +7,7 @@ import type { Health } from './health.ts';
 import { planService, type Verdict } from './plan-service.ts';
 import { newReasons, type ServiceRecord } from './record.ts';
 import { criticalities, type Shedding, shedEffect } from './shedding.ts';
+import type { Slots } from './slots.ts';
 
 /** One act on one service, with nothing left to decide. */
 export type Step =
@@ -36,6 +37,8 @@ export interface World {
   /** What the health checks of running processes tell. */
   health: ReadonlyMap<string, Health>;
   shedding: Shedding;
+  /** Of services with two instances (slots.ts). */
+  slots?: Pick<Slots, 'outgoing' | 'behind'> | undefined;
   /** Unix ms. */
   now: number;
 }
@@ -71,7 +74,10 @@ export function plan(world: World): Plan {
   for (const name of names) {
     const record = world.records.get(name);
     const spec = desired.get(name);
-    const effect = spec && shedEffect(world.shedding.level, classes.get(name) ?? 'normal');
+    // One that runs on until another takes its place is shed like that one.
+    const like = spec ? name : world.slots?.outgoing.get(name)?.by;
+    const effect =
+      like === undefined ? undefined : shedEffect(world.shedding.level, classes.get(like) ?? 'normal');
     const subject = { name, spec, container: containers.get(name), record, effect, order, world };
     add(result, name, record, planService(subject));
   }

@@ -185,6 +185,10 @@ export function newReasons(before: ServiceRecord | undefined, after: ServiceReco
   return after.reasons.filter((reason) => !known.has(reason)).reverse();
 }
 
+/** The reasons of two instances of a service, newest first. */
+export const mergedReasons = (a: ServiceRecord, b: ServiceRecord): Reason[] =>
+  [...a.reasons, ...b.reasons].sort((one, other) => other.at - one.at).slice(0, REASONS_KEPT);
+
 /** The record as text that was written by an earlier run; undefined when it cannot be read. */
 export function parseRecord(text: string): ServiceRecord | undefined {
   try {

@@ -1,5 +1,6 @@
 import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { WorkloadHealth } from '../../update/ports.ts';
+import { serviceOf } from '../instance-name.ts';
 import type { NetworkUse, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { isExcused, isExhausted } from './exhaustion.ts';
@@ -93,10 +94,10 @@ export function workloadHealth(
     const isOwn = record?.specDigest === spec.digest;
     if (isOwn && isHopeless(record, spec)) isFailed = true;
     if (isOwn && isWell(record, spec, containers.get(spec.name), health.get(spec.name))) continue;
-    unhealthy.push({ service: spec.name, message: describe(record, spec) });
+    unhealthy.push({ service: serviceOf(spec.name), message: describe(record, spec) });
   }
   const leaving = [...new Set([...containers.keys(), ...records.keys()])].filter((name) => !wanted.has(name));
-  for (const service of leaving) unhealthy.push({ service, message: 'leaving' });
+  for (const name of leaving) unhealthy.push({ service: serviceOf(name), message: 'leaving' });
   const outOfMemory = newestOutOfMemory(desired, records);
   return { isConverged: unhealthy.length === 0, unhealthy, isFailed, ...(outOfMemory && { outOfMemory }) };
 }
@@ -108,12 +109,12 @@ function newestOutOfMemory(
   const kills = desired.flatMap(({ name, digest }) => {
     const record = records.get(name);
     const kill = record?.specDigest === digest && record.reasons.find(({ code }) => code === 'exit.oom');
-    return kill ? [{ service: name, at: kill.at }] : [];
+    return kill ? [{ service: serviceOf(name), at: kill.at }] : [];
   });
   return kills.sort((a, b) => b.at - a.at)[0];
 }
 
-function isWell(
+export function isWell(
   record: ServiceRecord,
   spec: ServiceSpec,
   container: ObservedContainer | undefined,

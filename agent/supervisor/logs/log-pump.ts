@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { instancesOf, serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import type { LeftLog } from './core/left-logs.ts';
 import { LogFolder } from './log-folder.ts';
@@ -60,7 +61,9 @@ interface Pumped {
 export class LogPump {
   readonly #options: LogPumpOptions;
   readonly #now: () => number;
+  /** By instance; two of one service write to one folder. */
   readonly #services = new Map<string, Pumped>();
+  readonly #folders = new Map<string, LogFolder>();
   #timer: NodeJS.Timeout | undefined;
   #tickedAt: number;
 
@@ -112,18 +115,23 @@ export class LogPump {
   }
 
   stats(service: string): LogStats {
-    const pumped = this.#services.get(service);
-    return { keptBytes: pumped?.folder.keptBytes ?? 0, droppedBytes: pumped?.droppedBytes ?? 0 };
+    const dropped = instancesOf(service).map((name) => this.#services.get(name)?.droppedBytes ?? 0);
+    return {
+      keptBytes: this.#folders.get(service)?.keptBytes ?? 0,
+      droppedBytes: dropped.reduce((sum, bytes) => sum + bytes, 0),
+    };
   }
 
   /** Logs of services that are none of these and have no monitor that writes any more. */
   leftBy(held: ReadonlySet<string>): LeftLog[] {
     const { logsDir, monitorWritten } = this.#options;
-    const names = new Set([...foldersIn(logsDir), ...this.#services.keys()]);
+    const names = new Set([...foldersIn(logsDir), ...this.#folders.keys()]);
+    const isWritten = (service: string): boolean =>
+      instancesOf(service).some((name) => monitorWritten?.(name) !== undefined);
     return [...names]
-      .filter((service) => !held.has(service) && monitorWritten?.(service) === undefined)
+      .filter((service) => !held.has(service) && !isWritten(service))
       .map((service) => {
-        const folder = this.#services.get(service)?.folder ?? new LogFolder(join(logsDir, service), 0);
+        const folder = this.#folders.get(service) ?? new LogFolder(join(logsDir, service), 0);
         const { keptBytes: bytes, writtenAt } = folder;
         return { service, bytes, writtenAt };
       });
@@ -131,12 +139,14 @@ export class LogPump {
 
   /** Removes the log of a service that is no longer wanted. */
   forget(service: string): void {
-    const pumped = this.#open(service);
-    pumped.spool.close();
-    pumped.folder.remove();
-    this.#services.delete(service);
-    rmSync(this.#spoolPath(service), { force: true });
-    rmSync(this.#positionPath(service), { force: true });
+    this.#folderOf(service).remove();
+    this.#folders.delete(service);
+    for (const name of instancesOf(service)) {
+      this.#services.get(name)?.spool.close();
+      this.#services.delete(name);
+      rmSync(this.#spoolPath(name), { force: true });
+      rmSync(this.#positionPath(name), { force: true });
+    }
   }
 
   #spoolPath(service: string): string {
@@ -157,7 +167,7 @@ export class LogPump {
       this.#options.monitorWritten?.(service);
     const pumped: Pumped = {
       spool: new Spool(this.#spoolPath(service), written, remembered?.position),
-      folder: new LogFolder(join(this.#options.logsDir, service), sizeBytes),
+      folder: this.#folderOf(serviceOf(service), sizeBytes),
       sizeBytes,
       rateBytes,
       allowance: burstOf({ rateBytes, sizeBytes }),
@@ -168,6 +178,14 @@ export class LogPump {
     };
     this.#services.set(service, pumped);
     return pumped;
+  }
+
+  #folderOf(service: string, sizeBytes = DEFAULT_SIZE_BYTES): LogFolder {
+    const known = this.#folders.get(service);
+    if (known !== undefined) return known;
+    const folder = new LogFolder(join(this.#options.logsDir, service), sizeBytes);
+    this.#folders.set(service, folder);
+    return folder;
   }
 
   #pump(service: string, pumped: Pumped, most: number): void {
@@ -194,7 +212,7 @@ export class LogPump {
     if (bytes === 0 || now - pumped.toldAt < REPORT_MS) return;
     pumped.toldBytes = pumped.droppedBytes;
     pumped.toldAt = now;
-    this.#options.onDropped?.(service, bytes);
+    this.#options.onDropped?.(serviceOf(service), bytes);
   }
 
   /** On tmpfs, beside the spool: both are gone after a reboot. */

@@ -47,14 +47,15 @@ export class KernelNetworks implements Networks {
     this.#state = readState(this.#file('.state.json'));
   }
 
-  prepare(services: readonly ServiceSpec[]): Promise<void> {
+  prepare(services: readonly ServiceSpec[], standby?: ReadonlySet<string>): Promise<void> {
     return this.#alone(async () => {
       const wanted = new Set(services.map(({ name }) => name));
       for (const [service, { phase }] of Object.entries(this.#state.members)) {
         const isLeft = phase === 'wired' && !wanted.has(service) && !isInhabited(this.#owned, service);
         if (phase === 'begun' || isLeft) await this.#clear(service);
       }
-      await this.#bringTo(planPrepare(this.#state, services, groundFor(this.#instance, this.#owned)));
+      const ground = groundFor(this.#instance, this.#owned);
+      await this.#bringTo(planPrepare(this.#state, services, ground, standby));
     });
   }
 

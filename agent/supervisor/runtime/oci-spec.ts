@@ -1,3 +1,4 @@
+import { serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { mountsOf } from './oci-mounts.ts';
 import { processOf } from './oci-process.ts';
@@ -30,7 +31,7 @@ export function ociSpec(spec: ServiceSpec, place: Placement): object {
   return {
     ociVersion: '1.0.2',
     annotations: { 'wherry.service': spec.name, 'wherry.spec': spec.digest },
-    hostname: spec.name,
+    hostname: serviceOf(spec.name),
     root: { path: place.rootfs, readonly: spec.security.readOnlyRoot },
     process: processOf(spec, place.environment),
     mounts: mountsOf(spec, place),

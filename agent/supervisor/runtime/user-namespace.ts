@@ -5,6 +5,7 @@ import { needsHostIds } from '../../../protocol/loosenings.ts';
 import type { Degradation } from '../../../protocol/status.ts';
 import type { IdMapper } from '../images/id-mapper.ts';
 import { whyNotShifted } from '../images/shifted-layers.ts';
+import { serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import type { IdRange } from './placement.ts';
 import { runProgram } from './run-program.ts';
@@ -101,7 +102,8 @@ export class UserNamespaces {
       const message = `Cannot start service "${spec.name}": it has the id ${highest}, its user namespace has 0 to ${RANGE - 1}; choose a lower one or userNamespace: host`;
       throw Object.assign(new Error(message), { code: 'fail.isolation' });
     }
-    const slot = this.#slots[spec.name] ?? (await this.#take(spec.name));
+    const service = serviceOf(spec.name);
+    const slot = this.#slots[service] ?? (await this.#take(service));
     const range = { hostBase: FIRST_ID + slot * RANGE, size: RANGE };
     return this.#mapsMemory ? range : { ...range, keptGids: keptGids(spec) };
   }

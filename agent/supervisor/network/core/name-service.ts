@@ -1,3 +1,4 @@
+import { serviceOf } from '../../instance-name.ts';
 import {
   addressOf,
   gatewayOf,
@@ -49,10 +50,14 @@ export function nameFiles(state: NetworkState): NameFiles {
 function entriesOf(state: NetworkState, segment: string): string[] {
   const here = seats(state).filter(({ name }) => name === segment);
   return [
-    ...here.map((seat) => entry(seat, [seat.service, ...seat.aliases].join(','))),
+    ...here.map((seat) => entry(seat, namesOf(state, seat))),
     ...askersFromElsewhere(state, segment).map((seat) => entry(seat, `_${seat.service}`)),
   ];
 }
+
+/** One on standby must be listed, or it would get no answers. */
+const namesOf = (state: NetworkState, { service, aliases }: Seat): string =>
+  state.members[service]?.isStandby ? `_${service}` : [serviceOf(service), ...aliases].join(',');
 
 /** Seats elsewhere over which services of the segment ask for names. */
 const askersFromElsewhere = (state: NetworkState, segment: string): Seat[] =>

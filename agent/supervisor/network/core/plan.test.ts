@@ -23,6 +23,7 @@ const WEB = member('web', ['main', 'inner'], { ports: [{ host: 8080, container: 
 const STORE = member('store', ['inner']);
 const addresses = (state: NetworkState, service: string): string[] =>
   seatsOf(state, service).map(({ slot, host }) => addressOf(slot, host));
+const names = (state: NetworkState): string => nameFiles(state).internal['inner%int'] ?? '';
 const prepared = planPrepare(EMPTY, [WEB, STORE, serviceSpec('alone')], GROUND);
 
 describe('a plan of the networks', () => {
@@ -40,6 +41,19 @@ describe('a plan of the networks', () => {
     expect(addresses(next, 'added')).toEqual(['10.212.12.2']);
     expect(addresses(planDetach(next, 'store'), 'store')).toEqual(['10.212.12.3']);
     expect(next.slots).toEqual({ inner: 12 });
+  });
+
+  test('leads the name to one of two instances, and lists the other so that it gets answers', () => {
+    const specs = [{ ...STORE, name: 'store.2' }, STORE];
+    const starting = planPrepare(EMPTY, specs, GROUND, new Set(['store.2']));
+    expect(names(starting)).toContain('10.212.10.3  store ');
+    expect(names(starting)).toContain('10.212.10.2  _store.2 ');
+    const attached = planAttach(starting, specs[0] as ServiceSpec, GROUND);
+    expect(names(attached)).toBe(names(starting));
+    const switched = planPrepare(attached, specs, GROUND, new Set(['store']));
+    expect(names(switched)).toContain('10.212.10.2  store ');
+    expect(names(switched)).toContain('10.212.10.3  _store ');
+    expect(names(planPrepare(switched, [specs[0] as ServiceSpec], GROUND))).toContain('10.212.10.2  store ');
   });
 
   test('holds what runs until it is detached, then gives its segment up', () => {

@@ -16,6 +16,7 @@ export function planPrepare(
   state: NetworkState,
   services: readonly ServiceSpec[],
   ground: Ground,
+  standby: ReadonlySet<string> = new Set(),
 ): NetworkState {
   const wanted = services.filter(({ network }) => network === 'segments');
   const names = new Set(wanted.map(({ name }) => name));
@@ -30,7 +31,11 @@ export function planPrepare(
   // A container that runs keeps the wiring that it has until it is attached anew.
   for (const spec of wanted)
     if ((next.members[spec.name]?.phase ?? 'absent') === 'absent') next = place(next, spec, 'absent', ground);
-  return pruned(next);
+  const members = Object.entries(next.members).map(([name, { isStandby: _was, ...member }]) => [
+    name,
+    standby.has(name) ? { ...member, isStandby: true as const } : member,
+  ]);
+  return pruned({ ...next, members: Object.fromEntries(members) as NetworkState['members'] });
 }
 
 /** The state in which the service may be wired as the spec says. Throws when another has one of its published ports. */
@@ -83,6 +88,7 @@ function place(state: NetworkState, spec: ServiceSpec, phase: Member['phase'], g
     ...wiring(spec, (segment) => hostOf(old, segment) ?? freeHost(state, segment)),
     isWanted: true,
     phase,
+    ...(old?.isStandby && { isStandby: true }),
   };
   return { ...state, slots, members: { ...state.members, [spec.name]: member } };
 }

@@ -12,6 +12,8 @@ export interface Member extends Wiring {
   isWanted: boolean;
   /** `begun` is written before the first link is made, `wired` after the last: what was cut half-way is `begun`. */
   phase: 'absent' | 'begun' | 'wired';
+  /** Another instance of its service has the names. */
+  isStandby?: true;
 }
 
 /** What a service asks of the network. In the order of its interfaces: eth0, eth1. */
