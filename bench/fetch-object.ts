@@ -1,4 +1,7 @@
 // Fetches one object as devices do, in a process of its own: `node fetch-object.ts <job as JSON>`.
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { BulkSession } from '../agent/link/bulk-session.ts';
 import { tlsDial } from '../agent/link/dial.ts';
 import { systemClock } from '../agent/system-clock.ts';
@@ -6,9 +9,11 @@ import type { ChunkSource } from '../agent/update/ports.ts';
 import { HttpSource } from '../agent/update/sources/http-source.ts';
 import { MqttSource } from '../agent/update/sources/mqtt-source.ts';
 import type { EnrolResponse } from '../protocol/enrolment.ts';
+import { LIMITS } from '../protocol/limits.ts';
 
 export interface FetchObjectJob {
-  over: 'mqtt' | 'https';
+  /** "get" is one plain GET of the whole object, nothing done with it: the peer; "https" is the agent's source. */
+  over: 'mqtt' | 'https' | 'get';
   ports: { mqtt: number; device: number };
   /** Each fetches the whole object, all at once. */
   devices: { identity: EnrolResponse; key: string }[];
@@ -27,8 +32,29 @@ export interface FetchedObject {
 const { over, ports, devices, object, chunks }: FetchObjectJob = JSON.parse(process.argv[2] ?? '');
 const { signal } = new AbortController();
 const wanted = Array.from({ length: chunks }, (_none, index) => index);
+
+/** What any HTTP client could do. */
+function plainGet({
+  identity: { ca, certificate: cert },
+  key,
+}: FetchObjectJob['devices'][number]): ChunkSource {
+  const agent = new Agent({ keepAlive: true, ca, cert, key });
+  return {
+    read: () => Promise.reject(new Error('Cannot read: this one only fetches')),
+    fetch: async (name, asked, onChunk) => {
+      const range = `bytes=0-${asked.length * LIMITS.chunkBytes - 1}`;
+      const headers = asked.length === chunks ? {} : { range };
+      const request = get(`https://127.0.0.1:${ports.device}/objects/${name}`, { agent, headers });
+      const [answer] = (await once(request, 'response')) as [IncomingMessage];
+      answer.on('data', (part: Buffer) => void onChunk(0, part));
+      await once(answer, 'end');
+    },
+  };
+}
+
 const sources = devices.map(({ identity, key }): ChunkSource => {
   const { ca, certificate } = identity;
+  if (over === 'get') return plainGet({ identity, key });
   if (over === 'https')
     return new HttpSource({
       base: `https://127.0.0.1:${ports.device}/objects`,

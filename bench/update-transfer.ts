@@ -1,4 +1,5 @@
-// The same bytes from one server process to one device and to twenty, over MQTT and over HTTPS in turn.
+// The same bytes from one server process to one device and to twenty, in turn: over MQTT, by plain GETs, and by the
+// agent's own HTTPS source. All with the device's certificate.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,11 +15,12 @@ import type { FetchedObject, FetchObjectJob } from './fetch-object.ts';
 
 const MIB = 1024 * 1024;
 const MANY = 20;
-const ROUNDS = 9;
+const ROUNDS = 6;
 const BYTES = { one: 64 * MIB, many: 8 * MIB };
 const FETCH = join(import.meta.dirname, 'fetch-object.ts');
 
 type Over = FetchObjectJob['over'];
+const OVER: Over[] = ['mqtt', 'get', 'https'];
 interface Sample {
   megabytesPerSecond: number;
   deviceCpuMsPerMb: number;
@@ -53,12 +55,14 @@ export const bench: Bench = async () => {
   }
 };
 
-/** Both in each round, the first of them changing: what else the machine does falls on both. */
+/** All in each round, the first of them changing: what else the machine does falls on all. */
 async function inTurn(measure: (over: Over) => Promise<Sample>): Promise<Record<Over, Sample[]>> {
-  const samples: Record<Over, Sample[]> = { mqtt: [], https: [] };
+  const samples: Record<Over, Sample[]> = { mqtt: [], get: [], https: [] };
   for (let turn = 0; turn < ROUNDS; turn++) {
-    const order: Over[] = turn % 2 ? ['https', 'mqtt'] : ['mqtt', 'https'];
-    for (const over of order) samples[over].push(await measure(over));
+    for (let at = 0; at < OVER.length; at++) {
+      const over = OVER[(turn + at) % OVER.length] ?? 'mqtt';
+      samples[over].push(await measure(over));
+    }
   }
   return samples;
 }
@@ -93,7 +97,7 @@ const of = (samples: Sample[], key: keyof Sample): number =>
   round(median(samples.map((sample) => sample[key])));
 
 const rowsOf = (name: string, samples: Record<Over, Sample[]>) =>
-  (['mqtt', 'https'] as const).map(
+  OVER.map(
     (over) =>
       [
         `${name}, ${over}`,
@@ -106,17 +110,18 @@ const rowsOf = (name: string, samples: Record<Over, Sample[]>) =>
       ] as const,
   );
 
-function metricsOf(suffix: string, { mqtt, https }: Record<Over, Sample[]>): Record<string, number> {
-  const ratios = mqtt.map(
-    ({ megabytesPerSecond }, turn) => megabytesPerSecond / (https[turn]?.megabytesPerSecond ?? 0),
-  );
+function metricsOf(suffix: string, { mqtt, get, https }: Record<Over, Sample[]>): Record<string, number> {
+  const ratios = (peer: Sample[]) =>
+    mqtt.map(({ megabytesPerSecond }, turn) => megabytesPerSecond / (peer[turn]?.megabytesPerSecond ?? 0));
   return {
-    [`mqtt_vs_http${suffix}`]: round(median(ratios)),
+    [`mqtt_vs_http${suffix}`]: round(median(ratios(get))),
+    [`mqtt_vs_https_source${suffix}`]: round(median(ratios(https))),
     [`mqtt_mb_per_s${suffix}`]: of(mqtt, 'megabytesPerSecond'),
-    [`http_mb_per_s${suffix}`]: of(https, 'megabytesPerSecond'),
+    [`http_mb_per_s${suffix}`]: of(get, 'megabytesPerSecond'),
     [`mqtt_device_cpu_ms_per_mb${suffix}`]: of(mqtt, 'deviceCpuMsPerMb'),
-    [`http_device_cpu_ms_per_mb${suffix}`]: of(https, 'deviceCpuMsPerMb'),
+    [`http_device_cpu_ms_per_mb${suffix}`]: of(get, 'deviceCpuMsPerMb'),
+    [`https_source_device_cpu_ms_per_mb${suffix}`]: of(https, 'deviceCpuMsPerMb'),
     [`mqtt_server_cpu_ms_per_mb${suffix}`]: of(mqtt, 'serverCpuMsPerMb'),
-    [`http_server_cpu_ms_per_mb${suffix}`]: of(https, 'serverCpuMsPerMb'),
+    [`http_server_cpu_ms_per_mb${suffix}`]: of(get, 'serverCpuMsPerMb'),
   };
 }
