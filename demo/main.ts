@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCli } from '../agent/cli/main.ts';
+import { NODE_FLAGS } from '../fleet-server/node-flags.ts';
 import { buildImages } from '../images/build.ts';
 import { buildAgent, buildWeb } from '../scripts/build.ts';
 import { main, NODE, ROOT, SetupError } from '../scripts/setup.mjs';
@@ -42,6 +43,7 @@ async function startServer(
   };
   const args: [string, ...string[]] = [
     NODE,
+    ...NODE_FLAGS,
     'fleet-server/main.ts',
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import mqtt from 'mqtt';
 import { signingRequest } from '../../agent/enrolment/device-key.ts';
 import { type FleetServer, type FleetServerConfig, startFleetServer } from '../../fleet-server/main.ts';
+import { NODE_FLAGS } from '../../fleet-server/node-flags.ts';
 import { decodeChunk, encodeBitmap } from '../../protocol/chunk-frame.ts';
 import { type EnrolResponse, parseJoinString } from '../../protocol/enrolment.ts';
 import type { Report, UpdateStatus } from '../../protocol/messages.ts';
@@ -46,7 +47,9 @@ export class TestFleet {
   static async startApart(overrides: Partial<FleetServerConfig> = {}): Promise<ApartFleet> {
     const fleet = new TestFleet(await mkdtemp(join(tmpdir(), 'wherry-fleet-')));
     const program = join(import.meta.dirname, 'fleet-child.ts');
-    const child = fork(program, [JSON.stringify(fleet.config(overrides))]);
+    const child = fork(program, [JSON.stringify(fleet.config(overrides))], {
+      execArgv: [...process.execArgv, ...NODE_FLAGS],
+    });
     const told = async <T>(): Promise<T> => (await once(child, 'message'))[0] as T;
     const opened = await told<Pick<FleetServer, 'url' | 'ports'>>();
     const cost = (): Promise<ServerCost> => {
