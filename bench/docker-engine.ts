@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, openSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../test/support/until.ts';
 
@@ -37,6 +37,10 @@ export async function openDocker(dir: string): Promise<DockerEngine | undefined>
   const stop = async (): Promise<void> => {
     engine.kill('SIGTERM');
     await ended;
+    // It leaves the mount of the host's network namespace behind.
+    const namespaces = join(home, 'run/netns');
+    if (existsSync(namespaces))
+      for (const name of readdirSync(namespaces)) spawnSync('umount', [join(namespaces, name)]);
   };
   try {
     await until(() => isUp(host), { timeoutMs: 20_000, what: 'dockerd' });

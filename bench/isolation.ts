@@ -1,5 +1,5 @@
 // What a well-behaved neighbour feels of an attack: latency of a small HTTP service alone and beside a service that
-// attacks CPU, memory, disk, pids or logs, under the agent and, where it is installed, under docker with the same limits.
+// attacks CPU, memory, disk, io, pids or logs, under the agent and, where it is installed, under docker with the same limits.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,7 @@ const ATTACKS = {
   cpu: 'for i in 1 2 3 4; do (while :; do :; done) & done; wait',
   memory: 'while :; do tail /dev/zero; done',
   disk: 'while :; do dd if=/dev/zero of=/fill bs=1M count=64; done 2>/dev/null',
+  io: 'while :; do dd if=/dev/zero of=/io bs=4k count=256 conv=fsync; done 2>/dev/null',
   pids: 'bomb() { bomb | bomb & }; bomb; while :; do :; done',
   logs: 'yes floodfloodfloodfloodfloodfloodfloodfloodflood',
 } as const;
