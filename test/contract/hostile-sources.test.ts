@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { FolderSource } from '../../agent/update/sources/folder-source.ts';
 import { HttpSource } from '../../agent/update/sources/http-source.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -22,6 +22,7 @@ describe('a folder that anybody may have written', () => {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder);
   });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test('no link is followed, no pipe waited for, no folder read', async () => {
     const path = join(folder, NAME);

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { Leases } from './leases.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'wherry-leases-'));
 const HOUR = 3_600_000;
 afterEach(() => rmSync(join(dir, 'leases.json'), { force: true }));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test('a lease survives a restart, is renewed by its holder, and runs out by itself', async () => {
   await new Leases(dir).take({ holder: 'ann', why: 'calibrating', until: HOUR }, 0);
