@@ -1,3 +1,4 @@
+import { UPDATE_PHASES } from '../../protocol/messages.ts';
 import type { Cut } from './cuts.ts';
 import type { Recording } from './recording.ts';
 
@@ -16,26 +17,15 @@ const ROLES: [RegExp, string][] = [
   [/^$/, 'leases: the folder'],
 ];
 
+/** As an update goes through them. */
+const ORDER: readonly string[] = UPDATE_PHASES;
+
 interface Row {
   phase: string;
   write: string;
   before: Set<string>;
   behind: Set<string>;
 }
-
-const ORDER = [
-  'idle',
-  'fetching',
-  'verified',
-  'staged',
-  'waiting',
-  'switching',
-  'soaking',
-  'committed',
-  'rolling_back',
-  'rolled_back',
-  'refused',
-];
 
 /** Rows of the table in docs/update-flow.md: what boots when the power goes before and behind each durable write. */
 export function tableOf(runs: readonly { recording: Recording; cuts: readonly Cut[] }[]): string {
