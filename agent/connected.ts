@@ -11,6 +11,7 @@ import { MqttLink } from './link/mqtt-link.ts';
 import type { PostMortemQueue } from './link/ports.ts';
 import { Reporter } from './link/reporter.ts';
 import type { AgentStatus } from './local-api/ports.ts';
+import { SpareMemory } from './spare-memory.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { systemClock } from './system-clock.ts';
 import type { Lease, SwitchFacts } from './update/core/hold.ts';
@@ -78,9 +79,13 @@ export function connect(parts: ConnectedParts): Connected {
   const facts = factsOf(parts, isOnline);
   const sources = sourcesOf(config, identity, new MqttSource({ channel: bulk }));
   const { store, trust } = openTrust(parts);
+  const spare = new SpareMemory(systemClock, globalThis.gc);
   const engine = updateEngine(parts, {
     sources,
-    onChange: () => reporter.changed(),
+    onChange: () => {
+      spare.busy();
+      reporter.changed();
+    },
     facts,
     trustedNow: (floor) => trusted.now(floor),
     freshness: () => watch.freshness,
@@ -123,12 +128,7 @@ export function connect(parts: ConnectedParts): Connected {
   });
   const reporter = new Reporter({
     clock: systemClock,
-    snapshot: () => ({
-      generation: engine.generation,
-      ...(engine.current && { current: engine.current }),
-      update: engine.status(),
-      ...observed(),
-    }),
+    snapshot: () => ({ ...progressOf(engine), ...observed() }),
     send: (report) => link.report(report),
     onError: (error) => log.warn({ error }, `Cannot report: ${String(error)}`),
   });
@@ -141,8 +141,10 @@ export function connect(parts: ConnectedParts): Connected {
       link.start();
       reporter.start();
       watch.start();
+      spare.busy();
     },
     stop: async () => {
+      spare.stop();
       reporter.stop();
       await watch.stop();
       await engine.stop();
@@ -166,6 +168,12 @@ function takeTime(at: number | undefined, engine: UpdateEngine, log: Log): void 
   if (at !== undefined) engine.timeTold(at);
   else log.warn({}, 'An answer to the question for the time was not the right one and was dropped');
 }
+
+const progressOf = (engine: UpdateEngine) => ({
+  generation: engine.generation,
+  ...(engine.current && { current: engine.current }),
+  update: engine.status(),
+});
 
 const helloOf = (
   { bootId, config, identity, observed }: ConnectedParts,

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InlineConfig, PluginOption } from 'vite';
+import { compiledSchemas } from './compiled-schemas.ts';
 import { ROOT } from './setup.mjs';
 
 const OUT_DIR = join(ROOT, 'dist/agent');
@@ -53,7 +54,7 @@ export const agentBundle: InlineConfig = {
   root: ROOT,
   configFile: false,
   logLevel: 'warn',
-  plugins: [withoutUnused, yamlOnDemand, commonJs],
+  plugins: [withoutUnused, compiledSchemas(), yamlOnDemand, commonJs],
   resolve: { alias: { 'readable-stream': 'node:stream' } },
   ssr: { noExternal: true, external: ['better-sqlite3'], target: 'node' },
   build: {

@@ -16,7 +16,14 @@ interface Target {
 
 const agent: Target = {
   name: 'agent',
-  inputs: ['agent', 'protocol', 'package-lock.json', 'scripts/build.ts', 'scripts/agent-bundle.ts'],
+  inputs: [
+    'agent',
+    'protocol',
+    'package-lock.json',
+    'scripts/build.ts',
+    'scripts/agent-bundle.ts',
+    'scripts/compiled-schemas.ts',
+  ],
   stamp: join(ROOT, 'dist/agent/.inputs'),
   config: agentBundle,
 };

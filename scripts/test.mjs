@@ -36,11 +36,12 @@ async function runSuite(name, filters) {
   }
 }
 
+const told = (text) => text.split('\n').slice(0, 6).join('\n    ');
+
 /** A line or a few for each failed test of a file: they stand at the end of a long run, where they are looked for. */
 function failuresOf(file) {
   const name = relative(ROOT, file.name);
   const failed = file.assertionResults.filter((test) => test.status === 'failed');
-  const told = (text) => text.split('\n').slice(0, 6).join('\n    ');
   if (failed.length === 0)
     return [`${name}\n    ${told(file.message || 'ended with an error outside its tests')}`];
   return failed.map((test) => `${name}: ${test.fullName}\n    ${told(test.failureMessages.join('\n'))}`);

@@ -31,7 +31,7 @@ function presentedChain(host: string, port: number): Promise<X509Certificate[]> 
     };
     const servername = isIP(host) ? '' : host;
     // Nothing is sent over this connection: it only shows the chain, which is then held against the pin.
-    const socket: TLSSocket = connect({ host, port, servername, rejectUnauthorized: false }, () => {
+    const socket: TLSSocket = connect({ host, port, servername, ca: [], rejectUnauthorized: false }, () => {
       const chain: X509Certificate[] = [];
       let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
       while (next?.raw) {

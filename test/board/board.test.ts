@@ -127,7 +127,8 @@ describe('a board with a kernel that has cgroup v2 alone', () => {
       'the restart',
       (seen) => isRunning(seen) && serviceOf(seen, 'two').restarts > 0,
     );
-    expect(serviceOf(status, 'two').oomKills).toBe(1);
+    // On a slow board the kernel may kill a second process before the memory of the first is free.
+    expect(serviceOf(status, 'two').oomKills).toBeGreaterThanOrEqual(1);
     expect(pidsOf(status)).toMatchObject({ one: before['one'], three: before['three'] });
     const kept = await postMortems();
     const found = await bench.local<PostMortem>(`/v1/postmortems/${kept[0]?.id}`);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { blockDeviceOf } from '../../agent/supervisor/cgroup/block-device.ts';
@@ -14,8 +14,8 @@ import { until } from '../support/until.ts';
 const MIB = 1024 ** 2;
 const BUDGET: Budget = { memoryMaxBytes: 16 * MIB, cpuMax: 1, pidsMax: 16 };
 const TOTAL: Budget = { memoryMaxBytes: 48 * MIB, cpuMax: 2, pidsMax: 64 };
-/** The kernel asks for 64 pages at once, and counts them at the child before its parent refuses them. */
-const BATCH = 64 * 4096;
+/** The kernel asks for 64 pages at once on each CPU, and counts them at the child before its parent refuses them. */
+const BATCH = 64 * 4096 * cpus().length;
 const layout = cgroupLayout(readFileSync('/proc/self/mountinfo', 'utf8'), (root) =>
   readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' '),
 );

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
+import { getCACertificates } from 'node:tls';
 import { LIMITS } from '../../../protocol/limits.ts';
 import type { ChunkSource } from '../ports.ts';
 import { ChunkCutter } from './chunk-cutter.ts';
@@ -16,6 +17,9 @@ export interface HttpSourceOptions {
 
 /** Chunks that one request asks for: so much is asked for again when the line breaks at once. */
 const RUN_CHUNKS = 128;
+
+/** Node's own and NODE_EXTRA_CA_CERTS. Only who has a public mirror pays for them: bin/wherry-agent keeps them unread. */
+const publicRoots = () => ({ ca: [...getCACertificates('bundled'), ...getCACertificates('extra')] });
 
 interface Run {
   first: number;
@@ -34,7 +38,9 @@ export class HttpSource implements ChunkSource {
     this.#silenceMs = silenceMs;
     const isTls = base.startsWith('https:');
     this.#get = isTls ? httpsGet : httpGet;
-    const agent = isTls ? new HttpsAgent({ keepAlive: true, ...tls }) : new HttpAgent({ keepAlive: true });
+    const agent = isTls
+      ? new HttpsAgent({ keepAlive: true, ...(tls ?? publicRoots()) })
+      : new HttpAgent({ keepAlive: true });
     this.#request = { agent };
   }
 
