@@ -1,5 +1,6 @@
 import { type PostMortem, summaryOf as shorten } from '../../../../protocol/post-mortem.ts';
 import type {
+  AskUpdateSizes,
   CheckWindows,
   DeviceEvents,
   DeviceMetrics,
@@ -15,6 +16,7 @@ import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { summaryOf } from './device.ts';
 import type { Fleet } from './fleet.ts';
 import { digest } from './ids.ts';
+import { updateSizes } from './update-sizes.ts';
 
 export interface Ask {
   method: string;
@@ -69,6 +71,12 @@ function post(fleet: Fleet, { path, body, now }: Ask): Reply {
     return bad
       ? problem(422, 'rollout.window-bad', `Cannot use window 1: "${bad.schedule}" cannot be read`)
       : { status: 200, body: { words: windows.map(scheduleWords) } };
+  }
+  if (path === '/update-sizes') {
+    const sizes = updateSizes(fleet, body as AskUpdateSizes);
+    return sizes
+      ? { status: 200, body: sizes }
+      : problem(404, 'not-found', 'Cannot tell the sizes: no such release');
   }
   const [, , id = '', part] = path.split('/').map(decodeURIComponent);
   const urgent = part === 'urgent' ? fleet.makeUrgent(id, 'admin') : undefined;
