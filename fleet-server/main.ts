@@ -259,10 +259,10 @@ async function openBroker({
   const chunks = new ChunkServer(
     reader,
     {
-      data: async (device, frame) => {
-        await egress.take(device, frame.length);
-        return fleet.broker().send(device, 'bulk', 'data', frame, 0);
-      },
+      admit: (device, bytes) => egress.take(device, bytes),
+      headOf: (device, bytes) => fleet.broker().dataHead(device, bytes),
+      data: (device, packets) => fleet.broker().sendData(device, packets),
+      isPaced: () => egress.isLimited,
       fault: (device, fault) => fleet.broker().send(device, 'bulk', 'fault', JSON.stringify(fault), 0),
     },
     log,

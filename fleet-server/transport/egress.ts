@@ -46,6 +46,10 @@ export class Egress {
     return this.#sentBytes;
   }
 
+  get isLimited(): boolean {
+    return this.#all !== undefined || this.#deviceRate !== undefined;
+  }
+
   /** Resolves when so many bytes may leave to this device. */
   async take(device: string, bytes: number): Promise<void> {
     const ownMs = this.#bucketOf(device)?.take(bytes, this.#now()) ?? 0;
