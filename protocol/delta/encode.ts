@@ -88,7 +88,9 @@ function encodeAgainst(
   }
   if (patch.length >= data.length) return segmentOf('raw', data, [], quick);
   const difference =
-    patch.length < WORTH_ALIGNING ? undefined : encodeDifference(data, window, level, aligner);
+    patch.length < WORTH_ALIGNING
+      ? undefined
+      : encodeDifference(data, { old: window, ranges }, level, aligner);
   if (difference && difference.length < patch.length) return segmentOf('diff', difference, ranges, quick);
   return segmentOf('patch', patch, ranges, quick);
 }
