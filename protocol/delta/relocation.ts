@@ -90,6 +90,8 @@ export class Relocation {
       }
       taken += length;
     }
+    this.#distances.release();
+    this.#words.release();
   }
 
   #reference(at: number, from: number): boolean {

@@ -29,6 +29,12 @@ export class ShiftMemory {
       this.#shifts[slot] = shift;
     }
   }
+
+  /** Gives the memory back at once; see discard of segment.ts. */
+  release(): void {
+    this.#keys.buffer.transfer(0);
+    this.#shifts.buffer.transfer(0);
+  }
 }
 
 /** Never 0, which is a free slot's. */
