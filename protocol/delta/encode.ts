@@ -25,9 +25,11 @@ export interface BlobBytes {
 const LEAD_BYTES = 32;
 /** A quick look at what a segment weighs without an old blob. */
 const QUICK_LEVEL = 3;
-/** A patch this close to the quick look is held against a thorough one. */
+/** What comes this close to the quick look is held against a thorough one. */
 const CLOSE = 0.8;
-/** A smaller patch is not tried to be bettered. */
+/** A difference so much smaller than a quick patch is smaller than a thorough one too. */
+const CLEAR = 0.6;
+/** A smaller quick patch is not tried to be bettered by a difference. */
 const WORTH_ALIGNING = 8 * 1024;
 
 export interface EncodedSegment {
@@ -81,18 +83,19 @@ function encodeAgainst(
   }
   if (coveredBytes(ranges, old.bytes) === 0) return encodeAlone(data, level);
   const window = readRanges(old, ranges);
-  const patch = compressSegment(data, level, window);
-  if (patch.length > quick * CLOSE) {
-    const alone = encodeAlone(data, level);
-    if (alone.body.length <= patch.length) return alone;
-  }
-  if (patch.length >= data.length) return segmentOf('raw', data, [], quick);
+  const quickPatch = compressSegment(data, QUICK_LEVEL, window).length;
   const difference =
-    patch.length < WORTH_ALIGNING
-      ? undefined
-      : encodeDifference(data, { old: window, ranges }, level, aligner);
-  if (difference && difference.length < patch.length) return segmentOf('diff', difference, ranges, quick);
-  return segmentOf('patch', patch, ranges, quick);
+    quickPatch < WORTH_ALIGNING ? undefined : encodeDifference(data, { old: window, ranges }, level, aligner);
+  if (difference && difference.length < quickPatch * CLEAR)
+    return segmentOf('diff', difference, ranges, quick);
+  const patch = compressSegment(data, level, window);
+  const found = difference && difference.length < patch.length ? difference : patch;
+  if (found.length > quick * CLOSE) {
+    const alone = encodeAlone(data, level);
+    if (alone.body.length <= found.length) return alone;
+  }
+  if (found.length >= data.length) return segmentOf('raw', data, [], quick);
+  return segmentOf(found === patch ? 'patch' : 'diff', found, ranges, quick);
 }
 
 function encodeAlone(data: Buffer, level: number): EncodedSegment {
