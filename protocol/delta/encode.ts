@@ -27,9 +27,11 @@ const LEAD_BYTES = 32;
 const QUICK_LEVEL = 3;
 /** What comes this close to the quick look is held against a thorough one. */
 const CLOSE = 0.8;
-/** A difference so much smaller than a quick patch is smaller than a thorough one too. */
-const CLEAR = 0.6;
-/** A smaller quick patch is not tried to be bettered by a difference. */
+/** A patch of this level tells what a thorough one would come to. */
+const FIRST_LEVEL = 9;
+/** A difference so much smaller than it is smaller than a thorough patch too. */
+const CLEAR = 0.75;
+/** A smaller patch of that level is not tried to be bettered by a difference. */
 const WORTH_ALIGNING = 8 * 1024;
 
 export interface EncodedSegment {
@@ -83,12 +85,15 @@ function encodeAgainst(
   }
   if (coveredBytes(ranges, old.bytes) === 0) return encodeAlone(data, level);
   const window = readRanges(old, ranges);
-  const quickPatch = compressSegment(data, QUICK_LEVEL, window).length;
+  const firstLevel = Math.min(level, FIRST_LEVEL);
+  const firstPatch = compressSegment(data, firstLevel, window);
   const difference =
-    quickPatch < WORTH_ALIGNING ? undefined : encodeDifference(data, { old: window, ranges }, level, aligner);
-  if (difference && difference.length < quickPatch * CLEAR)
+    firstPatch.length < WORTH_ALIGNING
+      ? undefined
+      : encodeDifference(data, { old: window, ranges }, level, aligner);
+  if (difference && difference.length < firstPatch.length * CLEAR)
     return segmentOf('diff', difference, ranges, quick);
-  const patch = compressSegment(data, level, window);
+  const patch = firstLevel === level ? firstPatch : compressSegment(data, level, window);
   const found = difference && difference.length < patch.length ? difference : patch;
   if (found.length > quick * CLOSE) {
     const alone = encodeAlone(data, level);
