@@ -1,0 +1,157 @@
+// Builds the channel library and its command for both processors into dist/ipc/linux-{x64,arm64}: each is skipped while
+// its inputs are unchanged. `node ipc/build.ts [x64|arm64]`.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { main, ROOT, SetupError, say } from '../scripts/setup.mjs';
+
+const run = promisify(execFile);
+
+export type IpcArch = 'x64' | 'arm64';
+const ARCHES: IpcArch[] = ['x64', 'arm64'];
+const TRIPLES: Record<IpcArch, string> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+const SOURCE = join(ROOT, 'ipc/c');
+const WARNINGS = [
+  '-std=c11',
+  '-D_GNU_SOURCE',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wshadow',
+  '-Wstrict-prototypes',
+];
+const LIBRARY = [
+  '-O2',
+  '-g0',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-DWIPC_BUILD',
+  '-fno-plt',
+  `-ffile-prefix-map=${ROOT}=.`,
+];
+
+/** Where the binaries of a processor are: libwherry-ipc.so.1, libwherry-ipc.a, wherry-ipc, wherry_ipc.h, wherry-ipc.pc. */
+export const ipcFolder = (arch: IpcArch): string => join(ROOT, 'dist/ipc', `linux-${arch}`);
+
+/** The C files of the library, without the command. */
+export const ipcSources = (): string[] => filesIn(SOURCE, '.c');
+
+function filesIn(folder: string, ending: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+/** The C compiler for a processor: the machine's own, or Debian's cross compiler. */
+export function ipcCompiler(arch: IpcArch): string {
+  return process.arch === arch ? 'gcc' : `${TRIPLES[arch]}-gcc`;
+}
+
+async function compilerVersion(arch: IpcArch): Promise<string> {
+  const compiler = ipcCompiler(arch);
+  try {
+    return (await run(compiler, ['--version'])).stdout;
+  } catch (cause) {
+    throw new SetupError(
+      `Cannot build the channel library for ${arch}: ${compiler} is not here; install the Debian package ` +
+        `${compiler === 'gcc' ? 'gcc and libc6-dev' : `gcc-${TRIPLES[arch].replace('_', '-')} and libc6-dev-${arch === 'x64' ? 'amd64' : arch}-cross`}`,
+      { cause },
+    );
+  }
+}
+
+function digestOf(version: string): string {
+  const digest = createHash('sha256').update(version);
+  const command = join(SOURCE, 'command');
+  const inputs = [SOURCE, command].flatMap((folder) => filesIn(folder, ''));
+  for (const file of [...inputs, join(ROOT, 'ipc/build.ts')])
+    if (/\.(?:c|h|pc|ts)$/.test(file))
+      digest.update(`${file.slice(ROOT.length)}\0`).update(readFileSync(file));
+  return digest.digest('hex');
+}
+
+async function compile(arch: IpcArch, into: string): Promise<void> {
+  const compiler = ipcCompiler(arch);
+  const binutils = compiler.slice(0, -'gcc'.length);
+  const sources = ipcSources();
+  await run(compiler, [...WARNINGS, ...LIBRARY, '-c', ...sources], { cwd: into });
+  const objects = filesIn(into, '.o');
+  const hardened = ['-Wl,-z,relro,-z,now', '-Wl,--no-undefined'];
+  await run(compiler, [
+    '-shared',
+    '-Wl,-soname,libwherry-ipc.so.1',
+    ...hardened,
+    '-o',
+    join(into, 'libwherry-ipc.so.1'),
+    ...objects,
+  ]);
+  await run(`${binutils}ar`, ['rcs', join(into, 'libwherry-ipc.a'), ...objects]);
+  await run(compiler, [
+    ...WARNINGS,
+    '-O2',
+    '-static',
+    '-o',
+    join(into, 'wherry-ipc'),
+    ...filesIn(join(SOURCE, 'command'), '.c'),
+    ...objects,
+  ]);
+  for (const name of ['libwherry-ipc.so.1', 'wherry-ipc'])
+    await run(`${binutils}strip`, ['--strip-unneeded', join(into, name)]);
+  for (const object of objects) rmSync(object);
+  symlinkSync('libwherry-ipc.so.1', join(into, 'libwherry-ipc.so'));
+  for (const name of ['wherry_ipc.h', 'wherry-ipc.pc']) copyFileSync(join(SOURCE, name), join(into, name));
+}
+
+async function buildFor(arch: IpcArch, onProgress: (line: string) => void): Promise<void> {
+  const folder = ipcFolder(arch);
+  const stamp = join(folder, '.inputs');
+  const digest = digestOf(await compilerVersion(arch));
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  onProgress(`Building the channel library for ${arch}`);
+  const fresh = `${folder}.${process.pid}`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { recursive: true });
+  try {
+    await compile(arch, fresh);
+    writeFileSync(join(fresh, '.inputs'), digest);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(fresh, folder);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** dist/ipc/linux-x64 and dist/ipc/linux-arm64, or those asked for. */
+export async function buildIpc(
+  onProgress: (line: string) => void,
+  arches: IpcArch[] = ARCHES,
+): Promise<void> {
+  for (const arch of arches) await buildFor(arch, onProgress);
+}
+
+if (import.meta.main) {
+  await main(async () => {
+    const asked = process.argv.slice(2);
+    const unknown = asked.find((arch) => !ARCHES.includes(arch as IpcArch));
+    if (unknown !== undefined)
+      throw new SetupError(
+        `Cannot build for "${unknown}": there is no such processor; give ${ARCHES.join(' or ')}`,
+      );
+    await buildIpc(say, asked.length > 0 ? (asked as IpcArch[]) : ARCHES);
+    return 0;
+  });
+}
