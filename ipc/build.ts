@@ -135,6 +135,42 @@ async function buildFor(arch: IpcArch, onProgress: (line: string) => void): Prom
   }
 }
 
+const BENCH = join(SOURCE, 'bench');
+const BENCH_PARTS = {
+  ring: [join(ipcFolder(process.arch as IpcArch), 'libwherry-ipc.a')],
+  uds: [],
+  memory: [],
+  iceoryx: ['-liceoryx_binding_c'],
+};
+
+/** Debian's package puts them below a folder named for the version. */
+function iceoryxHeaders(): string[] {
+  const root = '/usr/include/iceoryx';
+  return existsSync(root) ? readdirSync(root).map((version) => join(root, version)) : [];
+}
+
+/**
+ * The benchmark programs of this machine's processor (ipc/c/bench/bench.h says how they are run), by transport. Iceoryx
+ * only where Debian's libiceoryx-binding-c-dev is installed.
+ */
+export async function buildIpcBench(
+  into: string,
+): Promise<Partial<Record<keyof typeof BENCH_PARTS, string>>> {
+  await buildIpc(() => {}, [process.arch as IpcArch]);
+  mkdirSync(into, { recursive: true });
+  const headers = iceoryxHeaders();
+  const programs: Partial<Record<keyof typeof BENCH_PARTS, string>> = {};
+  for (const [name, libraries] of Object.entries(BENCH_PARTS) as [keyof typeof BENCH_PARTS, string[]][]) {
+    if (name === 'iceoryx' && headers.length === 0) continue;
+    const program = join(into, `bench-${name}`);
+    const sources = [join(BENCH, 'bench.c'), join(BENCH, `${name}.c`)];
+    const includes = name === 'iceoryx' ? headers.flatMap((folder) => ['-isystem', folder]) : [];
+    await run('gcc', [...WARNINGS, '-O2', ...includes, ...sources, ...libraries, '-o', program]);
+    programs[name] = program;
+  }
+  return programs;
+}
+
 /** dist/ipc/linux-x64 and dist/ipc/linux-arm64, or those asked for. */
 export async function buildIpc(
   onProgress: (line: string) => void,

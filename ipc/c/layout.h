@@ -92,13 +92,16 @@ _Static_assert(sizeof(struct slot) == SLOT_HEADER && offsetof(struct slot, type)
 
 /* ack.<subscriber>: one for each ring in the order of meta's publishers; written by its one subscriber. */
 struct ack {
-  word32 waiting;        /* 1: asleep on the ring's head; the publisher must wake it */
+  word32 waiting;        /* sleep_on(the head it sleeps on); 0: awake */
   word32 attached_epoch; /* 0: never took from this ring */
   word64 cursor;         /* sequence of the next message to take; its low half is the futex word of the publisher */
   word64 received, overruns, last_ns, resets, torn;
   uint8_t pad[8];
 };
 _Static_assert(sizeof(struct ack) == 64 && offsetof(struct ack, torn) == 48, "ack");
+
+/* Odd, so never 0; tells heads apart that are less than 2^31 messages apart. */
+static inline uint32_t sleep_on(uint32_t head) { return head << 1 | 1; }
 
 #define RELAXED memory_order_relaxed
 #define get(word) atomic_load_explicit(&(word), RELAXED)

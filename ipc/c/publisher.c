@@ -18,6 +18,7 @@ struct wipc_publisher {
   size_t page;
   uint64_t next; /* own count: what stands in the ring is for the others */
   bool reserved;
+  uint32_t woken[WIPC_MAX_PEERS]; /* the `waiting` that each subscriber was last woken from */
   uint64_t blocked_since[WIPC_MAX_PEERS]; /* ns; 0: this subscriber does not hold us up */
 };
 
@@ -56,21 +57,31 @@ static int open_acks(wipc_publisher *p) {
   return 0;
 }
 
-static uint32_t waiting_subscribers(const wipc_publisher *p) {
-  uint32_t count = 0;
+/*
+ * Somebody may be asleep who has not been woken. One that sleeps on the head just stored has seen everything; one that
+ * was woken from this value before cannot have gone to sleep on it again, for the head has moved on. So a burst, or a
+ * subscriber that died asleep, costs one call.
+ */
+static bool must_wake(wipc_publisher *p) {
   struct guard guard;
   guard_begin(&guard, p->acks, ack_bytes(p));
   if (FAULTED(&guard)) {
     guard_end(&guard);
-    return 1; /* a cut ack file: wake once too often rather than once too seldom */
+    return true; /* a cut ack file: wake once too often rather than once too seldom */
   }
-  for (uint32_t i = 0; i < p->channel.geometry.subscribers; i++) count += get(ack_of(p, i)->waiting) != 0;
+  bool any = false;
+  for (uint32_t i = 0; i < p->channel.geometry.subscribers; i++) {
+    uint32_t waiting = get(ack_of(p, i)->waiting);
+    if (waiting == 0 || waiting == p->woken[i] || waiting == sleep_on((uint32_t)p->next)) continue;
+    p->woken[i] = waiting;
+    any = true;
+  }
   guard_end(&guard);
-  return count;
+  return any;
 }
 
 static void wake(wipc_publisher *p) {
-  if (p->channel.geometry.subscribers == 0 || waiting_subscribers(p) == 0) return;
+  if (p->channel.geometry.subscribers == 0 || !must_wake(p)) return;
   futex_wake(&p->ring->head);
   add(p->ring->wakes, 1);
 }

@@ -6,16 +6,18 @@
 
 #define LAME_NS 250000000ull /* how long a ring that faulted is left alone */
 
+static uint64_t head_of(const struct reader *reader) {
+  return atomic_load_explicit(&reader->ring->head64, memory_order_acquire);
+}
+
 static void set_cursor(struct reader *reader, const struct geometry *geometry, uint64_t cursor) {
   atomic_store_explicit(&reader->ack->cursor, cursor, memory_order_release);
   if (geometry->mode != WIPC_RELIABLE) return;
   /* Pairs with the fence of wait_for: either the publisher sees this cursor, or this sees that it waits. */
   fence(memory_order_seq_cst);
-  if (get(reader->ring->publisher_waiting) != 0) futex_wake((word32 *)&reader->ack->cursor);
-}
-
-static uint64_t head_of(const struct reader *reader) {
-  return atomic_load_explicit(&reader->ring->head64, memory_order_acquire);
+  if (get(reader->ring->publisher_waiting) == 0) return;
+  /* At half a ring, not at each slot, or the two would take turns. Who takes slowly is found by the publisher's clock. */
+  if (head_of(reader) - cursor <= geometry->depth / 2) futex_wake((word32 *)&reader->ack->cursor);
 }
 
 /* Messages in [from, to) are given up. */
@@ -37,7 +39,9 @@ static void attach(struct reader *reader) {
 static void start_cursor(struct reader *reader, const struct geometry *geometry) {
   if (get(reader->ack->attached_epoch) == 0) {
     uint64_t head = head_of(reader);
+    /* Reliable: the publisher has waited for us. Lossy: half a ring, or the oldest would be gone before it is taken. */
     uint64_t past = geometry->mode == WIPC_LATEST ? 1 : geometry->depth / 2;
+    if (geometry->mode == WIPC_RELIABLE) past = geometry->depth;
     set_cursor(reader, geometry, head > past ? head - past : 0);
   }
   attach(reader);

@@ -67,20 +67,23 @@ static bool any_pending(wipc_subscriber *const *subscribers, size_t n) {
   return false;
 }
 
-static void say_waiting(wipc_subscriber *const *subscribers, size_t n, uint32_t waiting) {
+static void say_awake(wipc_subscriber *const *subscribers, size_t n) {
   for (size_t i = 0; i < n; i++)
-    for (uint32_t j = 0; j < subscribers[i]->channel.geometry.publishers; j++)
-      set(subscribers[i]->acks[j].waiting, waiting);
+    for (uint32_t j = 0; j < subscribers[i]->channel.geometry.publishers; j++) set(subscribers[i]->acks[j].waiting, 0);
 }
 
-/* The words to sleep on with what they hold now; -1: more than one call can wait for. */
-static int collect(wipc_subscriber *const *subscribers, size_t n, struct wait_word *words) {
+/*
+ * Collects the words to sleep on with what they hold now, and tells each publisher on which value: it wakes once for a
+ * value, and not for the one it has just stored. -1: more words than one call can wait for.
+ */
+static int say_asleep(wipc_subscriber *const *subscribers, size_t n, struct wait_word *words) {
   int count = 0;
   for (size_t i = 0; i < n; i++)
     for (uint32_t j = 0; j < subscribers[i]->channel.geometry.publishers; j++) {
       struct reader *reader = &subscribers[i]->reader[j];
       uint32_t seen;
       if (!reader_head(reader, &subscribers[i]->channel.geometry, &seen)) continue;
+      set(subscribers[i]->acks[j].waiting, sleep_on(seen));
       if (count == WORDS_MAX - 1) return -1;
       words[count++] = (struct wait_word){seen, (uint64_t)(uintptr_t)&reader->ring->head, WAIT_32, 0};
     }
@@ -89,8 +92,10 @@ static int collect(wipc_subscriber *const *subscribers, size_t n, struct wait_wo
 
 static void sleep_once(wipc_subscriber *const *subscribers, size_t n, uint64_t ns, uint32_t *word, uint32_t seen) {
   struct wait_word words[WORDS_MAX];
-  /* Read before pending() looks: a message published in between changes the word, and the kernel does not sleep. */
-  int count = collect(subscribers, n, words);
+  /* Heads are read before any_pending looks: what is published in between changes the word, and nobody sleeps on it. */
+  int count = say_asleep(subscribers, n, words);
+  /* Pairs with the fence of wipc_commit: either this sees the new head, or the publisher sees `waiting`. */
+  fence(memory_order_seq_cst);
   if (any_pending(subscribers, n)) return;
   if (word != NULL) {
     if (count >= 0) words[count++] = (struct wait_word){seen, (uint64_t)(uintptr_t)word, WAIT_32 | WAIT_PRIVATE, 0};
@@ -113,14 +118,11 @@ int wipc_wait_or(wipc_subscriber *const *subscribers, size_t n, int timeout_ms, 
     uint64_t now = clock_ns();
     if (now >= end) break;
     uint64_t ns = end - now < WAIT_CAP_MS * NS_PER_MS ? end - now : WAIT_CAP_MS * NS_PER_MS;
-    say_waiting(subscribers, n, 1);
-    /* Pairs with the fence of wipc_commit: either this sees the new head, or the publisher sees `waiting`. */
-    fence(memory_order_seq_cst);
     sleep_once(subscribers, n, ns, word, seen);
     if ((ready = any_pending(subscribers, n)) != 0) break;
     if (word != NULL && __atomic_load_n(word, __ATOMIC_ACQUIRE) != seen) break;
   }
-  say_waiting(subscribers, n, 0);
+  say_awake(subscribers, n);
   return ready;
 }
 

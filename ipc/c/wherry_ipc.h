@@ -116,7 +116,8 @@ WIPC_API void wipc_publisher_close(wipc_publisher *publisher);
 
 /* ------------------------------------------------------------------------------------------------------------
  * Subscribe. One process of a service at a time (WIPC_EBUSY). A service that starts again goes on where it stopped,
- * as far as the ring still has it; its first start begins with at most half a ring of the past (latest: the newest).
+ * as far as the ring still has it; its first start begins with at most half a ring of the past
+ * (latest: the newest; reliable: all that is there).
  * With several publishers the messages of each come in order; the rings take turns, timestamp_ns compares them.
  */
 WIPC_API int wipc_subscriber_open(const char *dir, const char *service, const char *channel,
