@@ -30,7 +30,10 @@ static void on_bus(int signal, siginfo_t *info, void *context) {
   struct guard *guard = guard_now;
   uintptr_t at = (uintptr_t)info->si_addr;
   if (guard != NULL && info->si_code > 0 && at >= guard->from && at < guard->to) siglongjmp(guard->back, 1);
+  /* The host's handler may jump out of us for good: then no guard of ours is left. */
+  guard_now = NULL;
   pass_on(signal, info, context);
+  guard_now = guard;
 }
 
 /* Once for the process, and never again: a handler set after ours that passes on to ours must not become `before`. */

@@ -137,7 +137,7 @@ static bool holds_up(const wipc_publisher *p, uint32_t subscriber, uint32_t *cur
   uint64_t at = atomic_load_explicit(&ack_of(p, subscriber)->cursor, memory_order_acquire);
   guard_end(&guard);
   *cursor = (uint32_t)at;
-  return p->next - at >= p->channel.geometry.depth && p->next - at <= INT64_MAX;
+  return at <= p->next && p->next - at >= p->channel.geometry.depth;
 }
 
 /* Index of a subscriber that holds this publisher up; -1: there is room. Keeps since when each does. */
