@@ -63,7 +63,7 @@ typedef struct {
   uint32_t type;         /* the publisher's word, passed through */
   uint32_t length;
   uint32_t publisher;    /* index; wipc_subscriber_publisher gives the name */
-  uint32_t epoch;        /* starts of this publisher; a higher one than before: it was restarted */
+  uint32_t epoch;        /* starts of this publisher as the message was taken: higher than before, it restarted */
   uint64_t lost;         /* messages of this publisher skipped since the one before */
   const void *data;      /* the caller's buffer; wipc_view: the slot itself */
 } wipc_message;

@@ -21,7 +21,7 @@ static uint32_t count(const char *const *names) {
 
 static void write_file(const char *folder, const char *prefix, const char *name, const void *data, size_t length,
                        size_t size) {
-  char path[512];
+  char path[1024];
   snprintf(path, sizeof path, "%s/%s%s%s", folder, prefix, *name ? "." : "", name);
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   CHECK(file >= 0 && ftruncate(file, (off_t)size) == 0);
@@ -76,7 +76,7 @@ const char *make_channel(const struct spec *spec) {
 }
 
 int open_file(const char *channel, const char *file, int flags) {
-  char path[512];
+  char path[1024];
   snprintf(path, sizeof path, "%s/%s/%s", scratch, channel, file);
   int fd = open(path, flags | O_CLOEXEC);
   CHECK(fd >= 0);
