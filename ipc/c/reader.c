@@ -117,6 +117,7 @@ static int take_once(struct reader *reader, const struct geometry *geometry, boo
       return 0;
     }
     overrun(reader, geometry, n, head);
+    attach(reader);
     n = get(reader->ack->cursor);
     rc = copy_slot(reader, geometry, n, buffer, cap, out);
   }

@@ -43,11 +43,11 @@ static void check(struct seen *own, const unsigned char *data, const wipc_messag
   uint64_t seed;
   size_t length = m->sequence % 16 == 0 ? SLOT - m->sequence % 64 : 16 + m->sequence * 7 % 240;
   if (!is_filled(data, m->length, &seed)) own->torn++;
-  if (seed != m->sequence || length != m->length || m->type > m->epoch) own->wrong++;
+  if (seed != m->sequence || length != m->length) own->wrong++;
   uint64_t next = own->next[m->publisher];
   /* Killed after it took a message and before it wrote that down, it is one ahead; never behind. */
   if (m->sequence < next) own->backward++;
-  if (m->type < own->epoch[m->publisher]) own->backward++;
+  if (m->type < own->epoch[m->publisher] || m->type > m->epoch) own->backward++;
   own->next[m->publisher] = m->sequence + 1;
   own->epoch[m->publisher] = m->type;
   own->lost += m->lost;

@@ -1,5 +1,5 @@
 /* Sleeping and waking. */
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <pthread.h>
 

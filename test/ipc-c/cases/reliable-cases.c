@@ -1,5 +1,5 @@
 /* Reliable channels: bounded waits, eviction. */
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* A publisher, and a subscriber, that does what it likes with what it may write. */
 #define FALLOC_FL_KEEP_SIZE 1
 #define FALLOC_FL_PUNCH_HOLE 2
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>

@@ -1,5 +1,5 @@
 /* Runs the cases of the C library: `cases <empty folder> [part of a name]`. One line each; the first failure aborts. */
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <string.h>
 

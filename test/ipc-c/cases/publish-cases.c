@@ -1,5 +1,5 @@
 /* Order, overruns, several publishers, restarts, views, observers. */
-#include "fixture.h"
+#include "../fixture.h"
 
 #include <string.h>
 

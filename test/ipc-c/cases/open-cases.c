@@ -1,6 +1,6 @@
 /* Opening: roles, one process an end, files that are not what they should be. */
-#include "../../ipc/c/internal.h"
-#include "fixture.h"
+#include "../../../ipc/c/internal.h"
+#include "../fixture.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,0 +1,99 @@
+// The C library's own cases under AddressSanitizer and UBSan, for both processors, and what the built files promise.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildIpc, type IpcArch, ipcCompiler, ipcFolder } from '../../ipc/build.ts';
+import { makeChannel } from '../support/ipc-channel.ts';
+import { IpcBench, outcome } from '../support/ipc-programs.ts';
+
+const bench = new IpcBench();
+afterAll(() => bench.remove());
+beforeAll(() => buildIpc(() => {}), 120_000);
+
+const CASES = ['cases', 'fixture.c'];
+const HOST = process.arch as IpcArch;
+const qemuFor = (arch: IpcArch) => (arch === 'arm64' ? 'qemu-aarch64-static' : 'qemu-x86_64-static');
+const OTHER: IpcArch = HOST === 'x64' ? 'arm64' : 'x64';
+
+test('passes its cases under AddressSanitizer and UBSan', { timeout: 120_000 }, async () => {
+  const flags = ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const program = await bench.compile({ name: 'cases-asan', sources: CASES, flags });
+
+  const ended = await outcome([program, bench.channels()]);
+
+  expect(ended.stderr).not.toMatch(/FAIL|ERROR|runtime error/);
+  expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/\b3\d cases passed/) });
+});
+
+test('the sanitizers see what they are there for', { timeout: 60_000 }, async () => {
+  // A byte too many, once a message fills its slot.
+  const library = bench.spoilt(
+    'reader.c',
+    'copy_out(buffer, slot->payload, length)',
+    'copy_out(buffer, slot->payload, length + 1)',
+  );
+  const flags = ['-O1', '-fsanitize=address'];
+  const program = await bench.compile({ name: 'cases-spoilt', sources: CASES, library, flags });
+
+  const ended = await outcome([program, bench.channels(), 'takes messages in order']);
+
+  expect(ended.code).not.toBe(0);
+  expect(ended.stderr).toContain('AddressSanitizer: heap-buffer-overflow');
+});
+
+describe('built for the other processor', () => {
+  test('passes the same cases under qemu', { timeout: 180_000 }, async () => {
+    const program = await bench.compile({
+      name: `cases-${OTHER}`,
+      sources: CASES,
+      library: [join(ipcFolder(OTHER), 'libwherry-ipc.a')],
+      flags: ['-O1', '-static'],
+      compiler: ipcCompiler(OTHER),
+    });
+
+    const ended = await outcome([qemuFor(OTHER), program, bench.channels()]);
+
+    expect(ended.stderr).not.toContain('FAIL');
+    expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/\b3\d cases passed/) });
+  });
+
+  test('talks with this one over the same files', async () => {
+    const dir = bench.channels();
+    makeChannel(dir, { name: 'mixed', publishers: ['a'], subscribers: ['b'], slotSize: 100, depth: 8 });
+    const env = { WHERRY_IPC_DIR: dir };
+    const host = join(ipcFolder(HOST), 'wherry-ipc');
+    const other = [qemuFor(OTHER), join(ipcFolder(OTHER), 'wherry-ipc')];
+    const sub = outcome([...other, 'sub', 'mixed', '--count', '2', '--service', 'b', '--timeout', '30000'], {
+      env,
+    });
+
+    await outcome(['sh', '-c', `printf 'one\\ntwo\\n' | ${host} pub mixed --service a`], { env });
+
+    expect(await sub).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
+  });
+});
+
+describe.each(['x64', 'arm64'] as const)('the %s library', (arch) => {
+  const library = join(ipcFolder(arch), 'libwherry-ipc.so.1');
+  const read = (...args: string[]) => execFileSync('readelf', ['-W', ...args, library], { encoding: 'utf8' });
+
+  test('shows its interface and nothing else', () => {
+    const shown = [...read('--dyn-syms').matchAll(/GLOBAL DEFAULT +\d+ (\w+)$/gm)].map(([, name]) => name);
+    expect(shown).toContain('wipc_publish');
+    expect(shown.filter((name) => !name?.startsWith('wipc_'))).toEqual([]);
+  });
+
+  test('has its soname and runs with the C library of Debian 10 and later', () => {
+    expect(read('-d')).toMatch(/SONAME.*\[libwherry-ipc\.so\.1\]/);
+    const needs = [...read('-V').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+    expect(Math.max(...needs)).toBeLessThanOrEqual(28);
+  });
+});
+
+test('the folder is complete, and its pkg-config file finds it wherever it is copied', () => {
+  const folder = ipcFolder(HOST);
+  for (const name of ['wherry_ipc.h', 'libwherry-ipc.a', 'libwherry-ipc.so', 'wherry-ipc'])
+    expect(existsSync(join(folder, name)), name).toBe(true);
+  expect(readFileSync(join(folder, 'wherry-ipc.pc'), 'utf8')).toMatch(/^prefix=\$\{pcfiledir\}$/m);
+});
