@@ -32,6 +32,9 @@ const ipc = (service: string, ...args: string[]) => outcome([PROGRAM, ...args], 
 const publish = (service: string, lines: string) =>
   outcome(['sh', '-c', 'printf "$1" | "$2" pub frames', 'sh', lines, PROGRAM], as(service));
 
+const isAsleep = async (service: string) =>
+  /"waiting":true/.test((await ipc(service, 'stat', 'frames', '--json')).stdout);
+
 test('lists the channels of its service', async () => {
   expect((await ipc('camera', 'list')).stdout).toBe(
     'CHANNEL                  ROLE     MODE            SLOT  DEPTH PUBS SUBS\n' +
@@ -73,14 +76,13 @@ test('wakes a subscriber that waits', async () => {
   const waiting = spawn(PROGRAM, ['sub', 'frames', '--count', '1'], { env: as('recorder').env });
   let printed = '';
   waiting.stdout.on('data', (data) => (printed += data));
-  const asleep = async () =>
-    /"waiting":true/.test((await ipc('recorder', 'stat', 'frames', '--json')).stdout);
   // What another test left for the recorder may come first.
-  await until(async () => printed !== '' || (await asleep()));
+  await until(async () => printed !== '' || (await isAsleep('recorder')));
 
   await publish('camera', 'woken\n');
 
   await until(() => printed.includes('\n'));
+  expect(printed).toMatch(/^.*\n$/);
 });
 
 test('publishes a file as one message and refuses what is longer than a slot', async () => {

@@ -1,6 +1,6 @@
 // The C library's own cases under AddressSanitizer and UBSan, for both processors, and what the built files promise.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildIpc, type IpcArch, ipcCompiler, ipcFolder } from '../../ipc/build.ts';
@@ -93,7 +93,8 @@ describe.each(['x64', 'arm64'] as const)('the %s library', (arch) => {
 
 test('the folder is complete, and its pkg-config file finds it wherever it is copied', () => {
   const folder = ipcFolder(HOST);
-  for (const name of ['wherry_ipc.h', 'libwherry-ipc.a', 'libwherry-ipc.so', 'wherry-ipc'])
-    expect(existsSync(join(folder, name)), name).toBe(true);
+  expect(readdirSync(folder)).toEqual(
+    expect.arrayContaining(['wherry_ipc.h', 'libwherry-ipc.a', 'libwherry-ipc.so', 'wherry-ipc']),
+  );
   expect(readFileSync(join(folder, 'wherry-ipc.pc'), 'utf8')).toMatch(/^prefix=\$\{pcfiledir\}$/m);
 });

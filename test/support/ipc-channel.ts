@@ -1,6 +1,6 @@
 // The files of a channel as the agent makes them (docs/channels.md), on a tmpfs of the machine: for tests and benchmarks
 // of the library that run without an agent.
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface ChannelSpec {
@@ -31,7 +31,7 @@ function crc32c(data: Uint8Array): number {
 }
 
 const strideOf = (spec: ChannelSpec): number => 64 + Math.ceil(spec.slotSize / 64) * 64;
-export const ringSizeOf = (spec: ChannelSpec): number => RING_HEADER + spec.depth * strideOf(spec);
+const ringSizeOf = (spec: ChannelSpec): number => RING_HEADER + spec.depth * strideOf(spec);
 
 let lastId = 0;
 
@@ -92,19 +92,4 @@ export function makeChannel(dir: string, spec: ChannelSpec): string {
   for (const name of spec.subscribers)
     writeFile(join(folder, `ack.${name}`), Buffer.alloc(0), 64 * spec.publishers.length);
   return folder;
-}
-
-/** Sets `evicted` of a subscriber as the agent does. */
-export function setEvicted(folder: string, subscriber: number, evicted: boolean): void {
-  const fd = openSync(join(folder, 'meta'), 'r+');
-  const word = Buffer.alloc(4);
-  word.writeUInt32LE(evicted ? 1 : 0);
-  writeSync(fd, word, 0, 4, SUBSCRIBERS_AT + ENTRY * subscriber + 68);
-  closeSync(fd);
-}
-
-/** A folder for channels in memory, and how to remove it. */
-export function channelsFolder(name: string): { dir: string; remove: () => void } {
-  const dir = mkdtempSync(join('/dev/shm', `wherry-${name}-`));
-  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }

@@ -42,6 +42,7 @@ static void try_descriptor(int fd) {
   void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   refused("map writable", memory == MAP_FAILED ? -1 : 0, EACCES, EACCES);
   memory = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  refused("take a page out", madvise(memory, 4096, MADV_REMOVE), EACCES, EACCES);
   refused("make a mapping writable", mprotect(memory, 4096, PROT_READ | PROT_WRITE), EACCES, EACCES);
 }
 
