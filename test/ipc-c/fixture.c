@@ -7,8 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../ipc/c/internal.h"
-
 const char *scratch;
 
 static uint32_t stride_of(const struct spec *spec) { return SLOT_HEADER + ((spec->slot_size + 63u) & ~63u); }
@@ -35,7 +33,7 @@ static void write_rings(const struct spec *spec, const char *folder, uint64_t si
   ring.depth = spec->depth;
   ring.channel_id = id;
   ring.file_size = size;
-  ring.crc32c = wipc_crc32c(&ring, offsetof(struct ring, crc32c));
+  ring.crc32c = crc32c_of(&ring, offsetof(struct ring, crc32c));
   for (uint32_t i = 0; spec->publishers[i] != NULL; i++)
     write_file(folder, "ring", spec->publishers[i], &ring, 64, (size_t)size);
 }
@@ -58,7 +56,7 @@ const char *make_channel(const struct spec *spec) {
   meta->subscribers = count(spec->subscribers);
   meta->ring_file_size = RING_HEADER + (uint64_t)spec->depth * stride_of(spec);
   meta->block_timeout_ms = spec->block_timeout_ms;
-  meta->crc32c = wipc_crc32c(meta, offsetof(struct meta, crc32c));
+  meta->crc32c = crc32c_of(meta, offsetof(struct meta, crc32c));
   strcpy(meta->name, spec->name);
   for (uint32_t i = 0; i < meta->publishers; i++) {
     strcpy(meta->publisher[i].name, spec->publishers[i]);
@@ -148,7 +146,19 @@ uint64_t take_seed(wipc_subscriber *subscriber, wipc_message *message) {
   return seed;
 }
 
-uint64_t now_ms(void) { return clock_ns() / 1000000u; }
+uint32_t crc32c_of(const void *data, size_t length) {
+  uint32_t crc = UINT32_MAX;
+  for (const unsigned char *byte = data; length-- > 0; byte++)
+    for (int bit = 0, mixed = *byte; bit < 8; bit++, mixed >>= 1)
+      crc = crc >> 1 ^ ((crc ^ (uint32_t)mixed) & 1 ? 0x82f63b78u : 0);
+  return ~crc;
+}
+
+uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 void sleep_ms(unsigned ms) {
   struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -41,6 +41,8 @@ void fill(unsigned char *data, size_t length, uint64_t seed);
 int is_filled(const unsigned char *data, size_t length, uint64_t *seed);
 /* Before the library sets its own: what a host such as a language runtime has. */
 void install_host_handler(void);
+/* CRC-32C, by itself: not the library's. */
+uint32_t crc32c_of(const void *data, size_t length);
 uint64_t now_ms(void);
 void sleep_ms(unsigned ms);
 

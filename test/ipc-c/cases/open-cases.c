@@ -1,5 +1,4 @@
 /* Opening: roles, one process an end, files that are not what they should be. */
-#include "../../../ipc/c/internal.h"
 #include "../fixture.h"
 
 #include <fcntl.h>
@@ -68,7 +67,7 @@ static void lists_channels(void) {
   CHECK(wipc_list(scratch, "nobody", infos, 2) == 0 && wipc_list("/nowhere", "a", infos, 2) == WIPC_ENOENT);
 }
 
-static void set_crc(struct meta *meta) { meta->crc32c = wipc_crc32c(meta, offsetof(struct meta, crc32c)); }
+static void set_crc(struct meta *meta) { meta->crc32c = crc32c_of(meta, offsetof(struct meta, crc32c)); }
 
 static void refuses_a_faulty_meta(void) {
   make_channel(&(struct spec){"meta", {"a"}, {"b"}, 64, 4, WIPC_LOSSY, 0});

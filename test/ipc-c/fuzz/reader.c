@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../../ipc/c/internal.h"
 #include "../fixture.h"
 
 #define SLOT 100
@@ -67,7 +66,7 @@ static void patch(struct input *input, int file, uint32_t size) {
 static void sign_meta(void) {
   struct meta meta;
   CHECK(pread(meta_file, &meta, sizeof meta, 0) == sizeof meta);
-  uint32_t crc = wipc_crc32c(&meta, offsetof(struct meta, crc32c));
+  uint32_t crc = crc32c_of(&meta, offsetof(struct meta, crc32c));
   CHECK(pwrite(meta_file, &crc, 4, offsetof(struct meta, crc32c)) == 4);
 }
 
