@@ -31,8 +31,7 @@ static int map_acks(wipc_observer *observer) {
   observer->acks = range;
   for (uint32_t i = 0; i < channel->geometry.subscribers; i++) {
     void *page = NULL;
-    observer->seen[i] = channel_map(channel, "ack", channel->meta->subscriber[i].name,
-                                    sizeof(struct ack) * channel->geometry.publishers, PEERS,
+    observer->seen[i] = channel_map(channel, "ack", channel->meta->subscriber[i].name, observer->page, PEERS,
                                     observer->acks + observer->page * i, &page, NULL) == 0;
   }
   return 0;

@@ -50,8 +50,9 @@ static int open_acks(wipc_publisher *p) {
   p->acks = range;
   for (uint32_t i = 0; i < count; i++) {
     void *page = NULL;
-    int rc = channel_map(&p->channel, "ack", p->channel.meta->subscriber[i].name,
-                         sizeof(struct ack) * p->channel.geometry.publishers, PEERS, p->acks + p->page * i, &page, NULL);
+    /* At most 1 KiB each, so a page on every kernel. */
+    int rc = channel_map(&p->channel, "ack", p->channel.meta->subscriber[i].name, p->page, PEERS,
+                         p->acks + p->page * i, &page, NULL);
     if (rc != 0) return rc == WIPC_ENOENT ? WIPC_EFORMAT : rc;
   }
   return 0;

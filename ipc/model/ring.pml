@@ -8,6 +8,7 @@
  * the fence; a seq_cst fence: the buffer is empty), and loads between two fences happen in any order. Sleeping has no
  * timeout here, so a lost wake-up is a state from which nothing goes on, which spin reports.
  *
+ *   SPURIOUS           a sleeper may wake once for no reason, as it does every 250 ms
  *   RELIABLE           the publisher waits for room
  *   NO_RELEASE_FENCE   payload may become visible before the odd lock
  *   NO_ACQUIRE_FENCE   the lock may be looked at again before the payload is read
@@ -225,6 +226,9 @@ active proctype Subscriber() {
 #ifdef WAKE_ONCE_A_SLEEP
   byte sleeps;
 #endif
+#ifdef SPURIOUS
+  byte spurious;
+#endif
   do
   :: n == MESSAGES -> break
   :: n < MESSAGES ->
@@ -244,7 +248,12 @@ active proctype Subscriber() {
       :: memory[HEAD64] == n ->
         if
         :: atomic { memory[HEAD] == head -> asleep = 1 };
-          !asleep
+          if
+          :: !asleep
+#ifdef SPURIOUS
+          :: spurious < 1 -> atomic { spurious++; asleep = 0 }
+#endif
+          fi
         :: memory[HEAD] != head
         fi
       fi;

@@ -58,19 +58,26 @@ describe('built for the other processor', () => {
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/\b3\d cases passed/) });
   });
 
-  test('talks with this one over the same files', async () => {
+  test.each([
+    4096, 16_384,
+  ])('talks with this one over the same files, with pages of %i bytes', async (page) => {
     const dir = bench.channels();
-    makeChannel(dir, { name: 'mixed', publishers: ['a'], subscribers: ['b'], slotSize: 100, depth: 8 });
+    makeChannel(dir, { name: 'mixed', publishers: ['a'], subscribers: ['b'], slotSize: 4096, depth: 8 });
     const env = { WHERRY_IPC_DIR: dir };
     const host = join(ipcFolder(HOST), 'wherry-ipc');
-    const other = [qemuFor(OTHER), join(ipcFolder(OTHER), 'wherry-ipc')];
-    const sub = outcome([...other, 'sub', 'mixed', '--count', '2', '--service', 'b', '--timeout', '30000'], {
-      env,
-    });
+    const other = `${qemuFor(OTHER)} -p ${page} ${join(ipcFolder(OTHER), 'wherry-ipc')}`;
+    const pass = async (from: string, to: string) => {
+      await outcome(['sh', '-c', `printf 'one\\ntwo\\n' | ${from} pub mixed --service a`], { env });
+      return outcome(
+        [...to.split(' '), 'sub', 'mixed', '--count', '2', '--service', 'b', '--timeout', '9999'],
+        {
+          env,
+        },
+      );
+    };
 
-    await outcome(['sh', '-c', `printf 'one\\ntwo\\n' | ${host} pub mixed --service a`], { env });
-
-    expect(await sub).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
+    expect(await pass(host, other)).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
+    expect(await pass(other, host)).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
   });
 });
 
@@ -81,6 +88,9 @@ describe.each(['x64', 'arm64'] as const)('the %s library', (arch) => {
   test('shows its interface and nothing else', () => {
     const shown = [...read('--dyn-syms').matchAll(/GLOBAL DEFAULT +\d+ (\w+)$/gm)].map(([, name]) => name);
     expect(shown).toContain('wipc_publish');
+    const archive = library.replace('.so.1', '.a');
+    const linked = execFileSync('readelf', ['-W', '--syms', archive], { encoding: 'utf8' });
+    shown.push(...[...linked.matchAll(/GLOBAL \w+ +\d+ (\w+)$/gm)].map(([, name]) => name));
     expect(shown.filter((name) => !name?.startsWith('wipc_'))).toEqual([]);
   });
 

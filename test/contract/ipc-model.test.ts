@@ -30,6 +30,7 @@ async function search(
 
 test.each([
   ['lossy, the publisher killed at any step', []],
+  ['lossy, with a sleep that ends by itself', ['SPURIOUS', 'MESSAGES=3']],
   ['reliable, the publisher killed at any step', ['RELIABLE']],
 ])('%s: no torn message, none out of order, no lost wake-up', { timeout: 120_000 }, async (name, defines) => {
   const found = await search('-O2', ...defines);
