@@ -29,7 +29,7 @@ void channel_info(const struct channel *channel, wipc_info *out);
 /* Index of a name among the publishers, or the subscribers; -1: not there. */
 int channel_publisher(const struct channel *channel, const char *service);
 int channel_subscriber(const struct channel *channel, const char *service);
-/* Whose file: our own is writable; a peer's may be cut at any moment, so its size is no promise and the guard answers. */
+/* Whose file: our own is writable; a peer's may be cut at any moment, so its size is no promise: the guard answers. */
 enum access { AGENTS, OWN, PEERS };
 /* Maps `size` bytes of <prefix>.<name>, at `place` if not NULL. *fd is left open if fd is not NULL. */
 int channel_map(const struct channel *channel, const char *prefix, const char *name, uint64_t size, enum access access,

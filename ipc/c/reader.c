@@ -16,7 +16,7 @@ static void set_cursor(struct reader *reader, const struct geometry *geometry, u
   /* Pairs with the fence of wait_for: either the publisher sees this cursor, or this sees that it waits. */
   fence(memory_order_seq_cst);
   if (get(reader->ring->publisher_waiting) == 0) return;
-  /* At half a ring, not at each slot, or the two would take turns. Who takes slowly is found by the publisher's clock. */
+  /* At half a ring, not at each slot, or the two would take turns. Who takes slowly is left to the publisher's clock. */
   if (head_of(reader) - cursor <= geometry->depth / 2) futex_wake((word32 *)&reader->ack->cursor);
 }
 

@@ -92,8 +92,8 @@ static void print_flow(const struct bench *b, uint64_t count, uint64_t lost, uin
   print_head(b);
   printf("\"messages\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"seconds\":%.4f,\"messagesPerSecond\":%.0f,"
          "\"megabytesPerSecond\":%.1f,\"cpuUsPerMessage\":%.3f}\n",
-         count, lost, (double)ns / 1e9, (double)count * 1e9 / (double)ns, (double)count * (double)b->size * 1e3 / (double)ns,
-         cpu / (double)count);
+         count, lost, (double)ns / 1e9, (double)count * 1e9 / (double)ns,
+         (double)count * (double)b->size * 1e3 / (double)ns, cpu / (double)count);
 }
 
 static void source(const struct bench *b, void *buffer) {
@@ -155,7 +155,10 @@ int main(int argc, char **argv) {
     const char *role;
     bool sends, receives;
     void (*run)(const struct bench *, void *);
-  } roles[] = {{"ping", true, true, ping}, {"echo", true, true, echo}, {"source", true, false, source}, {"sink", false, true, sink}};
+  } roles[] = {{"ping", true, true, ping},
+               {"echo", true, true, echo},
+               {"source", true, false, source},
+               {"sink", false, true, sink}};
   struct bench b = parse(argc, argv);
   for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
     if (strcmp(roles[i].role, b.role) != 0) continue;

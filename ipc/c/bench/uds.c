@@ -18,7 +18,8 @@ static void fail(const char *action) { bench_fail(action, strerror(errno)); }
 static int listen_at(const struct sockaddr_un *address) {
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   unlink(address->sun_path);
-  if (bind(listener, (const struct sockaddr *)address, sizeof *address) != 0 || listen(listener, 1) != 0) fail("listen");
+  if (bind(listener, (const struct sockaddr *)address, sizeof *address) != 0) fail("bind");
+  if (listen(listener, 1) != 0) fail("listen");
   int connection = accept(listener, NULL, NULL);
   if (connection < 0) fail("accept");
   close(listener);
@@ -39,7 +40,7 @@ static int connect_to(const struct sockaddr_un *address) {
 void transport_open(const struct bench *b, bool sends, bool receives) {
   const char *path = b->out != NULL ? b->out : b->in;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (path == NULL || strlen(path) >= sizeof address.sun_path) bench_fail("open the socket", "give --out, a short path");
+  if (path == NULL || strlen(path) >= sizeof address.sun_path) bench_fail("open the socket", "--out must be short");
   strcpy(address.sun_path, path);
   bool listens = receives && (!sends || strcmp(b->role, "echo") == 0);
   peer = listens ? listen_at(&address) : connect_to(&address);

@@ -1,4 +1,4 @@
-/* wherry-ipc: channels from a shell inside a container. stdout is data, stderr is words; exit 0 ok, 1 failed, 2 usage. */
+/* wherry-ipc: channels from a shell inside a container. stdout is data, stderr is words; 0 ok, 1 failed, 2 usage. */
 #include "command.h"
 
 #include <errno.h>

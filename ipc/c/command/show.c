@@ -61,7 +61,8 @@ int run_list(const struct options *o) {
   wipc_info *infos = NULL;
   int count = channels(o, &infos);
   if (count < 0) return failed("list channels in", o->dir, count);
-  if (!o->json && count > 0) printf("%-24s %-8s %-9s %10s %6s %4s %4s\n", "CHANNEL", "ROLE", "MODE", "SLOT", "DEPTH", "PUBS", "SUBS");
+  if (!o->json && count > 0)
+    printf("%-24s %-8s %-9s %10s %6s %4s %4s\n", "CHANNEL", "ROLE", "MODE", "SLOT", "DEPTH", "PUBS", "SUBS");
   for (int i = 0; i < count; i++) {
     const wipc_info *info = &infos[i];
     const char *role = info->publish && info->subscribe ? "pub,sub" : info->publish ? "pub" : "sub";

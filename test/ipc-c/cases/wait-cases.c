@@ -88,7 +88,8 @@ static void a_burst_costs_one_wake(void) {
 
 /* Many more rings than the kernel waits for at once: the poll behind it. */
 static void more_rings_than_the_kernel_takes(void) {
-  const char *many[17] = {"a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "b0", "b1", "b2", "b3", "b4", "b5", NULL};
+  const char *many[] = {"a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7",
+                        "a8", "a9", "b0", "b1", "b2", "b3", "b4", "b5"};
   wipc_subscriber *s[9];
   for (int i = 0; i < 9; i++) {
     char name[16];
