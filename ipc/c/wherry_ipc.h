@@ -137,7 +137,8 @@ WIPC_API int wipc_view(wipc_subscriber *subscriber, wipc_message *out);
 WIPC_API int wipc_view_end(wipc_subscriber *subscriber);
 /*
  * Sleeps until one of the subscribers has a message: 1, or until timeout_ms has passed: 0. A negative one: no end.
- * All publishers of all n subscribers (at most 128 rings) are waited for at once.
+ * All publishers of all n subscribers are waited for at once; with more than 126 rings, or before Linux 5.16, by
+ * looking every few milliseconds. After 1 a take may still give 0, when what came was not whole: wait again.
  */
 WIPC_API int wipc_wait(wipc_subscriber *const *subscribers, size_t n, int timeout_ms);
 /* As wipc_wait; also gives 0 when *word is no longer `seen`. wipc_wake_word adds one to it and wakes who waits. */

@@ -101,6 +101,12 @@ describe.each(['x64', 'arm64'] as const)('the %s library', (arch) => {
   });
 });
 
+test('the header is C++ as well, without a warning', () => {
+  const header = join(ipcFolder(HOST), 'wherry_ipc.h');
+  const strict = ['-std=c++11', '-Wall', '-Wextra', '-Werror', '-pedantic'];
+  execFileSync('clang', ['-x', 'c++', '-nostdinc++', '-fsyntax-only', ...strict, header]);
+});
+
 test('the folder is complete, and its pkg-config file finds it wherever it is copied', () => {
   const folder = ipcFolder(HOST);
   expect(readdirSync(folder)).toEqual(

@@ -49,6 +49,24 @@ test('kill -9 storms: no torn message in a million, none backward', { timeout: 1
   expect(counts.killedWriting).toBeGreaterThan(0);
 });
 
+test(
+  'a publisher that scribbles, cuts and empties its ring harms nobody but itself',
+  { timeout: 90_000 },
+  async () => {
+    const flags = ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+    const program = await bench.compile({ name: 'chaos', sources: ['chaos', 'fixture.c'], flags });
+
+    const ended = await outcome([program, bench.channels(), '200000']);
+
+    console.log(ended.stdout.trim());
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    // It was heard, and caught: the attack reached the reader.
+    const counts = JSON.parse(ended.stdout);
+    expect(counts).toMatchObject({ honest: 200_000 });
+    expect(Math.min(counts.hostile, counts.torn, counts.resets)).toBeGreaterThan(0);
+  },
+);
+
 test('a subscriber, root included, writes nothing but its ack file', async () => {
   const program = await bench.compile({ name: 'hostile', sources: ['hostile', 'fixture.c'] });
   const dir = bench.channels();
