@@ -54,7 +54,8 @@ export class TrustedClock {
     const { isSynchronised, system, monotonic } = this.#options;
     const state = isSynchronised();
     if (state === 'synchronised') return system();
-    if (this.#told) return this.#told.at + (monotonic() - this.#told.monotonic);
+    // Whole: what is reported and signed knows no fractions.
+    if (this.#told) return this.#told.at + Math.floor(monotonic() - this.#told.monotonic);
     return state === 'unsynchronised' ? undefined : system();
   }
 }
