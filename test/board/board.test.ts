@@ -23,6 +23,12 @@ const FULL = {
   pidsMax: 12,
   io: { weight: 40, readBps: 3_000_000, writeBps: 1_000_000, readIops: 300, writeIops: 100 },
 };
+/** The third asks for a reboot when it fails. */
+const SERVICES = {
+  one: { change: { resources: FULL } },
+  two: { args: OBEDIENT },
+  three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' as const } },
+};
 
 let bench: BoardBench;
 
@@ -38,6 +44,21 @@ const isRunning = ({ services }: AgentStatus): boolean =>
 const postMortems = async (): Promise<PostMortemSummary[]> =>
   (await bench.local<PostMortemsAnswer>('/v1/postmortems')).postmortems;
 const agentPid = async (): Promise<number> => (await bench.status()).agent.pid;
+
+const shown = async (...properties: string[]): Promise<Record<string, string>> => {
+  const text = await bench.sh(`systemctl show -p ${properties.join(',')} wherry-agent`);
+  return Object.fromEntries(
+    text.split('\n').map((line) => [line.split('=')[0], line.split('=').slice(1).join('=')]),
+  );
+};
+const programOf = ({ agent }: AgentStatus): Promise<string> =>
+  bench.sh(`tr '\\0' '\\n' < /proc/${agent.pid}/cmdline | grep main.js`);
+const settled = (phase: string, version: string): Promise<AgentStatus> =>
+  bench.untilStatus(
+    `${version} to be ${phase}`,
+    ({ update }) => update.phase === phase && update.release?.version === version,
+    120_000,
+  );
 
 beforeAll(async () => {
   bench = await BoardBench.create([
@@ -68,11 +89,7 @@ describe('a board with a kernel that has cgroup v2 alone', () => {
   });
 
   test('takes a signed release and holds each part of its budgets', async () => {
-    await bench.release('1.0', {
-      one: { change: { resources: FULL } },
-      two: { args: OBEDIENT },
-      three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' } },
-    });
+    await bench.release('1.0', SERVICES);
     const status = await bench.untilStatus(
       'the release to be committed',
       ({ update }) => update.phase === 'committed',
@@ -167,6 +184,38 @@ describe('the agent as a unit of systemd', () => {
     );
     expect(pidsOf(status)).toEqual(before);
     expect(await bench.sh('journalctl -u wherry-agent --no-pager')).toContain('Watchdog timeout');
+  });
+});
+
+describe('a release that brings its agent, under systemd', () => {
+  test('is run by it: the unit is ready, its watchdog is fed, no service has noticed', async () => {
+    const before = pidsOf(await bench.status());
+    await bench.release('1.1', SERVICES, { version: '9.0.0' });
+    const status = await settled('committed', '1.1');
+    expect(await programOf(status)).toMatch(/^\/var\/lib\/wherry\/agent\/9\.0\.0-[0-9a-f]{12}\/dist\/agent\/main\.js$/);
+    expect(await shown('MainPID', 'ActiveState', 'Type')).toEqual({
+      MainPID: String(status.agent.pid),
+      ActiveState: 'active',
+      Type: 'notify',
+    });
+    const fed = async () => Number((await shown('WatchdogTimestampMonotonic'))['WatchdogTimestampMonotonic']);
+    const first = await fed();
+    await until(async () => (await fed()) > first, { timeoutMs: 40_000, what: 'the watchdog to be fed again' });
+    expect(pidsOf(status)).toEqual(before);
+  });
+
+  test('goes back whole when that does not come up: the agent before runs, no service has noticed', async () => {
+    const before = await bench.status();
+    await bench.release('1.2', SERVICES, { version: '9.1.0', change: () => 'process.exit(3)' });
+    const status = await settled('rolled_back', '1.2');
+    expect(status.current?.version).toBe('1.1');
+    expect(status.update.reason?.message).toContain('its agent 9.1.0-');
+    expect(await programOf(status)).toContain('/agent/9.0.0-');
+    expect(await shown('MainPID', 'ActiveState')).toEqual({
+      MainPID: String(status.agent.pid),
+      ActiveState: 'active',
+    });
+    expect(pidsOf(status)).toEqual(pidsOf(before));
   });
 });
 

@@ -31,13 +31,20 @@ export async function openDevice(options: DeviceOptions) {
   };
   const launch = (running: string | undefined): Promise<Agent> =>
     openAgent({ ...options, fleetKey, workloads, running, onLeave: giveWay });
+  const next = async (): Promise<void> => {
+    await agent.stop();
+    if (isStopped) return;
+    agent = await launch(choose());
+    switching = undefined;
+    agent.engine.start();
+  };
   const giveWay = (): void => {
-    switching = agent.stop().then(async () => {
-      if (isStopped) return;
-      agent = await launch(choose());
-      switching = undefined;
-      agent.engine.start();
-    });
+    switching = next();
+  };
+  const settle = async (): Promise<void> => {
+    const begun = switching;
+    await begun;
+    if (begun) await settle();
   };
   const firstChosen = choose();
   let agent = await launch(firstChosen);
@@ -56,7 +63,7 @@ export async function openDevice(options: DeviceOptions) {
     /** Resolves when the agent that is to run has begun. */
     start: async (): Promise<void> => {
       agent.engine.start();
-      while (switching) await switching;
+      await settle();
     },
     stop: async (): Promise<void> => {
       isStopped = true;

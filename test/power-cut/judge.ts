@@ -188,10 +188,7 @@ async function goOn(
   );
   const { engine, ledger } = device.agent;
   const orphans = orphansOf(ledger.load(), stateDir);
-  expect(
-    engine.status().phase !== 'committed' || orphans.length === 0,
-    `left behind: ${orphans.join()}`,
-  );
+  expect(engine.status().phase !== 'committed' || orphans.length === 0, `left behind: ${orphans.join()}`);
   for (const fault of agentFaults(device, stateDir)) expect(false, fault);
 }
 

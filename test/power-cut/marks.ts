@@ -26,10 +26,7 @@ function around<T extends object>(target: T, changed: { [K in keyof T]?: (own: T
   });
 }
 
-export const markedLedger = (
-  ledger: UpdateLedger,
-  onRecord: (record: UpdateRecord) => void,
-): UpdateLedger =>
+export const markedLedger = (ledger: UpdateLedger, onRecord: (record: UpdateRecord) => void): UpdateLedger =>
   around(ledger, {
     record: (own) => (record, events) => {
       const isTaken = own(record, events);

@@ -65,7 +65,8 @@ const objectsOf = ({ objects, stick }: Step): Map<string, Buffer> =>
 
 /** Of what the step wants to have in force. */
 export function manifestOf(step: Step): string | undefined {
-  const { release } = step.stick ?? (JSON.parse(payloadOf(step.envelope)) as { release: { manifest: string } });
+  const { release } =
+    step.stick ?? (JSON.parse(payloadOf(step.envelope)) as { release: { manifest: string } });
   return objectsOf(step).get(`manifest-${release.manifest}`)?.toString();
 }
 
@@ -76,4 +77,3 @@ export function layersOfText(text: string | undefined): ManifestLayer[] {
   const manifest = parseManifest(text);
   return manifest ? layersOf(manifest, 'linux/amd64') : [];
 }
-

@@ -9,6 +9,8 @@ import { type Device, orphansOf } from './device.ts';
 import type { Step, Stick } from './story.ts';
 
 const LEASE_MS = 3_600_000;
+/** Takes a second or less; beside other work, with a process for each try of an agent, many times that. */
+const SETTLE_MS = 60_000;
 const BALLAST = 'somebody-elses-file';
 
 /** The server of one step. */
@@ -96,7 +98,7 @@ export async function settled(
   const orphans = () => orphansOf(device.agent.ledger.load(), stateDir);
   const isClean = () => phase() !== 'committed' || orphans().length === 0;
   const isDone = () => isThere() && (isHalfWay || (isClean() && device.agent.isQuiet()));
-  await until(() => !device.isSwitching && isDone(), { timeoutMs: 8_000, what: 'it' }).catch(() => {
+  await until(() => !device.isSwitching && isDone(), { timeoutMs: SETTLE_MS, what: 'it' }).catch(() => {
     const seen = device.isSwitching
       ? 'between two agents'
       : `${phase()} with ${current()}, orphans ${orphans().join(' ')}`;

@@ -49,7 +49,13 @@ export async function record(
   const watch = new DiskWatch(image);
   const recording: Recording = { scenario, factoryRoot, before: watch.content(), writes: [], marks: [] };
   try {
-    const environment = { CUT_ROOT: join(disk, 'state'), CUT_OUT: '3', CUT_IN: '4', CUT_SHIM: shim, LD_PRELOAD: shim };
+    const environment = {
+      CUT_ROOT: join(disk, 'state'),
+      CUT_OUT: '3',
+      CUT_IN: '4',
+      CUT_SHIM: shim,
+      LD_PRELOAD: shim,
+    };
     await listen([CHILD, file, disk], { ...environment, ...(isEager && { CUT_EAGER: '1' }) }, (line) => {
       if (line.startsWith('M ')) {
         recording.marks.push({ after: recording.writes.length, mark: JSON.parse(line.slice(2)) as Mark });

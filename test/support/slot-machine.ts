@@ -56,8 +56,13 @@ export class SlotMachine {
   /** The instance to which each name leads. */
   names = new Map<string, string>();
   pid = 100;
+  /** When the agent was started: it has looked at nothing before. */
+  bornAt = 0;
+  /** Instances that an earlier pass had asked to end. */
+  #asked = new Set<string>();
 
   pass(): Step[] {
+    this.#asked = new Set([...this.records].flatMap(([name, { stopping }]) => (stopping ? [name] : [])));
     for (const spec of this.desired) this.known.set(spec.digest, spec);
     const observed = [...this.containers.values()];
     const world = { observed, records: this.records, health: this.health(), now: this.now };
@@ -90,6 +95,7 @@ export class SlotMachine {
 
   agentDies(): void {
     this.isFirstPass = true;
+    this.bornAt = this.now;
     this.namedSince.clear();
   }
 
@@ -99,13 +105,22 @@ export class SlotMachine {
         .filter((name) => !standby.has(name))
         .map((name) => [serviceOf(name), name]),
     );
+    for (const [service, instance] of this.names) this.#expectNamed(service, instance);
     const named = [...outgoing].flatMap(([name, { by }]) => (standby.has(name) ? [by] : []));
     for (const name of this.namedSince.keys()) if (!named.includes(name)) this.namedSince.delete(name);
     for (const name of named) if (!this.namedSince.has(name)) this.namedSince.set(name, this.now);
   }
 
+  /** Nobody is led to what is ending while another one runs. */
+  #expectNamed(service: string, instance: string): void {
+    const staying = this.of(service).filter(({ service: name }) => !this.#asked.has(name));
+    if (this.specOf(service)?.update?.strategy && staying.length > 0 && !this.isShuttingDown)
+      assert.ok(!this.#asked.has(instance), `${service} leads to ${instance}, which is ending`);
+  }
+
   health(): Map<string, Health> {
     const health = new Map<string, Health>();
+    if (this.now === this.bornAt) return health;
     for (const container of this.running()) {
       if (container.startedAt >= this.now) continue;
       const { service, pid, startedAt } = container;
@@ -148,7 +163,7 @@ export class SlotMachine {
     if (spec?.update?.strategy && !this.isShuttingDown && container.specDigest !== spec.digest) {
       const successor = others.find(({ specDigest }) => specDigest === spec.digest);
       const isRightful = successor !== undefined && this.isWell(successor);
-      const isAsked = this.records.get(name)?.stopping?.at !== this.now;
+      const isAsked = this.#asked.has(name);
       if (reason.code === 'stop.replaced' && !isAsked) {
         assert.ok(isRightful, `${name} leaves for nobody`);
         assert.equal(this.names.get(service), successor.service, 'nobody comes to what ends');

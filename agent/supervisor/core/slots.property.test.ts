@@ -130,6 +130,29 @@ test('a version that is never well does not end the one before, also when the ag
   );
 });
 
+test('whoever asks for a name is not led back to what is ending, also by an agent that has just been started', () => {
+  const later = fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant('pass-time' as const), ms: fc.integer({ min: 1, max: 1500 }) }),
+      fc.record({ kind: fc.constant('agent-dies' as const) }),
+      fc.record({ kind: fc.constant('agent-dies-acting' as const) }),
+    ),
+    { minLength: 10, maxLength: 30 },
+  );
+  fc.assert(
+    fc.property(later, (happenings) => {
+      const machine = new SlotMachine();
+      machine.desired = releaseOf({ web: 1, bus: 1, plain: 1 });
+      machine.settle();
+      // The old version takes its whole grace to end.
+      machine.obeysTerm = false;
+      machine.desired = releaseOf({ web: 2, bus: 2, plain: 1 });
+      live(machine, happenings);
+    }),
+    { numRuns: 200 },
+  );
+});
+
 test('a shutdown leaves nothing', () => {
   fc.assert(
     fc.property(history, (happenings) => {
