@@ -192,7 +192,9 @@ describe('a release that brings its agent, under systemd', () => {
     const before = pidsOf(await bench.status());
     await bench.release('1.1', SERVICES, { version: '9.0.0' });
     const status = await settled('committed', '1.1');
-    expect(await programOf(status)).toMatch(/^\/var\/lib\/wherry\/agent\/9\.0\.0-[0-9a-f]{12}\/dist\/agent\/main\.js$/);
+    expect(await programOf(status)).toMatch(
+      /^\/var\/lib\/wherry\/agent\/9\.0\.0-[0-9a-f]{12}\/dist\/agent\/main\.js$/,
+    );
     expect(await shown('MainPID', 'ActiveState', 'Type')).toEqual({
       MainPID: String(status.agent.pid),
       ActiveState: 'active',
@@ -200,7 +202,10 @@ describe('a release that brings its agent, under systemd', () => {
     });
     const fed = async () => Number((await shown('WatchdogTimestampMonotonic'))['WatchdogTimestampMonotonic']);
     const first = await fed();
-    await until(async () => (await fed()) > first, { timeoutMs: 40_000, what: 'the watchdog to be fed again' });
+    await until(async () => (await fed()) > first, {
+      timeoutMs: 40_000,
+      what: 'the watchdog to be fed again',
+    });
     expect(pidsOf(status)).toEqual(before);
   });
 

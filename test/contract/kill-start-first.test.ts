@@ -79,7 +79,9 @@ test(
       const when = `cut ${name || 'nowhere'}`;
       const seen = await bringTo(desired, `the switch, ${when}`);
       const webs = seen.filter((each) => serviceOf(each.service) === 'web');
-      expect(webs, `containers, ${when}`).toMatchObject([{ state: 'running', specDigest: webOf(version).digest }]);
+      expect(webs, `containers, ${when}`).toMatchObject([
+        { state: 'running', specDigest: webOf(version).digest },
+      ]);
       expect(clientOf(seen), `who asks, ${when}`).toEqual(clientOf(before));
       await until(() => answers().at(-1) === version, { what: `an answer of ${version}, ${when}` });
       const { namespaces, links } = tracesOf(instance, dir);
