@@ -80,6 +80,7 @@ export class UpdateEngine {
   /** dn/desired as it came. Never throws for what is in it. */
   offer(envelope: unknown): void {
     const { fleetKey } = this;
+    // In no fleet there is nobody whose word would count.
     if (fleetKey === undefined || this.#enrolledKey === undefined) return;
     const opened = openAssignment(envelope, fleetKey);
     if (opened.ok && opened.fleetKey !== fleetKey)
