@@ -13,8 +13,9 @@ import { shellService } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
-/** Each cut is a switch of its own, of about four seconds. */
-const MANY_CUTS_MS = 900_000;
+/** Each cut is a switch of its own, of about four seconds; beside other work of many times that. */
+const MANY_CUTS_MS = 1_800_000;
+const SWITCH_MS = 120_000;
 
 const dir = mkdtempSync(join(tmpdir(), 'wherry-kill-start-first-'));
 const instance = `kf${process.pid}`;
@@ -42,12 +43,14 @@ const answers = (): string[] => answersIn(readFileSync(join(dir, 'logs/client.lo
 /** An agent that lives: brings the machine to this, and leaves it so. What it saw running then. */
 async function bringTo(desired: DesiredServices, what: string): Promise<ObservedContainer[]> {
   const parts = supervisor();
-  parts.supervisor.start();
-  parts.supervisor.apply(desired);
-  await until(() => parts.supervisor.health().isConverged, { timeoutMs: 30_000, what });
-  const seen = await parts.runtime.observe();
-  await parts.supervisor.stop({ services: 'keep' });
-  return seen;
+  try {
+    parts.supervisor.start();
+    parts.supervisor.apply(desired);
+    await until(() => parts.supervisor.health().isConverged, { timeoutMs: SWITCH_MS, what });
+    return await parts.runtime.observe();
+  } finally {
+    await parts.supervisor.stop({ services: 'keep' });
+  }
 }
 
 beforeAll(async () => {
