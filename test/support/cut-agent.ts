@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SupervisorChildOptions } from './supervisor-child.ts';
 
@@ -10,6 +10,8 @@ const CHILD = join(import.meta.dirname, 'supervisor-child.ts');
 export async function cutAgent(options: SupervisorChildOptions & { cutAt: number }): Promise<string> {
   const path = join(options.dir, 'options.json');
   writeFileSync(path, JSON.stringify(options));
+  // One that ends of itself without a word must not be taken for the one before.
+  rmSync(join(options.dir, 'cut'), { force: true });
   const child = spawn(process.execPath, [CHILD, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   await Promise.race([exit, once(child.stdout, 'data')]);
