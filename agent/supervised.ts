@@ -57,7 +57,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
   const { stateDir, board } = config;
   const onError = (error: unknown): void => log.warn({ error }, 'A file of the agent could not be written');
   const facts = await openFacts(config, onError);
-  const { cgroups, isolation, networks, runtime, pump, logKeeper } = openMachine(parts);
+  const { cgroups, isolation, channels, networks, runtime, pump, logKeeper } = openMachine(parts);
   const look: Look = { at: systemClock.now(), containers: [] };
   const health = (): DeviceHealth => {
     const faults = ledger.faults();
@@ -68,6 +68,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     runtime: noticing(runtime, look),
     cgroups,
     networks,
+    channels,
     rootfs: isolation.rootfs,
     probe: new ServiceProbe({
       exec: (service, args, signal) => runtime.exec(service, args, signal),
