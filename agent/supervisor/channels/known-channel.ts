@@ -63,11 +63,10 @@ export class KnownChannel {
     const verdict = judgeEvictions(this.#evictions, {
       depth,
       rings,
-      subscribers: subscribers.map((service, index) => ({
-        name: service,
-        isEvicted: peers.subscribers[index]?.isEvicted ?? false,
-        acks: acks[index] ?? [],
-      })),
+      subscribers: subscribers.flatMap((service, index) => {
+        const peer = peers.subscribers[index];
+        return peer?.isUp ? [{ name: service, isEvicted: peer.isEvicted, acks: acks[index] ?? [] }] : [];
+      }),
       now: at,
     });
     this.#evictions = verdict;

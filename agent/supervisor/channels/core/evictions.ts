@@ -12,6 +12,7 @@ export interface EvictionMemory {
 export interface EvictionLook {
   depth: number;
   rings: readonly RingCounters[];
+  /** Those that run: publishers do not wait for the others. */
   subscribers: readonly { name: string; isEvicted: boolean; acks: readonly AckCounters[] }[];
   now: number;
 }
