@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { heldServices } from './held-services.ts';
 import type { SupervisedParts } from './supervised.ts';
-import { channelsFolder, SharedMemoryChannels } from './supervisor/channels/shared-memory.ts';
 import { hasSwapAccounting, openCgroups, openChannelCgroups } from './supervisor/cgroup/detect.ts';
+import { channelsFolder, SharedMemoryChannels } from './supervisor/channels/shared-memory.ts';
 import { LogKeeper } from './supervisor/logs/log-keeper.ts';
 import { LogPump, SPOOL_BYTES } from './supervisor/logs/log-pump.ts';
 import { KernelNetworks, resolvConfPath } from './supervisor/network/kernel-networks.ts';

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { parseBytes } from '../protocol/quantities.ts';
 import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
+import { channelDesk } from './channel-desk.ts';
 import type { AgentConfig } from './config.ts';
 import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
@@ -40,7 +41,7 @@ export interface Supervised {
   supervisor: Supervisor;
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels'>;
   /** Held by services that are busy. */
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
@@ -118,6 +119,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       }),
       capsules: () => ring.list(),
       capsule: (id) => ring.read(id),
+      channels: channelDesk(channels),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,

@@ -55,7 +55,15 @@ function agentPath(runDir: string, blobDir: string, spec: ServiceSpec, cgroups: 
   });
   const networks = new FakeNetworks();
   const host = { reboot: async () => 'not in a benchmark' };
-  const machine = { runtime, cgroups, rootfs, networks, channels: new FakeChannels(), host, clock: systemClock };
+  const machine = {
+    runtime,
+    cgroups,
+    rootfs,
+    networks,
+    channels: new FakeChannels(),
+    host,
+    clock: systemClock,
+  };
   const reason = { code: 'start.desired', message: '', at: 0 } as const;
   return {
     rounds: ROUNDS,

@@ -114,7 +114,9 @@ export class Reconciler {
       this.update(service, startFailed(spec, fault, 'fail.network', this.#machine.clock.now()));
     }
     const lacking = wish.isShuttingDown ? new Map() : await this.#prepareChannels(desired, starts.length > 0);
-    const unshared = starts.filter((step) => !held.includes(step) && faultOf(step.spec, lacking) !== undefined);
+    const unshared = starts.filter(
+      (step) => !held.includes(step) && faultOf(step.spec, lacking) !== undefined,
+    );
     for (const { service, spec } of unshared) {
       const reason = faultOf(spec, lacking);
       this.update(service, startFailed(spec, reason, 'fail.channel', this.#machine.clock.now()));
@@ -130,7 +132,8 @@ export class Reconciler {
     desired: readonly ServiceSpec[],
     isStarting: boolean,
   ): Promise<ReadonlyMap<string, Error>> {
-    const isDue = (isStarting || !this.#hasChannels) && desired.some(({ channels }) => channels !== undefined);
+    const isDue =
+      (isStarting || !this.#hasChannels) && desired.some(({ channels }) => channels !== undefined);
     if (!isDue) return new Map();
     const lacking = await this.#machine.channels.prepare(desired);
     this.#hasChannels = lacking.size === 0;

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostUserOf, placementOf } from '../../agent/open-machine.ts';
-import { SharedMemoryChannels } from '../../agent/supervisor/channels/shared-memory.ts';
 import { hasSwapAccounting, openCgroups, openChannelCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { SharedMemoryChannels } from '../../agent/supervisor/channels/shared-memory.ts';
 import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { KernelNetworks } from '../../agent/supervisor/network/kernel-networks.ts';

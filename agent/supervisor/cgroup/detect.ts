@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupTree, ChannelCgroups } from '../ports.ts';
 import { blockDeviceOf } from './block-device.ts';
-import { channelCgroupsV1, channelCgroupsV2 } from './channel-cgroups.ts';
 import { CgroupV1, type V1Mounts } from './cgroup-v1.ts';
 import { CgroupV2 } from './cgroup-v2.ts';
+import { channelCgroupsV1, channelCgroupsV2 } from './channel-cgroups.ts';
 
 const NEEDED = ['memory', 'cpu', 'pids'];
 

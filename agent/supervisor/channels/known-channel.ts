@@ -2,7 +2,13 @@ import type { ChannelStatus } from '../../../protocol/channel-status.ts';
 import type { Reason, ReasonCode } from '../../../protocol/reasons.ts';
 import type { ServiceChannel } from '../service-spec.ts';
 import { ChannelFiles } from './channel-files.ts';
-import { type ChannelLook, channelStatus, lossesBetween, type Rate, ratesBetween } from './core/channel-status.ts';
+import {
+  type ChannelLook,
+  channelStatus,
+  lossesBetween,
+  type Rate,
+  ratesBetween,
+} from './core/channel-status.ts';
 import type { Deviation } from './core/deviations.ts';
 import { type EvictionMemory, judgeEvictions, NO_EVICTIONS } from './core/evictions.ts';
 import { withRunning } from './core/peers.ts';
@@ -49,7 +55,13 @@ export class KnownChannel {
     this.#rates = ratesBetween(this.#sampled, look);
     for (const { service, overruns, resets } of lossesBetween(this.channel, this.#sampled, look)) {
       if (overruns > 0)
-        this.#tellSeldom(tell, service, 'channel.overruns', `was overtaken ${times(overruns)} and lost messages`, now);
+        this.#tellSeldom(
+          tell,
+          service,
+          'channel.overruns',
+          `was overtaken ${times(overruns)} and lost messages`,
+          now,
+        );
       if (resets > 0)
         this.#tellSeldom(tell, service, 'channel.reset', `saw a publisher begin anew ${times(resets)}`, now);
     }

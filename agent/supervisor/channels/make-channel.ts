@@ -4,7 +4,15 @@ import type { ChannelCgroups } from '../ports.ts';
 import type { ServiceChannel } from '../service-spec.ts';
 import { type Deviation, deviationsOf, inodesOf, isMade, type Wanted } from './core/deviations.ts';
 import { createdNsOf, filesOf, META, newMeta, RING, ringFixed, viewOf } from './core/layout.ts';
-import { fillFiles, giveAway, mountTmpfs, observeTmpfs, pageBytes, readBytes, writeBytes } from './tmpfs-files.ts';
+import {
+  fillFiles,
+  giveAway,
+  mountTmpfs,
+  observeTmpfs,
+  pageBytes,
+  readBytes,
+  writeBytes,
+} from './tmpfs-files.ts';
 
 /** Beside the memory itself: the process that fills it, which ends at once. */
 export const HELPER_BYTES = 1024 * 1024;

@@ -6,9 +6,9 @@ import type { Reason } from '../../../protocol/reasons.ts';
 import { serviceOf } from '../instance-name.ts';
 import type { ChannelCgroups, Channels, ChannelUse, Clock } from '../ports.ts';
 import type { ServiceChannel, ServiceSpec } from '../service-spec.ts';
-import { KnownChannel, type Tell } from './known-channel.ts';
 import { leaversOf } from './core/leavers.ts';
 import { namesIn } from './core/peers.ts';
+import { KnownChannel, type Tell } from './known-channel.ts';
 import { makeChannel } from './make-channel.ts';
 import { foldersIn, readBytes, removeTmpfs } from './tmpfs-files.ts';
 
@@ -203,7 +203,9 @@ export class SharedMemoryChannels implements Channels {
 
 /** Each once. */
 function channelsOf(services: readonly ServiceSpec[]): ServiceChannel[] {
-  const all = services.flatMap(({ channels = [] }) => channels.map((channel) => [channel.id, channel] as const));
+  const all = services.flatMap(({ channels = [] }) =>
+    channels.map((channel) => [channel.id, channel] as const),
+  );
   return [...new Map(all).values()];
 }
 

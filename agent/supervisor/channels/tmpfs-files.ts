@@ -80,7 +80,11 @@ export function observeTmpfs(
   const mounted = readMounts(join(path, '..')).findLast(({ point }) => point === path);
   if (mounted?.type !== 'tmpfs') return { mount: undefined, files: new Map(), limitBytes };
   const option = (name: string): number =>
-    Number(new RegExp(`^${name}=([0-9]+)`).exec(mounted.options.find((text) => text.startsWith(`${name}=`)) ?? '')?.[1]);
+    Number(
+      new RegExp(`^${name}=([0-9]+)`).exec(
+        mounted.options.find((text) => text.startsWith(`${name}=`)) ?? '',
+      )?.[1],
+    );
   const files = new Map<string, ObservedFile>();
   for (const { name, kind } of filesOf(channel)) {
     const stats = statSync(join(path, name), { throwIfNoEntry: false });

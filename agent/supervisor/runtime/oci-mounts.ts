@@ -44,7 +44,12 @@ export const mountPoints = (spec: ServiceSpec): string[] => [
 ];
 
 /** The same for files. */
-export const fileMountPoints = ({ name, secrets = [], segments = [], channels = [] }: ServiceSpec): string[] => [
+export const fileMountPoints = ({
+  name,
+  secrets = [],
+  segments = [],
+  channels = [],
+}: ServiceSpec): string[] => [
   ...secrets.map(({ path }) => path),
   ...(segments.length > 0 ? ['/etc/resolv.conf'] : []),
   ...channels.flatMap((channel) => channelFiles(channel, name).map(({ path }) => path)),
@@ -104,7 +109,10 @@ const secretMounts = ({ secrets = [] }: ServiceSpec, { secretsDir }: Placement):
 export const CHANNELS_FOLDER = '/run/wherry/ipc';
 
 /** The only thing that it may write is its own. Of acks a publisher sees all, a subscriber its own only. */
-function channelFiles(channel: ServiceChannel, instance: string): { file: string; path: string; isOwn: boolean }[] {
+function channelFiles(
+  channel: ServiceChannel,
+  instance: string,
+): { file: string; path: string; isOwn: boolean }[] {
   const service = serviceOf(instance);
   const publishes = channel.publishers.includes(service);
   return filesOf(channel)

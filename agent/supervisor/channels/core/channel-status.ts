@@ -1,4 +1,8 @@
-import type { ChannelPublisher, ChannelStatus, ChannelSubscriber } from '../../../../protocol/channel-status.ts';
+import type {
+  ChannelPublisher,
+  ChannelStatus,
+  ChannelSubscriber,
+} from '../../../../protocol/channel-status.ts';
 import { channelBudgetBytes } from '../../../../protocol/channels.ts';
 import type { ServiceChannel } from '../../service-spec.ts';
 import { type AckCounters, lagOf, messagesOf, type RingCounters } from './counters.ts';

@@ -65,7 +65,8 @@ export function deviationsOf(wanted: Wanted, seen: ObservedChannel): Deviation[]
     });
   const meta = seen.files.get('meta')?.head ?? new Uint8Array();
   const createdNs = createdNsOf(meta, channel);
-  if (createdNs === undefined) found.push({ what: 'meta', file: 'meta', text: 'meta is not what was written' });
+  if (createdNs === undefined)
+    found.push({ what: 'meta', file: 'meta', text: 'meta is not what was written' });
   return [...found, ...fileDeviations(wanted, seen, createdNs)];
 }
 
@@ -80,7 +81,12 @@ function fileDeviations(
     const found: Deviation[] = [];
     const whole = Math.ceil(bytes / pageBytes) * pageBytes;
     if (file.bytes !== bytes)
-      found.push({ what: 'size', file: name, by: writer, text: `${name} has ${file.bytes} bytes instead of ${bytes}` });
+      found.push({
+        what: 'size',
+        file: name,
+        by: writer,
+        text: `${name} has ${file.bytes} bytes instead of ${bytes}`,
+      });
     if (file.blocksBytes < whole)
       found.push({
         what: 'memory',
@@ -97,7 +103,12 @@ function fileDeviations(
         text: `${name} has owner ${file.uid} and mode ${file.mode.toString(8)}`,
       });
     if (kind === 'ring' && createdNs !== undefined && !hasHeader(channel, createdNs, file.head))
-      found.push({ what: 'header', file: name, by: writer, text: `the header of ${name} is not what was written` });
+      found.push({
+        what: 'header',
+        file: name,
+        by: writer,
+        text: `the header of ${name} is not what was written`,
+      });
     return found;
   });
 }

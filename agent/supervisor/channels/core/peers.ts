@@ -1,5 +1,5 @@
-import type { ServiceChannel } from '../../service-spec.ts';
 import { CHANNEL_LIMITS, META_BYTES } from '../../../../protocol/channels.ts';
+import type { ServiceChannel } from '../../service-spec.ts';
 import { crc32c } from './crc32c.ts';
 import { META, viewOf } from './layout.ts';
 
