@@ -115,7 +115,10 @@ export interface CgroupTree {
 export interface ChannelCgroups {
   /** Makes it, or sets its limit again; returns the file that takes the pid of a process which is to be charged there. */
   make(channel: string, limitBytes: number): string;
-  /** What the kernel holds now; undefined when there is no such cgroup. */
+  /**
+   * What the kernel holds now; undefined when there is no such cgroup. `usedBytes`: pages of files in memory that are
+   * charged to it, up to two seconds old.
+   */
   read(channel: string): { limitBytes: number; usedBytes: number } | undefined;
   names(): string[];
   /** Absent is not an error. */

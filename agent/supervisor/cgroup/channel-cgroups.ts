@@ -1,27 +1,22 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChannelCgroups } from '../ports.ts';
-import { killAndRemove, makeFolder, readValue, setValue, writeValue } from './cgroup-files.ts';
+import { killAndRemove, makeFolder, readKeys, readValue, setValue, writeValue } from './cgroup-files.ts';
 
-/** A cgroup v1 hierarchy, or cgroup v2, by the names of its files. */
-interface Files {
-  limit: string;
-  usage: string;
-}
-
-const V1: Files = { limit: 'memory.limit_in_bytes', usage: 'memory.usage_in_bytes' };
-const V2: Files = { limit: 'memory.max', usage: 'memory.current' };
+/** Of a cgroup v1 hierarchy, and of cgroup v2. */
+const V1_LIMIT = 'memory.limit_in_bytes';
+const V2_LIMIT = 'memory.max';
 
 /** Memory cgroups below `channels`, beside those of the services. */
 class MemoryCgroups implements ChannelCgroups {
-  readonly #files: Files;
+  readonly #limitFile: string;
   readonly #folder: string;
   readonly #prepare: () => void;
 
   /** `prepare` makes the folder one in which memory can be limited. */
-  constructor(folder: string, files: Files, prepare: () => void) {
+  constructor(folder: string, limitFile: string, prepare: () => void) {
     this.#folder = folder;
-    this.#files = files;
+    this.#limitFile = limitFile;
     this.#prepare = prepare;
   }
 
@@ -29,16 +24,17 @@ class MemoryCgroups implements ChannelCgroups {
     this.#prepare();
     const folder = join(this.#folder, channel);
     makeFolder(folder);
-    setValue(folder, this.#files.limit, limitBytes);
+    setValue(folder, this.#limitFile, limitBytes);
     return join(folder, 'cgroup.procs');
   }
 
   read(channel: string): { limitBytes: number; usedBytes: number } | undefined {
     const folder = join(this.#folder, channel);
-    const limit = readValue(folder, this.#files.limit);
+    const limit = readValue(folder, this.#limitFile);
     if (limit === undefined) return undefined;
     const limitBytes = limit === 'max' ? Infinity : Number(limit);
-    return { limitBytes, usedBytes: Number(readValue(folder, this.#files.usage) ?? 0) };
+    // Its total would count what the kernel holds ready for each CPU, too.
+    return { limitBytes, usedBytes: readKeys(folder, 'memory.stat')['shmem'] ?? 0 };
   }
 
   names(): string[] {
@@ -55,14 +51,14 @@ class MemoryCgroups implements ChannelCgroups {
 /** `memory`: where the hierarchy of the memory controller is mounted. */
 export const channelCgroupsV1 = (memory: string, instance: string): ChannelCgroups => {
   const folder = join(memory, `wherry-${instance}`, 'channels');
-  return new MemoryCgroups(folder, V1, () => makeFolder(folder));
+  return new MemoryCgroups(folder, V1_LIMIT, () => makeFolder(folder));
 };
 
 /** `root`: where cgroup2 is mounted. */
 export const channelCgroupsV2 = (root: string, instance: string): ChannelCgroups => {
   const base = join(root, `wherry-${instance}`);
   const folder = join(base, 'channels');
-  return new MemoryCgroups(folder, V2, () => {
+  return new MemoryCgroups(folder, V2_LIMIT, () => {
     makeFolder(folder);
     for (const level of [root, base, folder]) writeValue(level, 'cgroup.subtree_control', '+memory');
   });

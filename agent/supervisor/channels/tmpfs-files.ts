@@ -109,7 +109,7 @@ export function readBytes(file: string, at: number, length: number): Uint8Array 
   try {
     fd = openSync(file, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array();
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return new Uint8Array();
     throw error;
   }
   try {

@@ -3,10 +3,11 @@ import { type AckCounters, lagOf, type RingCounters } from './counters.ts';
 
 /** What one look leaves for the next, of one reliable channel. Times are monotonic, ms. */
 export interface EvictionMemory {
-  /** By subscriber that is a whole ring behind a publisher that waits: since when, and where it stood. */
-  stuck: ReadonlyMap<string, { since: number; cursors: string }>;
-  /** By ring: waits and drops that were counted, and when the publisher was last seen held up. */
-  rings: readonly { heldUp: number; at: number }[];
+  at: number;
+  /** By subscriber that is a whole ring behind: where it stands, and for how long it has held a publisher up there. */
+  stuck: ReadonlyMap<string, { cursors: string; heldUpMs: number }>;
+  /** By ring: waits and drops that were counted. */
+  waits: readonly number[];
 }
 
 export interface EvictionLook {
@@ -22,44 +23,38 @@ export interface EvictionVerdict extends EvictionMemory {
   restore: string[];
 }
 
-export const NO_EVICTIONS: EvictionMemory = { stuck: new Map(), rings: [] };
+export const NO_EVICTIONS: EvictionMemory = { at: Infinity, stuck: new Map(), waits: [] };
 
 /**
- * Who is evicted now: a subscriber that stood still for CHANNEL_BLOCK_MS a whole ring behind a publisher that waited
- * for it. One that moves, however slowly, is not. An evicted one is restored when it is within half a ring again.
+ * Who is evicted now: a subscriber that stands still a whole ring behind, and has held a publisher up there for
+ * CHANNEL_BLOCK_MS in all. One that moves, however slowly, is not. An evicted one is restored when it is within half a
+ * ring again.
  */
 export function judgeEvictions(before: EvictionMemory, look: EvictionLook): EvictionVerdict {
   const { depth, now } = look;
-  const rings = look.rings.map((ring, index) => heldUp(before.rings[index], ring, now));
-  const isHeldUp = rings.map(({ at }) => now - at < CHANNEL_BLOCK_MS);
-  const stuck = new Map<string, { since: number; cursors: string }>();
-  const evict: string[] = [];
-  const restore: string[] = [];
+  const waits = look.rings.map(({ blocked, dropped }) => blocked + dropped);
+  const isHeldUp = look.rings.map(
+    ({ isWaiting }, index) => isWaiting || (waits[index] ?? 0) > (before.waits[index] ?? Infinity),
+  );
+  const verdict = { at: now, stuck: new Map(), waits, evict: [] as string[], restore: [] as string[] };
   for (const { name, isEvicted, acks } of look.subscribers) {
     const lags = look.rings.map((ring, index) => {
       const ack = acks[index];
       return ack === undefined ? 0 : lagOf(ring, ack);
     });
     if (isEvicted) {
-      if (lags.every((lag) => lag <= depth / 2)) restore.push(name);
+      if (lags.every((lag) => lag <= depth / 2)) verdict.restore.push(name);
       continue;
     }
-    if (!lags.some((lag, index) => lag >= depth && isHeldUp[index])) continue;
+    if (!lags.some((lag) => lag >= depth)) continue;
     const cursors = acks.map(({ cursor }) => cursor).join();
     const last = before.stuck.get(name);
-    const since = last?.cursors === cursors ? last.since : now;
-    if (now - since >= CHANNEL_BLOCK_MS) evict.push(name);
-    else stuck.set(name, { since, cursors });
+    const held = lags.some((lag, index) => lag >= depth && isHeldUp[index])
+      ? Math.max(0, now - before.at)
+      : 0;
+    const heldUpMs = last?.cursors === cursors ? last.heldUpMs + held : 0;
+    if (heldUpMs >= CHANNEL_BLOCK_MS) verdict.evict.push(name);
+    else verdict.stuck.set(name, { cursors, heldUpMs });
   }
-  return { evict, restore, stuck, rings };
-}
-
-function heldUp(
-  before: EvictionMemory['rings'][number] | undefined,
-  { isWaiting, blocked, dropped }: RingCounters,
-  now: number,
-): EvictionMemory['rings'][number] {
-  const count = blocked + dropped;
-  const hasRisen = before !== undefined && count > before.heldUp;
-  return { heldUp: count, at: isWaiting || hasRisen ? now : (before?.at ?? -Infinity) };
+  return verdict;
 }
