@@ -18,7 +18,7 @@ import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { ClockWatch } from './supervisor/health/clock-watch.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
-import type { ContainerRuntime, ObservedContainer } from './supervisor/ports.ts';
+import type { ContainerRuntime, Networks, ObservedContainer } from './supervisor/ports.ts';
 import type { Isolation } from './supervisor/runtime/isolation.ts';
 import { runProgram } from './supervisor/runtime/run-program.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
@@ -71,10 +71,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     networks,
     channels,
     rootfs: isolation.rootfs,
-    probe: new ServiceProbe({
-      exec: (service, args, signal) => runtime.exec(service, args, signal),
-      addressOf: (service) => Object.values(networks.observe(service)?.addresses ?? {})[0],
-    }),
+    probe: probeOf(runtime, networks),
     strain: () => facts.strain(),
     host: rebootHost(config.reboot, (reason) => facts.noteReboot(reason)),
     shedThresholds: board.shed,
@@ -145,6 +142,12 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     },
   };
 }
+
+const probeOf = (runtime: ContainerRuntime, networks: Networks): ServiceProbe =>
+  new ServiceProbe({
+    exec: (service, args, signal) => runtime.exec(service, args, signal),
+    addressOf: (service) => Object.values(networks.observe(service)?.addresses ?? {})[0],
+  });
 
 function openFacts(
   { stateDir, board }: AgentConfig,

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FakeAgentView } from '../local-api/fake-agent-view.ts';
-import { fakeChannels, fakeMessage } from '../local-api/fake-channels-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { fakeService, fakeStatus, NOW } from '../local-api/fake-status.ts';
 import { clientVersion } from './client-version.ts';
@@ -139,48 +138,6 @@ test.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('no colours with %o', async (en
 
 test('ps', async () => {
   await expect(await transcript([['ps'], ['ps', '--json']])).toMatchFileSnapshot(golden('ps'));
-});
-
-test('channels', async () => {
-  view.channels.looks = [0, 0, 2_000, 2_000, 4_000].map(fakeChannels);
-  const once = ['ipc', 'top', '--interval', '100ms', '--count', '1'];
-  const text = await transcript([['ipc', 'ls'], once, [...once, '--json'], ['ipc', 'ls', '--json']]);
-  await expect(text).toMatchFileSnapshot(golden('channels'));
-});
-
-test('a device without channels', async () => {
-  const once = ['ipc', 'top', '--interval', '100ms', '--count', '1'];
-  const text = await transcript([['ipc', 'ls'], once, ['ipc', 'tap', 'frames']]);
-  await expect(text).toMatchFileSnapshot(golden('no-channels'));
-});
-
-test('messages of a channel, read along', async () => {
-  const bytes = (...values: number[]) => ({
-    data: Buffer.from(values).toString('base64'),
-    length: values.length,
-  });
-  view.channels.messages = {
-    readings: [
-      fakeMessage(),
-      fakeMessage({ sequence: 130, lost: 9, type: 7, length: 300 }),
-      fakeMessage({ sequence: 131, ...bytes(0, 1, 0xff, 0x1b) }),
-      fakeMessage({ sequence: 132, ...bytes(0x1b, 0x5b, 0x32, 0x4a) }),
-    ],
-  };
-  const tap = (...options: string[]) => ['ipc', 'tap', 'readings', ...options];
-  const text = await transcript([
-    tap(),
-    tap('--hex', '--count', '1'),
-    tap('--raw', '--count', '1'),
-    tap('--json', '--count', '2'),
-    tap('--bytes', '0'),
-    tap('--count', 'all'),
-    tap('--raw', '--hex'),
-    ['ipc', 'top', '--interval', '1ms'],
-    ['ipc'],
-    ['ipc', 'tap'],
-  ]);
-  await expect(text).toMatchFileSnapshot(golden('channel-messages'));
 });
 
 test('why as JSON', async () => {

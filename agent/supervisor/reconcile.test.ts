@@ -26,6 +26,8 @@ const channelOf = (name: string): ServiceChannel => ({
   mode: 'lossy',
 });
 
+const on = (name: string, channel: ServiceChannel): ServiceSpec => serviceSpec(name, { channels: [channel] });
+
 const fault = async (): Promise<never> => {
   throw new Error('No');
 };
@@ -101,8 +103,6 @@ describe('a start', () => {
   test('whose channel cannot be made says so, and one on another channel goes on', async () => {
     const { channels, pass, record, machine } = reconciled();
     channels.lacking.set('frames.1', new Error('Cannot make channel "frames": no memory'));
-    const on = (name: string, channel: ServiceChannel): ServiceSpec =>
-      serviceSpec(name, { channels: [channel] });
     await pass([on('camera', channelOf('frames')), on('sensor', channelOf('values')), alone]);
     expect(record('camera')?.reasons[1]).toMatchObject({
       code: 'fail.channel',

@@ -21,6 +21,8 @@ export interface ChannelPlace {
   path: string;
   cgroups: ChannelCgroups;
   owners: ReadonlyMap<string, number>;
+  /** This agent has seen it whole. */
+  wasWhole?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface ChannelPlace {
  * what was set right of a channel that had been whole before. Rejects when the kernel does not hold it then.
  */
 export async function makeChannel(channel: ServiceChannel, place: ChannelPlace): Promise<Deviation[]> {
-  const { path, cgroups, owners } = place;
+  const { path, cgroups, owners, wasWhole = false } = place;
   const wanted: Wanted = {
     channel,
     owners,
@@ -39,7 +41,7 @@ export async function makeChannel(channel: ServiceChannel, place: ChannelPlace):
   const seen = observe();
   const found = deviationsOf(wanted, seen);
   if (found.length === 0) return [];
-  const wasMade = isMade(channel, seen);
+  const wasMade = wasWhole || isMade(channel, seen);
   await setRight(wanted, place, found);
   const left = deviationsOf(wanted, observe());
   if (left.length > 0)

@@ -112,7 +112,8 @@ export class SharedMemoryChannels implements Channels {
   async #make(channel: ServiceChannel, owners: ReadonlyMap<string, number>): Promise<void> {
     const { cgroups } = this.#options;
     const path = join(this.#folder, channel.id);
-    const repaired = await makeChannel(channel, { path, cgroups, owners });
+    const wasWhole = this.#known.get(channel.id)?.owners !== undefined;
+    const repaired = await makeChannel(channel, { path, cgroups, owners, wasWhole });
     const known = this.#adopt(channel);
     known.owners = owners;
     known.repaired(repaired, this.#tell, this.#options.clock.now());

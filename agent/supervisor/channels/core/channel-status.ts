@@ -95,13 +95,16 @@ export function ratesBetween(before: ChannelLook | undefined, now: ChannelLook):
   if (before === undefined || seconds <= 0) return [];
   return now.rings.map((ring, index) => {
     const last = before.rings[index];
-    const per = (count: number): number => Math.round((Math.max(0, count) / seconds) * 10) / 10;
     return {
-      messagesPerSecond: last ? per(messagesOf(ring) - messagesOf(last)) : 0,
-      bytesPerSecond: last ? per(ring.bytes - last.bytes) : 0,
+      messagesPerSecond: last ? perSecond(messagesOf(ring) - messagesOf(last), seconds) : 0,
+      bytesPerSecond: last ? perSecond(ring.bytes - last.bytes, seconds) : 0,
     };
   });
 }
+
+/** To a tenth. */
+const perSecond = (count: number, seconds: number): number =>
+  Math.round((Math.max(0, count) / seconds) * 10) / 10;
 
 /** Counts of a subscriber that rose between two looks and tell of loss. */
 export function lossesBetween(

@@ -49,7 +49,13 @@ export const isMade = (channel: ServiceChannel, { mount, files }: ObservedChanne
 export function deviationsOf(wanted: Wanted, seen: ObservedChannel): Deviation[] {
   const { channel, pageBytes, limitBytes } = wanted;
   const sizeBytes = channelTmpfsBytes(channel, pageBytes);
-  if (seen.mount === undefined) return [{ what: 'mount', text: 'its filesystem is not mounted' }];
+  if (seen.mount === undefined)
+    return [
+      {
+        what: 'mount',
+        text: 'its filesystem is not mounted; who runs keeps the old one until it starts again',
+      },
+    ];
   const found: Deviation[] = [];
   const { sizeBytes: heldBytes, inodes } = seen.mount;
   if (heldBytes !== sizeBytes || inodes !== inodesOf(channel))
