@@ -42,6 +42,8 @@ export async function makeChannel(channel: ServiceChannel, place: ChannelPlace):
   const found = deviationsOf(wanted, seen);
   if (found.length === 0) return [];
   const wasMade = wasWhole || isMade(channel, seen);
+  // What was mounted before may still be held by who runs, and would count against the new one.
+  if (seen.mount === undefined) await cgroups.remove(channel.id);
   await setRight(wanted, place, found);
   const left = deviationsOf(wanted, observe());
   if (left.length > 0)
