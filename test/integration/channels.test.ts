@@ -48,8 +48,9 @@ afterAll(async () => {
   if (dir) await rm(dir, { recursive: true, force: true });
 }, 90_000);
 
+const parts = (script: string) => ({ layers: [layer], args: ['/bin/sh', '-c', script], graceMs: 500 });
+
 function release(version: string, depth: number): ServiceRelease {
-  const parts = (script: string) => ({ layers: [layer], args: ['/bin/sh', '-c', script], graceMs: 500 });
   const made = serviceRelease(version, { camera: parts(PUBLISH), detector: parts(READ) });
   const frames = {
     publishers: ['camera'],
@@ -91,11 +92,12 @@ const movesOn = async (from = 0): Promise<ChannelStatus> =>
     { timeoutMs: 20_000, what: 'messages' },
   );
 
+const reported = async (): Promise<ChannelStatus[] | undefined> =>
+  (await fleet.api('GET', `/devices/${DEVICE}`)).body.report.channels;
+
 test('messages go from service to service, and device and server tell of them', async () => {
   const frames = await movesOn();
   expect(frames).toMatchObject({ name: 'frames', depth: 8, mode: 'lossy' });
-  const reported = async (): Promise<ChannelStatus[] | undefined> =>
-    (await fleet.api('GET', `/devices/${DEVICE}`)).body.report.channels;
   await until(async () => ((await reported())?.[0]?.publishers[0]?.messages ?? 0) > 0, {
     timeoutMs: 30_000,
     what: 'the report',

@@ -13,11 +13,14 @@ import { verityOf } from '../../protocol/fsverity.ts';
 import { tinyImage } from './tiny-image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const BUILD = join(ROOT, 'ipc/build.ts');
 /** What `node ipc/build.ts` makes. */
 const COMMAND = join(ROOT, `dist/ipc/linux-${process.arch}/wherry-ipc`);
 
 /** The tiny image with `wherry-ipc` and a hostile program in /bin, as an EROFS blob in a folder below `dir`. */
 export async function channelImage(dir: string): Promise<{ blobDir: string; verity: string }> {
+  // It passes over what is up to date.
+  if (existsSync(BUILD)) execFileSync(process.execPath, [BUILD, process.arch]);
   if (!existsSync(COMMAND))
     throw new Error(`Cannot make the image: there is no ${COMMAND}; run node ipc/build.ts`);
   const { folder } = await tinyImage();
