@@ -58,9 +58,7 @@ export class Supervisor implements Workloads {
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;
   #isSampleSoon = false;
-  #unwatch: () => void = () => undefined;
-  #unwatchNetworks: () => void = () => undefined;
-  #unwatchChannels: () => void = () => undefined;
+  #unwatch: (() => void)[] = [];
   #shown = '';
 
   constructor(options: SupervisorOptions) {
@@ -79,12 +77,15 @@ export class Supervisor implements Workloads {
 
   start(): void {
     this.#reconciler.load();
-    this.#unwatch = this.#options.runtime.watch(() => this.#poke());
-    this.#unwatchNetworks = this.#options.networks.watch(() => {
-      this.#checksKernel = true;
-      this.#poke();
-    });
-    this.#unwatchChannels = this.#options.channels.watch((service, reason) => this.#report(service, reason));
+    const { runtime, networks, channels } = this.#options;
+    this.#unwatch = [
+      runtime.watch(() => this.#poke()),
+      networks.watch(() => {
+        this.#checksKernel = true;
+        this.#poke();
+      }),
+      channels.watch((service, reason) => this.#report(service, reason)),
+    ];
     this.#scheduleSample();
     this.#shedder.start();
   }
@@ -160,9 +161,7 @@ export class Supervisor implements Workloads {
   async stop({ services }: { services: 'keep' | 'stop' }): Promise<void> {
     if (services === 'stop') await this.#stopAll();
     this.#isClosed = true;
-    this.#unwatch();
-    this.#unwatchNetworks();
-    this.#unwatchChannels();
+    for (const unwatch of this.#unwatch) unwatch();
     this.#monitor.stop();
     this.#shedder.stop();
     this.#cancelSample();

@@ -121,6 +121,16 @@ test('they go on while the agent is dead, and the next one takes the channel ove
   expect(after.subscribers[0]).toMatchObject({ overruns: 0, torn: 0 });
 });
 
+test('a publisher and a subscriber that are killed outright go on where they were', async () => {
+  const before = await movesOn();
+  const pids = await device.pids();
+  for (const name of ['camera', 'detector']) process.kill(pids[name] ?? 0, 'SIGKILL');
+  await until(async () => (await shown()).publishers[0]?.starts === 2, { what: 'the camera to start again' });
+  const after = await movesOn(moved(before));
+  expect(after.since).toBe(before.since);
+  expect(after.subscribers[0]?.torn).toBe(0);
+});
+
 test('a release that changes it begins a new one, and the old one is gone', async () => {
   const before = await movesOn();
   await rollOut('2', 16);
