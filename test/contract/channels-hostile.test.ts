@@ -22,14 +22,17 @@ describe('on a channel', () => {
     (await bench.run(service, `${before} channel-probe write ${FRAMES}/${file}`)).split('\n');
 
   test('a reader cannot write, though it is root in its container with all rights that has there', async () => {
-    const channel = frames();
+    const channel = frames({ subscribers: ['detector', 'recorder', 'watcher'] });
     const unconfined = { ...ROOT, security: { ...ROOT.security, seccomp: 'unconfined' as const } };
+    const hostIds = { uid: 0, gid: 0, security: { ...ROOT.security, userNamespace: 'host' as const } };
     await bench.bring(
       bench.service('camera', [channel]),
       bench.service('detector', [channel], ROOT),
       bench.service('recorder', [channel], unconfined),
+      // With the ids of the machine: its root is the agent's own user, and yet the files are not to be written.
+      bench.service('watcher', [channel], hostIds),
     );
-    for (const reader of ['detector', 'recorder']) {
+    for (const reader of ['detector', 'recorder', 'watcher']) {
       for (const file of ['ring.camera', 'meta']) {
         const lines = await tried(reader, file);
         expect(lines.length).toBe(14);

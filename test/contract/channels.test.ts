@@ -66,9 +66,13 @@ describe('channels between services', () => {
     ]);
   });
 
-  test('have several publishers, each with a ring of its own, and readers that publish too', async () => {
+  test('have several publishers, each with a ring of its own, readers that publish too, and other runtimes', async () => {
     const both = frames({ publishers: ['camera', 'recorder'], subscribers: ['detector', 'recorder'] });
-    await bench.bringAll(both);
+    await bench.bring(
+      bench.service('camera', [both]),
+      bench.service('detector', [both], { runtime: 'runc' }),
+      bench.service('recorder', [both], { runtime: 'runc' }),
+    );
     await bench.publish('camera', 'a');
     await bench.publish('recorder', 'b');
     expect([...(await bench.take('detector', 2))].sort()).toEqual(['a', 'b']);
