@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { agentView, type Online } from './agent-view.ts';
 import type { AgentConfig } from './config.ts';
-import { connect } from './connected.ts';
+import { type ConnectedParts, connect } from './connected.ts';
 import { enrol } from './enrolment/enrol.ts';
 import { type Identity, loadIdentity } from './enrolment/identity.ts';
 import { leaseDesk } from './lease-desk.ts';
@@ -85,11 +85,9 @@ export async function startAgent(
     onAgentSwitch: launch.onAgentSwitch,
     log,
   };
-  const observed = () => ({ services: supervisor.statuses(), device: health() });
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
-    const { postMortems } = supervised;
-    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
+    const connected = connect({ ...updates, ...reported(supervised), identity, bootId: bootId() });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();
@@ -135,6 +133,20 @@ export async function startAgent(
     giveWay: () => end({ takesDown: false }),
   };
 }
+
+/** What is told of the services, the device and the channels. */
+const reported = ({
+  supervisor,
+  health,
+  details,
+  postMortems,
+}: Supervised): Pick<ConnectedParts, 'observed' | 'postMortems'> => ({
+  observed: () => {
+    const { channels } = details.channels.list();
+    return { services: supervisor.statuses(), device: health(), ...(channels.length > 0 && { channels }) };
+  },
+  postMortems,
+});
 
 /** mountinfo shows where things really are. */
 const openAgents = (

@@ -22,8 +22,8 @@ import { AGENT_VERSION } from './version.ts';
 export interface ConnectedParts extends UpdateParts {
   identity: Identity;
   bootId: string;
-  /** What a report says of the services and the device, now. */
-  observed(): Pick<Report, 'services' | 'device'>;
+  /** What a report says of the services, the device and its channels, now. */
+  observed(): Pick<Report, 'services' | 'device' | 'channels'>;
   postMortems: PostMortemQueue;
 }
 
