@@ -36,3 +36,6 @@ export interface FleetServer {
 
 /** One fleet, one tenant; the wire names it already. */
 export const TENANT = 'default';
+
+/** Closed in the reverse of the order they were opened in, also when a later one cannot open. */
+export type Closers = (() => Promise<void> | void)[];
