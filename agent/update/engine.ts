@@ -6,12 +6,11 @@ import type { ReasonCode } from '../../protocol/reasons.ts';
 import type { DesiredServices } from '../supervisor/service-spec.ts';
 import { AgentSwitch } from './agent-switch.ts';
 import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
-import { HeldInputs } from './core/held-inputs.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
 import { advance } from './core/machine.ts';
 import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
 import type { UpdateEffect, UpdateInput } from './core/transition.ts';
-import { desiredServices, parseManifest } from './desired-services.ts';
+import { desiredServices, stageable } from './desired-services.ts';
 import {
   type Applied,
   UPDATE_TIMES,
@@ -20,9 +19,11 @@ import {
   type UpdateWish,
 } from './engine-options.ts';
 import { FetchJob } from './fetch-job.ts';
+import { HeldSteps } from './held-steps.ts';
 import { ProgressNotice } from './progress-notice.ts';
 import { readBundle } from './read-bundle.ts';
-import { deviceEvent, unwellIn } from './update-event.ts';
+import { deviceEvent, hasFailed, unwellIn } from './update-event.ts';
+import { statusOf } from './update-status.ts';
 
 /** Takes a device from one release to the next: feeds the update machine, makes its record durable, does as it says. */
 export class UpdateEngine {
@@ -36,8 +37,7 @@ export class UpdateEngine {
   #record: UpdateRecord;
   readonly #progress: ProgressNotice;
   #cancelPoll: (() => void) | undefined;
-  readonly #held = new HeldInputs();
-  #cancelHeld: (() => void) | undefined;
+  readonly #held: HeldSteps;
   #isStopped = false;
   #lookedAt = 0;
 
@@ -45,10 +45,10 @@ export class UpdateEngine {
     this.#options = options;
     this.#times = { ...UPDATE_TIMES, ...options.times };
     this.#progress = new ProgressNotice(options.clock, () => options.onChange());
+    this.#held = new HeldSteps(options.clock, this.#times.heldMs, (input) => this.#step(input));
     this.#record = options.ledger.load();
     this.#idleSince = options.clock.now();
-    const { fleetKey } = options.identity;
-    this.#enrolledKey = fleetKey && fingerprintOf(fleetKey);
+    this.#enrolledKey = options.identity.fleetKey && fingerprintOf(options.identity.fleetKey);
     this.#agents = new AgentSwitch({
       shelf: options.agents,
       clock: options.clock,
@@ -63,7 +63,7 @@ export class UpdateEngine {
     this.#fetchJob = new FetchJob({
       ...options,
       times: this.#times,
-      now: () => this.#now(),
+      now: () => this.trustedNow(),
       step: (input) => this.#step(input),
       onProgress: (manifest, progress) => this.#progress.note(manifest, progress),
       collect: () => this.#collect(),
@@ -95,8 +95,9 @@ export class UpdateEngine {
   /** The key by which the server signs for this device, SPKI PEM: enrolment's, or one that followed it. */
   get fleetKey(): string | undefined {
     const { fleetKey } = this.#record;
-    const isOfThisEnrolment = fleetKey !== undefined && fleetKey.enrolled === this.#enrolledKey;
-    return isOfThisEnrolment ? fleetKey.key : this.#options.identity.fleetKey;
+    return fleetKey && fleetKey.enrolled === this.#enrolledKey
+      ? fleetKey.key
+      : this.#options.identity.fleetKey;
   }
 
   /** The server told the time, Unix ms, and its signature held. */
@@ -155,34 +156,21 @@ export class UpdateEngine {
   }
 
   status(): UpdateStatus {
-    const { phase, since, about, reason } = this.#record;
-    const progress = this.#progress.of(about?.manifest);
-    const metadata = this.#options.freshness?.() ?? {};
-    return {
-      phase,
-      ...(Object.keys(metadata).length > 0 && { metadata }),
-      since: phase === 'idle' ? this.#idleSince : since,
-      ...(about && { release: about }),
-      ...(reason && { reason }),
-      ...(progress && { progress }),
-    };
+    const progress = this.#progress.of(this.#record.about?.manifest);
+    return statusOf(this.#record, this.#idleSince, progress, this.#options.freshness?.());
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelPoll?.();
     this.#progress.stop();
-    this.#cancelHeld?.();
+    this.#held.stop();
     await this.#fetchJob.stop();
     await this.#agents.stop();
   }
 
   /** Time that decides expiry, Unix ms. */
   trustedNow(): number {
-    return this.#now();
-  }
-
-  #now(): number {
     return this.#options.trustedNow(Math.max(this.#record.trustedTime, this.#options.builtAt));
   }
 
@@ -191,13 +179,14 @@ export class UpdateEngine {
     const { identity, board, clock, ledger, log, onChange } = this.#options;
     const at = clock.now();
     const issuedAt = input.type === 'assigned' ? input.assignment.issuedAt : 0;
-    const now = Math.max(this.#now(), issuedAt);
-    const context = { device: identity.device, board: board.name, at, now, ...this.#circumstances(input) };
+    const now = Math.max(this.trustedNow(), issuedAt);
+    const [facts, agent] = [this.#facts(input), this.#agents.context()];
+    const context = { device: identity.device, board: board.name, at, now, facts, agent };
     const next = advance(this.#record, input, context);
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
     const isNews = next.isDurable || next.record.reason !== this.#record.reason;
-    const failed = this.#hasFailed(input, next.record) ? this.#failing() : undefined;
+    const failed = hasFailed(input, this.#record, next.record) ? this.#failing() : undefined;
     this.#record = next.record;
     if (failed && next.record.reason) this.#options.onRollback(next.record.reason, failed, unwellIn(input));
     for (const event of next.events) log.info({ code: event.code, phase: event.phase }, event.message);
@@ -205,20 +194,11 @@ export class UpdateEngine {
     if (isNews) onChange();
   }
 
-  #circumstances(input: UpdateInput) {
-    return { facts: this.#facts(input), agent: this.#agents.context() };
-  }
-
   /** Asked for where they may decide something: they cost a look at the disk. */
   #facts(input: UpdateInput): SwitchFacts {
     const policy = input.type === 'assigned' ? input.assignment.policy : this.#record.incoming?.policy;
     const isAsked = ['assigned', 'look', 'switch', 'health'].includes(input.type);
     return isAsked ? this.#options.facts(policy ?? {}) : NOTHING_KNOWN;
-  }
-
-  /** A rollback that somebody asked for is no failure to look into. */
-  #hasFailed({ type }: UpdateInput, { phase }: UpdateRecord): boolean {
-    return type !== 'roll-back' && phase === 'rolling_back' && this.#record.phase !== phase;
   }
 
   /** A manifest that this agent cannot read must not keep it from rolling back. */
@@ -230,16 +210,10 @@ export class UpdateEngine {
     }
   }
 
-  /** The disk does not take the step: nothing of it happens, and it is tried again. What runs goes on running. */
+  /** What runs goes on running. */
   #hold(input: UpdateInput): void {
-    const { clock, workloads } = this.#options;
-    if (input.type === 'started') workloads.apply(this.#desired());
-    // The next look at the services tells the same again.
-    if (input.type !== 'health') this.#held.add(input);
-    this.#cancelHeld ??= clock.after(this.#times.heldMs, () => {
-      this.#cancelHeld = undefined;
-      for (const held of this.#held.take()) this.#step(held);
-    });
+    if (input.type === 'started') this.#options.workloads.apply(this.#desired());
+    this.#held.hold(input);
   }
 
   #performAll(effects: readonly UpdateEffect[]): void {
@@ -275,17 +249,10 @@ export class UpdateEngine {
   #stage(): void {
     const { toServices, identity } = this.#options;
     const { incoming } = this.#record;
-    let manifest: Manifest | undefined;
-    try {
-      manifest = parseManifest(incoming?.manifest);
-      if (!manifest) throw new Error('its recorded manifest cannot be read');
-      toServices(manifest, identity.platform);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return this.#notStaged('refused.manifest-malformed', message);
-    }
+    const read = stageable(incoming?.manifest, (manifest) => toServices(manifest, identity.platform));
+    if (!read.ok) return this.#notStaged('refused.manifest-malformed', read.message);
     if (incoming?.agent === undefined) this.#step({ type: 'staged' });
-    else void this.#placeAgent(manifest, incoming.release);
+    else void this.#placeAgent(read.manifest, incoming.release);
   }
 
   async #placeAgent(manifest: Manifest, release: ReleaseRef): Promise<void> {
