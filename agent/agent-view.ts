@@ -25,7 +25,7 @@ export interface ViewParts {
   ledger: PatientLedger;
   health(): DeviceHealth;
   online: Online;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels'>;
   leases: LeaseDesk;
   /** Unix ms. */
   startedAt: number;

@@ -74,7 +74,14 @@ export async function startAgent(
   const { now } = systemClock;
 
   const goOnline = (identity: Identity): void => {
-    const observed = () => ({ services: supervisor.statuses(), device: health() });
+    const observed = () => {
+      const channels = details.channels.list().channels;
+      return {
+        services: supervisor.statuses(),
+        device: health(),
+        ...(channels.length > 0 && { channels }),
+      };
+    };
     const { postMortems, onRollback } = supervised;
     const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
     const { onAgentSwitch } = launch;

@@ -39,8 +39,8 @@ export interface ConnectedParts {
   blobs: BlobStore;
   workloads: Workloads;
   bootId: string;
-  /** What a report says of the services and the device, now. */
-  observed(): Pick<Report, 'services' | 'device'>;
+  /** What a report says of the services, the device and its channels, now. */
+  observed(): Pick<Report, 'services' | 'device' | 'channels'>;
   postMortems: PostMortemQueue;
   onRollback: UpdateEngineOptions['onRollback'];
   /** Who on the device asks not to be disturbed, now. */

@@ -1,10 +1,11 @@
+import { channelBudgetBytes } from '../protocol/channels.ts';
 import { looseningsOf } from '../protocol/loosenings.ts';
 import { formatBytes } from '../protocol/quantities.ts';
 import type { ServiceStatus } from '../protocol/status.ts';
 import { inspectBudgets } from './inspect-budgets.ts';
 import type { Inspection } from './local-api/inspection.ts';
 import type { Budget } from './supervisor/ports.ts';
-import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
+import type { DesiredServices, ServiceChannel, ServiceSpec } from './supervisor/service-spec.ts';
 
 export interface InspectParts {
   spec: ServiceSpec;
@@ -52,6 +53,7 @@ export function inspectService({
     ),
     secrets: (spec.secrets ?? []).map(({ name, path }) => `${name} at ${path}`),
     mounts: spec.mounts.map(describeMount),
+    channels: (spec.channels ?? []).map((channel) => describeChannel(channel, spec.name)),
     ...(status.logs && { logs: status.logs }),
   };
 }
@@ -112,6 +114,16 @@ function describeMount({
 }: ServiceSpec['mounts'][number]): string {
   const where = backing === 'disk' ? 'on disk' : 'in memory';
   return `volume ${volume} at ${path}, ${formatBytes(sizeBytes)} ${where}${readOnly ? ', read-only' : ''}`;
+}
+
+function describeChannel(channel: ServiceChannel, service: string): string {
+  const { name, publishers, subscribers, depth, slotSizeBytes, mode } = channel;
+  const does = [
+    ...(publishers.includes(service) ? ['publishes to'] : []),
+    ...(subscribers.includes(service) ? ['subscribes to'] : []),
+  ].join(' and ');
+  const ring = `${depth} x ${formatBytes(slotSizeBytes)} ${mode}`;
+  return `${does} ${name}, ${ring}, ${formatBytes(channelBudgetBytes(channel))} of its own`;
 }
 
 /** 90_000 → "90 s": in the largest unit that takes it whole. */

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { heldServices } from './held-services.ts';
 import type { SupervisedParts } from './supervised.ts';
-import { hasSwapAccounting, openCgroups } from './supervisor/cgroup/detect.ts';
+import { hasSwapAccounting, openCgroups, openChannelCgroups } from './supervisor/cgroup/detect.ts';
+import { channelsFolder, SharedMemoryChannels } from './supervisor/channels/shared-memory.ts';
 import { LogKeeper } from './supervisor/logs/log-keeper.ts';
 import { LogPump, SPOOL_BYTES } from './supervisor/logs/log-pump.ts';
 import { KernelNetworks, resolvConfPath } from './supervisor/network/kernel-networks.ts';
@@ -16,6 +17,12 @@ export function openMachine({ config, blobs, ledger, log }: SupervisedParts) {
   const { stateDir, runDir, instance, runtime: program, runtimes } = config;
   const cgroups = openCgroups(instance, stateDir);
   const isolation = openIsolation({ stateDir, runDir, blobPath: (verity) => blobs.pathOf(verity) });
+  const channels = new SharedMemoryChannels({
+    runDir,
+    cgroups: openChannelCgroups(instance),
+    ownerOf: (spec) => hostUserOf(isolation, spec),
+    clock: systemClock,
+  });
   const networks = new KernelNetworks({ instance, runDir });
   const spoolDir = join(runDir, 'logs');
   const pump = new LogPump({
@@ -51,15 +58,19 @@ export function openMachine({ config, blobs, ledger, log }: SupervisedParts) {
     clock: systemClock,
     onError: (error) => log.warn({ error }, 'Cannot remove the logs of services that left; trying again'),
   });
-  return { cgroups, isolation, networks, runtime, pump, logKeeper };
+  return { cgroups, isolation, channels, networks, runtime, pump, logKeeper };
 }
 
-/** All that the isolation places, and for a service on segments the names it finds there. */
+/** All that the isolation places, its channels, and for a service on segments the names it finds there. */
 export async function placementOf(
   isolation: Isolation,
   runDir: string,
   spec: ServiceSpec,
 ): Promise<Partial<Placement>> {
-  const place = await isolation.placementOf(spec);
+  const place = { ...(await isolation.placementOf(spec)), channelsDir: channelsFolder(runDir) };
   return spec.network === 'segments' ? { ...place, resolvConf: resolvConfPath(runDir, spec.name) } : place;
 }
+
+/** The user of the machine that the service's own user is. */
+export const hostUserOf = async (isolation: Pick<Isolation, 'rangeOf'>, spec: ServiceSpec): Promise<number> =>
+  ((await isolation.rangeOf(spec))?.hostBase ?? 0) + spec.uid;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { parseBytes } from '../protocol/quantities.ts';
 import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
+import { channelDesk } from './channel-desk.ts';
 import type { AgentConfig } from './config.ts';
 import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
@@ -17,7 +18,7 @@ import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { ClockWatch } from './supervisor/health/clock-watch.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
-import type { ContainerRuntime, ObservedContainer } from './supervisor/ports.ts';
+import type { ContainerRuntime, Networks, ObservedContainer } from './supervisor/ports.ts';
 import type { Isolation } from './supervisor/runtime/isolation.ts';
 import { runProgram } from './supervisor/runtime/run-program.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
@@ -40,7 +41,7 @@ export interface Supervised {
   supervisor: Supervisor;
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels'>;
   /** Held by services that are busy. */
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
@@ -57,7 +58,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
   const { stateDir, board } = config;
   const onError = (error: unknown): void => log.warn({ error }, 'A file of the agent could not be written');
   const facts = await openFacts(config, onError);
-  const { cgroups, isolation, networks, runtime, pump, logKeeper } = openMachine(parts);
+  const { cgroups, isolation, channels, networks, runtime, pump, logKeeper } = openMachine(parts);
   const look: Look = { at: systemClock.now(), containers: [] };
   const health = (): DeviceHealth => {
     const faults = ledger.faults();
@@ -68,11 +69,9 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     runtime: noticing(runtime, look),
     cgroups,
     networks,
+    channels,
     rootfs: isolation.rootfs,
-    probe: new ServiceProbe({
-      exec: (service, args, signal) => runtime.exec(service, args, signal),
-      addressOf: (service) => Object.values(networks.observe(service)?.addresses ?? {})[0],
-    }),
+    probe: probeOf(runtime, networks),
     strain: () => facts.strain(),
     host: rebootHost(config.reboot, (reason) => facts.noteReboot(reason)),
     shedThresholds: board.shed,
@@ -117,6 +116,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       }),
       capsules: () => ring.list(),
       capsule: (id) => ring.read(id),
+      channels: channelDesk(channels),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,
@@ -142,6 +142,12 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     },
   };
 }
+
+const probeOf = (runtime: ContainerRuntime, networks: Networks): ServiceProbe =>
+  new ServiceProbe({
+    exec: (service, args, signal) => runtime.exec(service, args, signal),
+    addressOf: (service) => Object.values(networks.observe(service)?.addresses ?? {})[0],
+  });
 
 function openFacts(
   { stateDir, board }: AgentConfig,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasSwapAccounting, openCgroups } from '../agent/supervisor/cgroup/detect.ts';
 import { execute } from '../agent/supervisor/execute.ts';
+import { FakeChannels } from '../agent/supervisor/fake-channels.ts';
 import { FakeNetworks } from '../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../agent/supervisor/images/erofs-rootfs.ts';
 import type { CgroupTree } from '../agent/supervisor/ports.ts';
@@ -54,7 +55,15 @@ function agentPath(runDir: string, blobDir: string, spec: ServiceSpec, cgroups: 
   });
   const networks = new FakeNetworks();
   const host = { reboot: async () => 'not in a benchmark' };
-  const machine = { runtime, cgroups, rootfs, networks, host, clock: systemClock };
+  const machine = {
+    runtime,
+    cgroups,
+    rootfs,
+    networks,
+    channels: new FakeChannels(),
+    host,
+    clock: systemClock,
+  };
   const reason = { code: 'start.desired', message: '', at: 0 } as const;
   return {
     rounds: ROUNDS,

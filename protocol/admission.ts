@@ -1,4 +1,5 @@
 import type { Board } from './board.ts';
+import { channelBudgetBytes, isSameChannel } from './channels.ts';
 import type { Manifest } from './manifest.ts';
 import { formatBytes, parseBytes } from './quantities.ts';
 
@@ -25,8 +26,10 @@ type Row = Admission['rows'][number];
  * when it is uploaded and on the device. An update's peak is the larger of its two releases, not their sum: services
  * switch stop-then-start, a volume that both declare is one, and the parent cgroup holds whichever is more. One that
  * switches start-then-stop counts twice: the device does so only when the old version asks for no more than the new.
+ * A channel that changes is there twice until its last service has switched. A device passes what it runs, `old`; where
+ * that is not known the old channels count as much as the new ones.
  */
-export function admit(manifest: Manifest, board: Board): Admission {
+export function admit(manifest: Manifest, board: Board, old?: Pick<Manifest, 'channels'>): Admission {
   const system = parseBytes(board.reserve.system) ?? 0;
   const agent = parseBytes(board.reserve.agent) ?? 0;
   const startingFirst = Object.entries(manifest.services).filter(
@@ -55,6 +58,7 @@ export function admit(manifest: Manifest, board: Board): Admission {
     ...Object.entries(manifest.volumes).map(([name, { sizeBytes, backing }]) =>
       row(`volume ${name}`, backing === 'disk' ? { diskBytes: sizeBytes } : { memoryBytes: sizeBytes }),
     ),
+    ...channelRows(manifest, old),
   ];
   const availableBytes = parseBytes(board.memory) ?? 0;
   const memory = { wantedBytes: sum(rows.map((each) => each.memoryBytes)), availableBytes };
@@ -100,6 +104,21 @@ export function admissionTable({ rows, memory, memoryMin, cpu, disk }: Admission
   if (memoryMin.wantedBytes <= memoryMin.availableBytes) return table;
   const [wanted, has] = [formatBytes(memoryMin.wantedBytes), formatBytes(memoryMin.availableBytes)];
   return `${table}\nkept under pressure (memory.min): ${wanted} wanted, ${has} after the reserves`;
+}
+
+function channelRows({ channels = {} }: Manifest, old: Pick<Manifest, 'channels'> | undefined): Row[] {
+  const before = old === undefined ? channels : (old.channels ?? {});
+  const leaving = Object.entries(before).filter(
+    ([name, channel]) => old === undefined || !isSameChannel(channel, channels[name]),
+  );
+  return [
+    ...Object.entries(channels).map(([name, channel]) =>
+      row(`channel ${name}`, { memoryBytes: channelBudgetBytes(channel) }),
+    ),
+    ...leaving.map(([name, channel]) =>
+      row(`channel ${name}, the old one during an update`, { memoryBytes: channelBudgetBytes(channel) }),
+    ),
+  ];
 }
 
 const row = (who: string, wants: Partial<Row>): Row => ({

@@ -1,7 +1,8 @@
 import type { FromSchema } from 'json-schema-to-ts';
+import { CHANNEL_LIMITS, channelFaults, manifestChannelSchema } from './channels.ts';
 import { LIMITS } from './limits.ts';
 import { agentImagesSchema, manifestServiceSchema } from './manifest-service.ts';
-import { validator } from './validate.ts';
+import { type Validated, validator } from './validate.ts';
 
 /**
  * `manifest.json`: a built release. It is the TUF target; its sha256 covers every image by digest, so nothing
@@ -63,6 +64,14 @@ export const manifestSchema = {
         properties: { internal: { const: true } },
       },
     },
+    /** Shared memory between services; which of them may, and only those, see it. */
+    channels: {
+      type: 'object',
+      propertyNames: name,
+      minProperties: 1,
+      maxProperties: CHANNEL_LIMITS.channels,
+      additionalProperties: manifestChannelSchema,
+    },
     policy: {
       type: 'object',
       additionalProperties: false,
@@ -89,7 +98,15 @@ export function layersIn(manifest: Manifest, platform?: Platform): ManifestLayer
   );
 }
 
-export const checkManifest = validator<Manifest>(manifestSchema);
+const checkSchema = validator<Manifest>(manifestSchema);
+
+/** The schema, and of channels what a schema cannot say. */
+export function checkManifest(document: unknown): Validated<Manifest> {
+  const checked = checkSchema(document);
+  if (!checked.ok || checked.value.channels === undefined) return checked;
+  const faults = channelFaults(checked.value.channels, checked.value.services);
+  return faults.length > 0 ? { ok: false, faults } : checked;
+}
 
 /** TUF target path of a release. */
 export const targetPath = (name: string, version: string): string =>

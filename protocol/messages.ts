@@ -1,4 +1,6 @@
 import type { FromSchema } from 'json-schema-to-ts';
+import { channelStatusSchema } from './channel-status.ts';
+import { CHANNEL_LIMITS } from './channels.ts';
 import { LIMITS } from './limits.ts';
 import { reasonSchema as reason, reasonCode } from './reason-schema.ts';
 import { deviceHealthSchema as deviceHealth, serviceStatusSchema as serviceStatus } from './status.ts';
@@ -106,6 +108,8 @@ export const reportSchema = {
     update,
     services: { type: 'array', items: serviceStatus, maxItems: LIMITS.services },
     device: deviceHealth,
+    /** By name; absent where the device has none, or where the report would be too large with them. */
+    channels: { type: 'array', items: channelStatusSchema, maxItems: CHANNEL_LIMITS.channels },
   },
 } as const;
 export type Report = FromSchema<typeof reportSchema>;

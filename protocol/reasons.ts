@@ -40,15 +40,22 @@ export const REASONS = {
   'fail.network': 'Its network could not be set up',
   'fail.volume': 'One of its volumes could not be mounted',
   'fail.isolation': 'The kernel cannot isolate it as the release asks',
+  'fail.channel': 'One of its shared-memory channels could not be made',
   'repair.budget': 'Its budget in the kernel had drifted and was set again',
   'repair.network': 'Rules or interfaces of its network had drifted and were set again',
   'repair.network-failed':
     'Its network has drifted and could not be set again; services may reach what they should not',
+  'repair.channel': 'The memory of a channel that it publishes to was not as it should be and was set again',
+  'repair.channel-failed': 'The memory of a channel is not as it should be and could not be set again',
   // services: what happens to it while it runs
   'health.healthy': 'Its health check succeeds',
   'health.unhealthy': 'Its health check fails',
   'shed.throttled': 'It runs on less than its budget to relieve the device',
   'shed.restored': 'It runs on its whole budget again',
+  'channel.overruns': 'It was too slow for a channel and lost messages',
+  'channel.evicted': 'It was too slow for a reliable channel, whose publishers no longer wait for it',
+  'channel.restored': 'It keeps up with the reliable channel again, whose publishers wait for it as before',
+  'channel.reset': 'A publisher of a channel began anew while it was subscribed',
   'logs.dropped': 'It logged faster than its log budget and lines were dropped',
   // the device
   'device.rebooting': 'The device reboots because a service asked for it',

@@ -1,4 +1,5 @@
 import type { FromSchema } from 'json-schema-to-ts';
+import { CHANNEL_LIMITS, CHANNEL_MODES } from './channels.ts';
 import { BYTES_PATTERN, DURATION_PATTERN } from './quantities.ts';
 import { SERVICE_NAME, sourceServiceSchema } from './source-service.ts';
 import { validator } from './validate.ts';
@@ -12,6 +13,13 @@ const duration = {
   type: 'string',
   pattern: DURATION_PATTERN,
   description: 'a duration such as 10s',
+} as const;
+
+const peers = {
+  type: 'array',
+  items: { type: 'string' },
+  minItems: 1,
+  maxItems: CHANNEL_LIMITS.peers,
 } as const;
 
 export const releaseSourceSchema = {
@@ -74,6 +82,27 @@ export const releaseSourceSchema = {
         additionalProperties: false,
         required: ['size'],
         properties: { size: bytes, backing: { enum: ['memory', 'disk'] } },
+      },
+    },
+    /** Shared memory between services: only those named here see it, and only publishers may write to it. */
+    channels: {
+      type: 'object',
+      propertyNames: SERVICE_NAME,
+      maxProperties: CHANNEL_LIMITS.channels,
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['publishers', 'subscribers', 'slotSize'],
+        properties: {
+          publishers: peers,
+          subscribers: peers,
+          /** The largest message, at most 16MiB. */
+          slotSize: bytes,
+          /** Messages that are kept for each publisher: a power of two from 2 to 65536; 8 unless said. */
+          depth: { type: 'integer' },
+          /** What becomes of messages that a subscriber is too slow for; lossy unless said. */
+          mode: { enum: CHANNEL_MODES },
+        },
       },
     },
     policy: {

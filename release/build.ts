@@ -18,7 +18,7 @@ import { loadBoards } from './boards.ts';
 import type { Accounts } from './core/accounts.ts';
 import { crossCheck } from './core/cross-check.ts';
 import { type ConvertedImage, resolveImage, type SourceService } from './core/resolve.ts';
-import { resolveNetworks, resolveVolumes } from './core/resolve-resources.ts';
+import { resolveChannels, resolveNetworks, resolveVolumes } from './core/resolve-resources.ts';
 import { DEFAULTS, durationOf, resolveService } from './core/resolve-service.ts';
 import { ReleaseError } from './errors.ts';
 import { writeDurably } from './files.ts';
@@ -96,6 +96,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     services.push([name, await buildService(name, service, platforms, context)]);
   const agent = source.agent && (await buildAgent(source.agent, platforms, context));
   const networks = resolveNetworks(source.networks);
+  const channels = resolveChannels(source.channels);
   const manifest = {
     v: 1,
     name: source.name,
@@ -106,6 +107,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     ...(agent && { agent }),
     volumes: resolveVolumes(source.volumes),
     ...(networks !== undefined && { networks }),
+    ...(channels !== undefined && { channels }),
     policy: { soakMs: durationOf(source.policy?.soak, DEFAULTS.soakMs) },
   };
   const checked = checkManifest(manifest);

@@ -4,7 +4,7 @@ import { type Against, costAgainst } from './against.ts';
 import { columns, type Invocation, need, print, progress } from './cli-io.ts';
 import { type MetadataTexts, readMetadata } from './folder.ts';
 import { type InspectedService, type Inspection, inspectRelease, type SignatureReport } from './inspect.ts';
-import { askedLines } from './inspect-lines.ts';
+import { askedLines, channelLines } from './inspect-lines.ts';
 import { readRepository, type SignerRepository } from './keys-repository.ts';
 import { pushRelease } from './push.ts';
 import { readDraft, requireComplete } from './sign-draft.ts';
@@ -120,6 +120,7 @@ function inspectionLines(inspection: Inspection): string[] {
       ['SERVICE', 'IMAGE', 'LAYERS', 'SIZE', 'USER', 'MEMORY', 'CPU', 'PIDS'],
       ...inspection.services.flatMap(serviceRows),
     ]),
+    ...channelLines(inspection),
     ...inspection.services.flatMap(askedLines),
   ];
 }

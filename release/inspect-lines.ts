@@ -1,7 +1,7 @@
 import type { ManifestService } from '../protocol/manifest.ts';
 import { formatBytes } from '../protocol/quantities.ts';
 import { columns } from './cli-io.ts';
-import type { InspectedService } from './inspect.ts';
+import type { InspectedService, Inspection } from './inspect.ts';
 
 /** What a service asks for beyond image and budget, one line each; nothing for one that asks for nothing. */
 export function askedLines(service: InspectedService): string[] {
@@ -12,6 +12,20 @@ export function askedLines(service: InspectedService): string[] {
     ...placeRows(service),
   ];
   return rows.length === 0 ? [] : ['', service.name, ...columns(rows.map((row) => ['', ...row]))];
+}
+
+/** A table of the channels with what each takes of the device; nothing for a release without. */
+export function channelLines({ channels = {} }: Pick<Inspection, 'channels'>): string[] {
+  const rows = Object.entries(channels).map(([name, channel]) => [
+    name,
+    channel.publishers.join(', '),
+    channel.subscribers.join(', '),
+    `${channel.depth} x ${formatBytes(channel.slotSizeBytes)}`,
+    channel.mode,
+    formatBytes(channel.budgetBytes),
+  ]);
+  const titles = ['CHANNEL', 'FROM', 'TO', 'RING', 'MODE', 'MEMORY'];
+  return rows.length === 0 ? [] : ['', ...columns([titles, ...rows])];
 }
 
 function settingRows(service: InspectedService): string[][] {

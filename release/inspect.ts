@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { channelBudgetBytes } from '../protocol/channels.ts';
 import { verityOf } from '../protocol/fsverity.ts';
 import { looseningsOf } from '../protocol/loosenings.ts';
 import {
@@ -75,6 +76,8 @@ export interface Inspection {
   services: InspectedService[];
   volumes: Manifest['volumes'];
   networks?: Manifest['networks'];
+  /** With the memory that each takes of the device, in bytes. */
+  channels?: Record<string, NonNullable<Manifest['channels']>[string] & { budgetBytes: number }>;
   /** The agent that it brings, and its EROFS bytes by platform. */
   agent?: { version: string; sizeBytes: Partial<Record<Platform, number>> };
   /** EROFS bytes by platform, shared layers once. */
@@ -101,6 +104,7 @@ export async function inspectRelease(options: {
     services: Object.entries(manifest.services).map(inspectService),
     volumes: manifest.volumes,
     ...(manifest.networks !== undefined && { networks: manifest.networks }),
+    ...(manifest.channels !== undefined && { channels: withBudgets(manifest.channels) }),
     ...(manifest.agent && { agent: inspectAgent(manifest.agent) }),
     sizeBytes: sizesOf(manifest),
     signature: await inspectSignature(options.dir, file, options.trustedRoot),
@@ -140,6 +144,14 @@ function inspectService([name, service]: [string, ManifestService]): InspectedSe
     loosenings: looseningsOf(service),
   };
 }
+
+const withBudgets = (channels: NonNullable<Manifest['channels']>): NonNullable<Inspection['channels']> =>
+  Object.fromEntries(
+    Object.entries(channels).map(([name, channel]) => [
+      name,
+      { ...channel, budgetBytes: channelBudgetBytes(channel) },
+    ]),
+  );
 
 function inspectAgent({ version, images }: ManifestAgent): NonNullable<Inspection['agent']> {
   const sizes = Object.entries(images).map(([platform, image]) => [

@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type {
+  ChannelsAnswer,
   LeaseAnswer,
   LeasesAnswer,
   PostMortemsAnswer,
@@ -16,7 +17,7 @@ import type {
   WhyAnswer,
 } from '../local-api/answers.ts';
 import type { Inspection } from '../local-api/inspection.ts';
-import type { AgentStatus, LogLine } from '../local-api/ports.ts';
+import type { AgentStatus, ChannelMessage, LogLine } from '../local-api/ports.ts';
 import type { Problem } from '../local-api/problems.ts';
 import type { Capsule } from '../supervisor/postmortem/capsule.ts';
 import { CliError } from './errors.ts';
@@ -45,6 +46,9 @@ export interface AgentClient {
   leases(): Promise<LeasesAnswer>;
   takeLease(holder: string, body: { why: string; forMs: number }): Promise<LeaseAnswer>;
   releaseLease(holder: string): Promise<LeaseAnswer>;
+  channels(): Promise<ChannelsAnswer>;
+  /** From now on. Ends quietly when the signal is aborted. */
+  messages(channel: string, bytes: number): AsyncGenerator<ChannelMessage>;
   secrets(): Promise<SecretsAnswer>;
   putSecret(name: string, content: Uint8Array, by: string): Promise<SecretAnswer>;
   removeSecret(name: string, by: string): Promise<SecretAnswer>;
@@ -73,18 +77,33 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     secrets: () => json('GET', '/v1/secrets'),
     putSecret: (name, content, by) => json('PUT', secretPath(name, by), content),
     removeSecret: (name, by) => json('DELETE', secretPath(name, by)),
-    async *logs(service, { tail, follow }) {
-      const path = `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`;
-      try {
-        const response = await call(socketPath, signal, 'GET', path);
-        if (response.statusCode !== 200) throw await refusal(response, socketPath);
-        yield* ndjsonLines<LogLine>(response);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error instanceof CliError ? error : agentIsLost(error);
-      }
-    },
+    channels: () => json('GET', '/v1/channels'),
+    messages: (channel, bytes) =>
+      lines(
+        socketPath,
+        signal,
+        'messages',
+        `/v1/channels/${encodeURIComponent(channel)}/messages?bytes=${bytes}`,
+      ),
+    logs: (service, { tail, follow }) =>
+      lines(socketPath, signal, 'log', `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`),
   };
+}
+
+async function* lines<T>(
+  socketPath: string,
+  signal: AbortSignal,
+  what: string,
+  path: string,
+): AsyncGenerator<T> {
+  try {
+    const response = await call(socketPath, signal, 'GET', path);
+    if (response.statusCode !== 200) throw await refusal(response, socketPath);
+    yield* ndjsonLines<T>(response);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error instanceof CliError ? error : agentIsLost(what, error);
+  }
 }
 
 const at = (service: string, verb?: string): string =>

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import { fakeChannels, fakeMessage } from '../local-api/fake-channels-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { NOW } from '../local-api/fake-status.ts';
 import { fakePastUpdates, fakeServiceLease, fakeUpdate } from '../local-api/fake-update-documents.ts';
@@ -87,6 +88,8 @@ beforeAll(async () => {
   view.updates.shown = { ...fakeUpdate, incoming: { ...incoming, policy: { ...incoming.policy, urgent } } };
   view.updates.past = fakePastUpdates;
   view.leases.held = [fakeServiceLease];
+  view.channels.looks = [fakeChannels(0)];
+  view.channels.messages = { web: [fakeMessage()] };
   view.secrets.wanted = { web: ['web'] };
   view.write('web', { at: NOW, stream: 'stdout', text: 'x' });
   api = await serveLocalApi({ view, socketPath: join(folder, 'agent.sock'), onError: () => {} });
@@ -109,6 +112,7 @@ function fields(value: unknown, path = ''): string[] {
 /** Options without which a command does not run. */
 const REQUIRED: Record<string, string[]> = {
   'update defer': ['--for', '2h'],
+  'ipc top': ['--count', '1', '--interval', '100ms'],
   'lease take': ['--for', '2h', '--why', 'x'],
 };
 

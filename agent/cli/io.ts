@@ -17,7 +17,7 @@ export interface Io {
 }
 
 /** Resolves when the text is taken; rejects when the reader has gone. */
-export function write(stream: Writable, text: string): Promise<void> {
+export function write(stream: Writable, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(error) : resolve()));
   });

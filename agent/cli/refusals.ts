@@ -48,8 +48,9 @@ export function answerIsForeign(path: string, what: string): CliError {
   return new CliError('not-an-agent', `Cannot use ${path}: it gave ${what}; wanted a Wherry agent`);
 }
 
-export function agentIsLost(cause: unknown): CliError {
-  const message = 'Cannot read on: the agent went away in the middle of the log';
+/** `what`: was being read. */
+export function agentIsLost(what: string, cause: unknown): CliError {
+  const message = `Cannot read on: the agent went away in the middle of the ${what}`;
   return new CliError('agent-lost', message, ['Its services run on without it; try again'], cause);
 }
 

@@ -180,6 +180,7 @@ test('inspect', async () => {
       devices: [],
       secrets: [],
       mounts: [],
+      channels: [],
       budgets: fakeInspection.budgets.map(({ what, asked }) => ({ what, asked })),
     },
   };

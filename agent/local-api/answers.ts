@@ -1,5 +1,6 @@
 /** Bodies of the local API's answers. Additive only: the CLI prints them as its --json contract. */
 
+import type { ChannelStatus } from '../../protocol/channel-status.ts';
 import type { UpdatePhase } from '../../protocol/messages.ts';
 import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
 import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
@@ -26,6 +27,13 @@ export interface WhyAnswer {
   kind?: NonNullable<ServiceStatus['kind']>;
   /** Newest first. */
   reasons: Reason[];
+}
+
+export interface ChannelsAnswer {
+  /** When the counters were read, Unix ms. */
+  at: number;
+  /** By name. */
+  channels: ChannelStatus[];
 }
 
 export interface RestartAnswer {

@@ -20,7 +20,7 @@ export interface LocalCall {
 
 export interface Route {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** `:name` stands for a service's name, a post-mortem's, a secret's or a lease holder's. */
+  /** `:name` stands for a service's name, a channel's, a post-mortem's, a secret's or a lease holder's. */
   path: string;
   /** Largest body; `bodyBytes` of the limits when not given. */
   bodyBytes?: number;

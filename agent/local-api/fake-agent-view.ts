@@ -2,6 +2,7 @@ import { summaryOf } from '../../protocol/post-mortem.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import { FakeChannelDesk } from './fake-channels-view.ts';
 import { FakeSecrets } from './fake-secrets.ts';
 import { FakeLeases, FakeUpdates } from './fake-updates.ts';
 import type { Inspection } from './inspection.ts';
@@ -13,6 +14,7 @@ export class FakeAgentView implements AgentView {
   reasons: Record<string, Reason[]> = {};
   inspections: Record<string, Inspection> = {};
   kept: Capsule[] = [];
+  readonly channels = new FakeChannelDesk();
   readonly secrets = new FakeSecrets();
   readonly leases = new FakeLeases();
   readonly updates = new FakeUpdates(this.leases);

@@ -39,6 +39,7 @@ export const fakeInspection: Inspection = {
   devices: ['/dev/rtc0 (read)'],
   secrets: ['token at /run/secrets/token'],
   mounts: ['volume data at /data, 64 MiB'],
+  channels: ['subscribes to frames, 8 x 1 MiB lossy, 8.1 MiB of its own'],
   logs: { keptBytes: 3 * MiB, droppedBytes: 4096 },
 };
 

@@ -31,5 +31,7 @@ export interface Inspection {
   devices: string[];
   secrets: string[];
   mounts: string[];
+  /** Its shared-memory channels, and what it does there. */
+  channels: string[];
   logs?: { keptBytes: number; droppedBytes: number };
 }

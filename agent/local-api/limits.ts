@@ -14,6 +14,9 @@ export const LOCAL_API_LIMITS = {
   keepAliveMs: 1_000,
   tailLines: 10_000,
   defaultTailLines: 100,
+  /** Of one message that is read along. */
+  tapBytes: 1024 * 1024,
+  defaultTapBytes: 256,
   whoCharacters: 64,
   whyCharacters: 200,
   /** Of a lease, and of a deferral by hand. */

@@ -1,8 +1,10 @@
 import type { Report, UpdateStatus } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
+import type { TappedMessage } from '../supervisor/channels/tap.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 import type {
+  ChannelsAnswer,
   LeaseAnswer,
   LeaseShown,
   PastUpdate,
@@ -42,6 +44,19 @@ export interface LogQuery {
   follow: boolean;
   /** Aborted when the reader goes; the iteration then ends, and does not throw. */
   signal: AbortSignal;
+}
+
+/** A message of a channel as it was read along; `data` is cut to what was asked for. */
+export type ChannelMessage = TappedMessage;
+
+/** Shared-memory channels of this device, for looking at. */
+export interface ChannelDesk {
+  list(): ChannelsAnswer;
+  /** Messages from now on, until the reader goes or the channel does; undefined when there is no such channel. */
+  tap(
+    channel: string,
+    query: { maxBytes: number; signal: AbortSignal },
+  ): AsyncIterable<ChannelMessage> | undefined;
 }
 
 /** Secrets of this device. No method gives a content back. `who` is kept with the event of each change. */
@@ -91,6 +106,7 @@ export interface AgentView {
   /** Post-mortems, newest first. */
   capsules(): CapsuleSummary[];
   capsule(id: string): Capsule | undefined;
+  channels: ChannelDesk;
   secrets: Secrets;
   updates: Updates;
   leases: LeaseDesk;

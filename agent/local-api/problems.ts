@@ -3,6 +3,7 @@ export const PROBLEMS = {
   'no-such-route': { status: 404, title: 'There is nothing at this path' },
   'method-not-allowed': { status: 405, title: 'The path does not take this method' },
   'unknown-service': { status: 404, title: 'The agent knows no such service' },
+  'unknown-channel': { status: 404, title: 'The device has no such channel' },
   'unknown-postmortem': { status: 404, title: 'The agent keeps no such post-mortem' },
   'bad-secret': { status: 400, title: 'The secret cannot be kept' },
   'no-update': { status: 409, title: 'No update is in a state in which that has a meaning' },

@@ -8,6 +8,7 @@ import type {
   WhyAnswer,
 } from './answers.ts';
 import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
+import { CHANNEL_ROUTES } from './channel-routes.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
@@ -22,6 +23,7 @@ export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/services/:name/why', answer: why },
   { method: 'POST', path: '/v1/services/:name/restart', answer: restart },
   { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+  ...CHANNEL_ROUTES,
   { method: 'GET', path: '/v1/secrets', answer: secrets },
   {
     method: 'PUT',

@@ -4,7 +4,16 @@ import { noteRebootRefused } from './core/exhaustion.ts';
 import type { Step } from './core/plan.ts';
 import { noteBlocked, noteFailure, noteStarted, type ServiceRecord, withReason } from './core/record.ts';
 import { withoutInstances } from './instance-name.ts';
-import type { CgroupTree, Clock, ContainerRuntime, Host, Networks, Place, RootfsStore } from './ports.ts';
+import type {
+  CgroupTree,
+  Channels,
+  Clock,
+  ContainerRuntime,
+  Host,
+  Networks,
+  Place,
+  RootfsStore,
+} from './ports.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
 export interface Machine {
@@ -12,6 +21,7 @@ export interface Machine {
   cgroups: CgroupTree;
   rootfs: RootfsStore;
   networks: Networks;
+  channels: Channels;
   host: Host;
   clock: Clock;
 }

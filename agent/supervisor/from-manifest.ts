@@ -1,6 +1,7 @@
 import { canonicalJson, sha256Hex } from '../../protocol/canonical.ts';
+import type { ChannelDefinition } from '../../protocol/channels.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
-import type { ServiceSpec } from './service-spec.ts';
+import type { ServiceChannel, ServiceSpec } from './service-spec.ts';
 
 export type SpecsOutcome =
   | { ok: true; services: ServiceSpec[] }
@@ -22,8 +23,15 @@ export function toServiceSpecs(manifest: Manifest, platform: Platform): SpecsOut
     const verities = layers.map(({ verity }) => verity);
     const user = { uid, gid };
     const segments = segmentsOf(manifest, name);
+    const channels = channelsOf(manifest, name);
     const program = { name, layers: verities, args, environment, workingDir, ...user };
-    const rest = { ...program, ...policies, mounts, ...(segments && { segments }) };
+    const rest = {
+      ...program,
+      ...policies,
+      mounts,
+      ...(segments && { segments }),
+      ...(channels && { channels }),
+    };
     services.push({ ...rest, digest: sha256Hex(canonicalJson(rest)) });
   }
   return { ok: true, services };
@@ -38,6 +46,23 @@ function segmentsOf(manifest: Manifest, service: string): ServiceSpec['segments'
       throw new Error(`Cannot run service "${service}": network "${name}" is not declared in the manifest`);
     return { name, aliases, isInternal: declared.internal ?? false };
   });
+}
+
+function channelsOf({ channels = {} }: Manifest, service: string): ServiceChannel[] | undefined {
+  const joined = Object.entries(channels).filter(
+    ([, { publishers, subscribers }]) => publishers.includes(service) || subscribers.includes(service),
+  );
+  if (joined.length === 0) return undefined;
+  return joined
+    .map(([name, definition]) => serviceChannel(name, definition))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const ID_DIGITS = 12;
+
+export function serviceChannel(name: string, definition: ChannelDefinition): ServiceChannel {
+  const digest = sha256Hex(canonicalJson({ name, ...definition }));
+  return { name, id: `${name}.${digest.slice(0, ID_DIGITS)}`, ...definition };
 }
 
 function volumeOf(manifest: Manifest, service: string, volume: string): Manifest['volumes'][string] {

@@ -1,5 +1,7 @@
 /** Where the supervisor meets the machine. Adapters are named for the technology; only a main.ts constructs them. */
+import type { ChannelStatus } from '../../protocol/channel-status.ts';
 import type { ManifestService } from '../../protocol/manifest.ts';
+import type { Reason } from '../../protocol/reasons.ts';
 import type { Degradation, Pressure } from '../../protocol/status.ts';
 import type { ServiceSpec } from './service-spec.ts';
 
@@ -106,6 +108,51 @@ export interface CgroupTree {
   /** Kills everything in the service's cgroup and removes it; absent is not an error. */
   remove(service: string): Promise<void>;
   /** Removes the whole subtree; fails when anything still runs in it. */
+  destroy(): Promise<void>;
+}
+
+/** Where the memory of channels is charged, in the same subtree. No process stays there: the memory does. */
+export interface ChannelCgroups {
+  /** Makes it, or sets its limit again; returns the file that takes the pid of a process which is to be charged there. */
+  make(channel: string, limitBytes: number): string;
+  /**
+   * What the kernel holds now; undefined when there is no such cgroup. `usedBytes`: pages of files in memory that are
+   * charged to it, up to two seconds old.
+   */
+  read(channel: string): { limitBytes: number; usedBytes: number } | undefined;
+  names(): string[];
+  /** Absent is not an error. */
+  remove(channel: string): Promise<void>;
+}
+
+/** A service whose container runs. */
+export interface ChannelUse {
+  service: string;
+  /** Unix ms. */
+  startedAt: number;
+  /** Ids of the channels of its specification; undefined when nobody knows that any more. */
+  channels: readonly string[] | undefined;
+}
+
+/**
+ * Shared memory between services. It belongs to the agent: it is there before the first of its services starts and
+ * until the last of them has ended, and outlives the agent itself.
+ */
+export interface Channels {
+  /**
+   * Makes the channels of these services, whole and with all their memory; what is there stays as it is. Resolves with
+   * those that could not be had, by id, and why not.
+   */
+  prepare(services: readonly ServiceSpec[]): Promise<ReadonlyMap<string, Error>>;
+  /** Tells the peers of each channel who runs, and removes the channels that nobody wants and no container has. */
+  settle(services: readonly ServiceSpec[], running: readonly ChannelUse[]): Promise<void>;
+  /** Compares all memory with what it should be and sets right what is not; counts what was lost since the last time. */
+  check(): Promise<void>;
+  /** By name, as the memory shows it now. */
+  status(): ChannelStatus[];
+  /** Calls back with what happens on a channel, and to whom. Returns the un-subscribe. */
+  watch(onNews: (service: string | undefined, reason: Reason) => void): () => void;
+  /** Removes everything. */
   destroy(): Promise<void>;
 }
 

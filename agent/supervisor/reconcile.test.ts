@@ -2,18 +2,31 @@ import { describe, expect, test } from 'vitest';
 import { serviceSpec } from '../../test/support/service-specs.ts';
 import { noShedding } from './core/shedding.ts';
 import { DRAIN_MS, SETTLE_MS } from './core/slots.ts';
+import { FakeChannels } from './fake-channels.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeNetworks } from './fake-networks.ts';
 import type { CgroupTree, RootfsStore } from './ports.ts';
 import { Reconciler } from './reconcile.ts';
 import { FakeMachine, FakeRuntime } from './runtime/fake-runtime.ts';
-import type { ServiceSpec } from './service-spec.ts';
+import type { ServiceChannel, ServiceSpec } from './service-spec.ts';
 
 const web = serviceSpec('web', {
   network: 'segments',
   segments: [{ name: 'main', aliases: [], isInternal: false }],
 });
 const alone = serviceSpec('alone');
+
+const channelOf = (name: string): ServiceChannel => ({
+  name,
+  id: `${name}.1`,
+  publishers: ['camera'],
+  subscribers: ['detector'],
+  slotSizeBytes: 64,
+  depth: 2,
+  mode: 'lossy',
+});
+
+const on = (name: string, channel: ServiceChannel): ServiceSpec => serviceSpec(name, { channels: [channel] });
 
 const fault = async (): Promise<never> => {
   throw new Error('No');
@@ -27,6 +40,7 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
   const clock = new FakeClock(1000);
   const machine = new FakeMachine(undefined, () => clock.now());
   const networks = new FakeNetworks();
+  const channels = new FakeChannels();
   const told: { service: string | undefined; code: string; message: string }[] = [];
   const cgroups: CgroupTree = {
     prepare: async () => undefined,
@@ -49,7 +63,7 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
   const host = { reboot: async () => 'accepted' };
   const runtime = new FakeRuntime(machine);
   const reconciler = new Reconciler(
-    { runtime, cgroups, rootfs, networks, host, clock },
+    { runtime, cgroups, rootfs, networks, channels, host, clock },
     { load: () => ({}), save: () => undefined, forget: () => undefined },
     { info: () => undefined, warn: () => undefined },
     (service, { code, message }) => told.push({ service, code, message }),
@@ -60,7 +74,7 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
       checksKernel,
     );
   const record = (name: string) => reconciler.records.get(name);
-  return { clock, machine, networks, told, pass, record, reconciler };
+  return { clock, machine, networks, channels, told, pass, record, reconciler };
 }
 
 describe('a start', () => {
@@ -86,11 +100,38 @@ describe('a start', () => {
     expect(volume.record('alone')?.reasons[1]?.code).toBe('fail.volume');
   });
 
+  test('whose channel cannot be made says so, and one on another channel goes on', async () => {
+    const { channels, pass, record, machine } = reconciled();
+    channels.lacking.set('frames.1', new Error('Cannot make channel "frames": no memory'));
+    await pass([on('camera', channelOf('frames')), on('sensor', channelOf('values')), alone]);
+    expect(record('camera')?.reasons[1]).toMatchObject({
+      code: 'fail.channel',
+      message: 'Cannot make channel "frames": no memory',
+    });
+    expect(machine.starts).toEqual(['sensor', 'alone']);
+  });
+
   test('that lacks something keeps the code of what is missing, and waits without failing', async () => {
     const { pass, record } = reconciled({ mount: lacking });
     await pass([alone]);
     expect(record('alone')).toMatchObject({ state: 'waiting', failures: 0, blocked: { until: 6000 } });
   });
+});
+
+test('a channel is there before its first service and goes with the last', async () => {
+  const { channels, pass } = reconciled();
+  const both = ['camera', 'detector'].map((name) => serviceSpec(name, { channels: [channelOf('frames')] }));
+  await pass(both);
+  expect([...channels.made]).toEqual(['frames.1']);
+  await pass(both);
+  expect(channels.running).toMatchObject([
+    { service: 'camera', channels: ['frames.1'] },
+    { service: 'detector', channels: ['frames.1'] },
+  ]);
+  await pass([]);
+  expect([...channels.made]).toEqual(['frames.1']);
+  for (let round = 0; round < 3; round++) await pass([]);
+  expect([...channels.made]).toEqual([]);
 });
 
 test('a service that leaves gives its network back', async () => {

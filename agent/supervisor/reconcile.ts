@@ -32,6 +32,8 @@ export class Reconciler {
   /** Specifications by digest: those that run may no longer be desired. */
   readonly #specs = new Map<string, ServiceSpec>();
   #networks = '';
+  /** All of the release in force were there when they were looked at last. */
+  #hasChannels = false;
   #networkFault = '';
   /** By instance that takes another's place: since when the name leads to it, Unix ms. */
   readonly #namedSince = new Map<string, number>();
@@ -111,9 +113,44 @@ export class Reconciler {
     for (const { service, spec } of held) {
       this.update(service, startFailed(spec, fault, 'fail.network', this.#machine.clock.now()));
     }
-    await this.#executeAll(starts.filter((step) => !held.includes(step)));
+    const lacking = wish.isShuttingDown ? new Map() : await this.#prepareChannels(desired, starts.length > 0);
+    const unshared = starts.filter(
+      (step) => !held.includes(step) && faultOf(step.spec, lacking) !== undefined,
+    );
+    for (const { service, spec } of unshared) {
+      const reason = faultOf(spec, lacking);
+      this.update(service, startFailed(spec, reason, 'fail.channel', this.#machine.clock.now()));
+    }
+    await this.#executeAll(starts.filter((step) => !held.includes(step) && !unshared.includes(step)));
     const wakeAt = fault === undefined ? this.#noteNames(slots) : undefined;
+    await this.#settleChannels(desired);
     return { ...result, wakeAt: earliest(result.wakeAt, wakeAt) };
+  }
+
+  /** Those that could not be had. At the first pass those too that are there: what happened to them meanwhile? */
+  async #prepareChannels(
+    desired: readonly ServiceSpec[],
+    isStarting: boolean,
+  ): Promise<ReadonlyMap<string, Error>> {
+    const isDue =
+      (isStarting || !this.#hasChannels) && desired.some(({ channels }) => channels !== undefined);
+    if (!isDue) return new Map();
+    const lacking = await this.#machine.channels.prepare(desired);
+    this.#hasChannels = lacking.size === 0;
+    for (const [channel, error] of lacking)
+      this.#log.warn({ channel, error: String(error) }, 'Cannot make a channel; trying again');
+    return lacking;
+  }
+
+  /** By what was seen at the beginning of the pass: one with steps is followed by another. */
+  async #settleChannels(desired: readonly ServiceSpec[]): Promise<void> {
+    const running = this.observed.flatMap((container) => {
+      if (container.state !== 'running') return [];
+      const spec = this.#specs.get(container.specDigest);
+      const channels = spec && (spec.channels ?? []).map(({ id }) => id);
+      return { service: container.service, startedAt: container.startedAt, channels };
+    });
+    await this.#machine.channels.settle(desired, running);
   }
 
   async #executeAll(steps: readonly Step[]): Promise<void> {
@@ -248,6 +285,9 @@ export class Reconciler {
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+
+const faultOf = ({ channels = [] }: ServiceSpec, lacking: ReadonlyMap<string, Error>): Error | undefined =>
+  channels.flatMap(({ id }) => lacking.get(id) ?? [])[0];
 
 const needsNetwork = ({ network, ports }: ServiceSpec): boolean =>
   network === 'segments' || ports !== undefined;

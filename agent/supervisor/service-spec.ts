@@ -1,3 +1,4 @@
+import type { ChannelDefinition } from '../../protocol/channels.ts';
 import type { ManifestService } from '../../protocol/manifest.ts';
 
 /** One service as the supervisor runs it: platform chosen, nothing left to decide. */
@@ -38,6 +39,15 @@ export interface ServiceSpec {
   devices?: ManifestService['devices'];
   secrets?: ManifestService['secrets'];
   update?: ManifestService['update'];
+  /** Channels that it is on. They are part of its digest: it restarts when one of them changes. */
+  channels?: ServiceChannel[] | undefined;
+}
+
+/** One that differs in anything has another id. */
+export interface ServiceChannel extends ChannelDefinition {
+  name: string;
+  /** `<name>.<start of the definition's sha256>`: the name of its folder and cgroup. */
+  id: string;
 }
 
 /** What the supervisor holds the device to. `services` empty = run nothing. */

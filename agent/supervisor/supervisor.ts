@@ -36,7 +36,7 @@ const RETRY_MS = 1_000;
 const FIRST_SAMPLE_MS = 1_000;
 const STOP_MS = 60_000;
 const EVENT =
-  /^(exit|fail|repair|health|shed|device)\.|^stop\.(operator|unhealthy|shed|killed)$|^wait\.(given-up|completed|secret|device|reboot)$/;
+  /^(exit|fail|repair|health|shed|device|channel)\.|^stop\.(operator|unhealthy|shed|killed)$|^wait\.(given-up|completed|secret|device|reboot)$/;
 
 /** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
 export class Supervisor implements Workloads {
@@ -58,8 +58,7 @@ export class Supervisor implements Workloads {
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;
   #isSampleSoon = false;
-  #unwatch: () => void = () => undefined;
-  #unwatchNetworks: () => void = () => undefined;
+  #unwatch: (() => void)[] = [];
   #shown = '';
 
   constructor(options: SupervisorOptions) {
@@ -78,11 +77,15 @@ export class Supervisor implements Workloads {
 
   start(): void {
     this.#reconciler.load();
-    this.#unwatch = this.#options.runtime.watch(() => this.#poke());
-    this.#unwatchNetworks = this.#options.networks.watch(() => {
-      this.#checksKernel = true;
-      this.#poke();
-    });
+    const { runtime, networks, channels } = this.#options;
+    this.#unwatch = [
+      runtime.watch(() => this.#poke()),
+      networks.watch(() => {
+        this.#checksKernel = true;
+        this.#poke();
+      }),
+      channels.watch((service, reason) => this.#report(service, reason)),
+    ];
     this.#scheduleSample();
     this.#shedder.start();
   }
@@ -158,8 +161,7 @@ export class Supervisor implements Workloads {
   async stop({ services }: { services: 'keep' | 'stop' }): Promise<void> {
     if (services === 'stop') await this.#stopAll();
     this.#isClosed = true;
-    this.#unwatch();
-    this.#unwatchNetworks();
+    for (const unwatch of this.#unwatch) unwatch();
     this.#monitor.stop();
     this.#shedder.stop();
     this.#cancelSample();
@@ -168,7 +170,7 @@ export class Supervisor implements Workloads {
   }
 
   async #stopAll(): Promise<void> {
-    const { clock, cgroups, rootfs, networks } = this.#options;
+    const { clock, cgroups, rootfs, networks, channels } = this.#options;
     // They end one after another where they depend on each other.
     const graces = [...this.#reconciler.records.values()].map(({ stop }) => stop.graceMs);
     const deadline = clock.now() + graces.reduce((sum, graceMs) => sum + graceMs, STOP_MS);
@@ -182,6 +184,7 @@ export class Supervisor implements Workloads {
       await new Promise<void>((resolve) => clock.after(20, resolve));
     }
     await networks.destroy();
+    await channels.destroy();
     await cgroups.destroy();
     await rootfs.destroy();
   }
@@ -267,6 +270,7 @@ export class Supervisor implements Workloads {
     const isFirst = this.#isSampleSoon;
     try {
       await this.#sampler.sample(this.#reconciler.observed);
+      await this.#options.channels.check();
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'Sampling failed');
     }

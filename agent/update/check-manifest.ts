@@ -12,12 +12,13 @@ export interface Refusal {
 }
 export type CheckedManifest = { ok: true; manifest: Manifest } | Refusal;
 
-/** Whether this device may and can run what a manifest says. `content` is not trusted. */
+/** Whether this device may and can run what a manifest says. `content` is not trusted. `old`: what it runs. */
 export function judgeManifest(
   content: Buffer,
   release: ReleaseRef,
   board: Board,
   platform: Platform,
+  old?: Pick<Manifest, 'channels'>,
 ): CheckedManifest {
   const refuse = (code: ReasonCode, message: string): Refusal => ({
     ok: false,
@@ -41,7 +42,7 @@ export function judgeManifest(
     );
   if (manifest.agent && !manifest.agent.images[platform])
     return refuse('refused.platform', `the agent that it brings has no image for ${platform}`);
-  const admission = admit(manifest, board);
+  const admission = admit(manifest, board, old);
   if (!admission.fits)
     return refuse('refused.admission', `it does not fit this board\n${admissionTable(admission)}`);
   return { ok: true, manifest };

@@ -83,7 +83,7 @@ function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
 
 async function fetchManifest(
   release: ReleaseRef,
-  { source, trust, board, platform, now, onManifest }: FetchDeps,
+  { source, trust, board, platform, now, onManifest, held }: FetchDeps,
   signal: AbortSignal,
 ): Promise<CheckedManifest> {
   const target = await trust.targetOf(targetPath(release.name, release.version), now(), source, signal);
@@ -97,7 +97,7 @@ async function fetchManifest(
   const maxBytes = Math.min(target.length, LIMITS.manifestBytes);
   for (let attempt = 1; ; ) {
     const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
-    const judged = judgeManifest(content, release, board, platform);
+    const judged = judgeManifest(content, release, board, platform, held()[0] ?? {});
     if (judged.ok) onManifest(content.toString('utf8'), judged.manifest, target.standing);
     if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
     if (source.blame?.() !== true) attempt++;

@@ -57,6 +57,17 @@ test.each([
   expect(faultsOf(service as Partial<Service>)).toEqual([expect.stringContaining(message)]);
 });
 
+test('channels are held against the services', () => {
+  const channel = { publishers: ['app'], subscribers: ['app'], slotSize: '1MiB' };
+  const of = (change: object) => faultsOf({}, { channels: { frames: { ...channel, ...change } } });
+  expect(of({})).toEqual([]);
+  expect(of({ publishers: ['ap'] })).toEqual([
+    'channels.frames.publishers: no service is called "ap"; did you mean "app"?',
+  ]);
+  expect(of({ slotSize: '16MiB', depth: 64 })).toEqual([expect.stringContaining('at most 256 MiB')]);
+  expect(of({ depth: 9 })).toEqual([expect.stringContaining('such as 16')]);
+});
+
 test('a writable layer on the disk may be larger than the memory', () => {
   const resourcesOnDisk = budget({ disk: { writable: '1GiB', backing: 'disk' } });
   expect(faultsOf({ ...resourcesOnDisk, security: { readOnlyRoot: false } } as Partial<Service>)).toEqual([]);

@@ -1,4 +1,5 @@
 import type { Board } from '../../protocol/board.ts';
+import { channelFaults } from '../../protocol/channels.ts';
 import { nearest } from '../../protocol/nearest.ts';
 import { parseDurationMs } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
@@ -9,6 +10,7 @@ import { networkFaults } from './check-network.ts';
 import { resourceFaults, volumeFaults } from './check-resources.ts';
 import { updateFaults } from './check-update.ts';
 import type { SourceService } from './resolve.ts';
+import { resolveChannels } from './resolve-resources.ts';
 
 const MIN_BACKOFF_MS = 100;
 
@@ -33,6 +35,7 @@ export function crossCheck(source: ReleaseSource, boards: ReadonlyMap<string, Bo
     ...dependencyFaults(services),
     ...networkFaults(services, networks),
     ...updateFaults(services),
+    ...channelFaults(resolveChannels(source.channels) ?? {}, services),
   ];
 }
 

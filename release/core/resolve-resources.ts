@@ -1,3 +1,4 @@
+import type { ChannelDefinition } from '../../protocol/channels.ts';
 import type { Manifest, ManifestService } from '../../protocol/manifest.ts';
 import { parseBitRate, parseBytes } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
@@ -68,6 +69,25 @@ export function resolveNetworks(networks: ReleaseSource['networks']): Manifest['
       internal ? { internal: true as const } : {},
     ]),
   );
+}
+
+const DEPTH = 8;
+
+/** Undefined where release.yaml declares none. */
+export function resolveChannels(channels: ReleaseSource['channels']): Manifest['channels'] {
+  if (channels === undefined || Object.keys(channels).length === 0) return undefined;
+  return Object.fromEntries(
+    sortedEntries(channels).map(([name, { publishers, subscribers, slotSize, depth, mode }]) => [
+      name,
+      {
+        publishers: [...publishers].sort(),
+        subscribers: [...subscribers].sort(),
+        slotSizeBytes: parseBytes(slotSize) ?? 0,
+        depth: depth ?? DEPTH,
+        mode: mode ?? ('lossy' as const),
+      } satisfies ChannelDefinition,
+    ]),
+  ) as Manifest['channels'];
 }
 
 export const sortedEntries = <T>(record: Readonly<Record<string, T>>): [string, T][] =>

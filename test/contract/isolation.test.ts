@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { serviceChannel } from '../../agent/supervisor/from-manifest.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { type IdMapper, PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
@@ -28,6 +29,7 @@ import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 type Parts = Parameters<typeof serviceSpec>[1];
 
 const EPERM = '1';
+const EBADF = '9';
 const ENOSYS = '38';
 const EAFNOSUPPORT = '97';
 
@@ -123,6 +125,25 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
         EAFNOSUPPORT,
         EAFNOSUPPORT,
       ]);
+    });
+
+    test('who is on a channel takes no page out of a file, and anybody else may', async () => {
+      const channels = [
+        serviceChannel('frames', {
+          publishers: ['one'],
+          subscribers: ['one'],
+          slotSizeBytes: 64,
+          depth: 2,
+          mode: 'lossy',
+        }),
+      ];
+      const page = 0x400000;
+      // fallocate of no file: with FALLOC_FL_PUNCH_HOLE, and without. madvise: MADV_REMOVE, MADV_NORMAL.
+      const list = ['285 -1 3 0 4096', '285 -1 0 0 4096', `28 ${page} 4096 9`, `28 ${page} 4096 0`];
+      expect(await calls(list, { channels })).toEqual([EPERM, EBADF, EPERM, 'ok']);
+      const [punch, plain, remove] = await calls(list);
+      expect([punch, plain]).toEqual([EBADF, EBADF]);
+      expect(remove).not.toBe(EPERM);
     });
 
     test('a futex of another process cannot be moved, one of the own can', async () => {

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serviceChannel } from '../../agent/supervisor/from-manifest.ts';
 import type { DesiredServices, ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { commandLines } from '../support/command-lines.ts';
 import { tracesOf } from '../support/machine.ts';
@@ -17,6 +18,15 @@ const CHILD = join(import.meta.dirname, '../support/supervisor-child.ts');
 /** Recognised among all processes of the machine. */
 const NAP = `sleep 78${process.pid}`;
 const MANY_CUTS_MS = 600_000;
+
+/** Of the victim with itself. */
+const CHANNEL = serviceChannel('loop', {
+  publishers: ['victim'],
+  subscribers: ['victim'],
+  slotSizeBytes: 4096,
+  depth: 4,
+  mode: 'lossy',
+});
 
 const release = (...services: ServiceSpec[]): DesiredServices => ({
   release: { name: 'kill', version: '1', generation: 1 },
@@ -48,6 +58,7 @@ describe('an agent killed at every effect of', () => {
     shellService(image.verity, 'victim', `trap "exit 0" TERM; ${NAP} & wait`, {
       network: 'segments',
       segments: [{ name: 'lan', aliases: [], isInternal: true }],
+      channels: [CHANNEL],
       mounts: [{ volume: 'shared', path: '/data', readOnly: false, gid: 2000, sizeBytes: 65_536 }],
       ...extra,
     });
@@ -115,7 +126,9 @@ describe('an agent killed at every effect of', () => {
       { service: 'victim', state: 'running', specDigest: spec.digest },
     ]);
     expect(await parts.cgroups.read('victim'), `budget, cut ${when}`).toMatchObject(spec.resources);
-    const { namespaces, links } = tracesOf(instance, dir);
+    expect(readdirSync(join(dir, 'run/channels')), `channels, cut ${when}`).toEqual([CHANNEL.id]);
+    const { namespaces, links, mounts } = tracesOf(instance, dir);
+    expect(mounts.filter((line) => line.includes(CHANNEL.id)).length, `channel mounts, cut ${when}`).toBe(1);
     expect([namespaces.length, links.length], `namespaces and links, cut ${when}`).toEqual([1, 2]);
   }
   const expectNothing = (when: string): void =>

@@ -6,6 +6,7 @@ const EFFECTS: Record<string, readonly string[]> = {
   cgroups: ['prepare', 'apply', 'holdMonitor', 'remove', 'destroy'],
   rootfs: ['mount', 'unmount', 'volume', 'destroy'],
   networks: ['prepare', 'attach', 'detach', 'destroy'],
+  channels: ['prepare', 'settle', 'destroy'],
   runtime: ['start', 'kill', 'remove'],
   isolation: ['placementOf'],
   pump: ['begin'],

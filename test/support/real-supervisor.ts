@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { placementOf } from '../../agent/open-machine.ts';
-import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { hostUserOf, placementOf } from '../../agent/open-machine.ts';
+import { hasSwapAccounting, openCgroups, openChannelCgroups } from '../../agent/supervisor/cgroup/detect.ts';
+import { SharedMemoryChannels } from '../../agent/supervisor/channels/shared-memory.ts';
 import { FakeNetworks } from '../../agent/supervisor/fake-networks.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { KernelNetworks } from '../../agent/supervisor/network/kernel-networks.ts';
@@ -69,6 +70,13 @@ export function realSupervisor(
     'networks',
     isWhole ? new KernelNetworks({ instance, runDir }) : new FakeNetworks(),
   );
+  const shared = new SharedMemoryChannels({
+    runDir,
+    cgroups: openChannelCgroups(instance),
+    ownerOf: async (spec) => (isolation ? hostUserOf(isolation, spec) : spec.uid),
+    clock,
+  });
+  const channels = through('channels', shared);
   const probe: HealthProbe = {
     probe: async ({ name, health }, signal) => {
       if (health?.check.kind !== 'exec') return 'Only exec is looked at here';
@@ -89,6 +97,7 @@ export function realSupervisor(
   };
   const supervisor = new Supervisor({
     networks,
+    channels,
     probe,
     strain: options.readStrain ?? (() => strain),
     host,
@@ -102,5 +111,5 @@ export function realSupervisor(
     onEvent: (event) => events.push(event),
     sampleMs: 300,
   });
-  return { supervisor, runtime, cgroups, events, strain, networks, reboots };
+  return { supervisor, runtime, cgroups, events, strain, networks, channels: shared, reboots };
 }

@@ -1,5 +1,7 @@
 import type { Command } from '../command.ts';
 import { inspect } from './inspect.ts';
+import { ipcList, ipcTop } from './ipc.ts';
+import { ipcTap } from './ipc-tap.ts';
 import { leaseRelease, leaseShow, leaseTake } from './lease.ts';
 import { logs } from './logs.ts';
 import { postmortemList, postmortemShow } from './postmortem.ts';
@@ -19,6 +21,9 @@ export const COMMANDS: Command[] = [
   logs,
   why,
   inspect,
+  ipcList,
+  ipcTop,
+  ipcTap,
   postmortemList,
   postmortemShow,
   restart,

@@ -8,7 +8,7 @@ const NOUNS = { container: 'container', wasm: 'WebAssembly service' } as const;
 /** The facts of `wherry inspect` but its budgets: a heading and its text each; a list's further items have no heading. */
 export function describeInspection(inspection: Inspection, now: number): [heading: string, text: string][] {
   const { service, kind, release, runtime, criticality, state, since, network, logs } = inspection;
-  const { dependsOn, devices, secrets, mounts, degraded, loosenings } = inspection;
+  const { dependsOn, devices, secrets, mounts, channels, degraded, loosenings } = inspection;
   return [
     ['Service', `${service}, a ${NOUNS[kind]} of ${release ?? 'no release'}, ${criticality} criticality`],
     ['State', `${plain(state)} for ${formatDuration(now - since)}`],
@@ -32,6 +32,7 @@ export function describeInspection(inspection: Inspection, now: number): [headin
     ...list('Devices', devices),
     ...list('Secrets', secrets),
     ...list('Mounts', mounts),
+    ...list('Channels', channels),
     ...(logs ? [['Logs', describeLogs(logs)] as [string, string]] : []),
     ['Digest', inspection.specDigest],
   ];

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { ChannelStatus } from '../../../protocol/channel-status.ts';
+import { CHANNEL_LIMITS } from '../../../protocol/channels.ts';
 import { LIMITS } from '../../../protocol/limits.ts';
 import { checkReport, type Report } from '../../../protocol/messages.ts';
 import type { Reason } from '../../../protocol/reasons.ts';
@@ -55,6 +57,36 @@ function service(index: number, text: string, degradations: number): ServiceStat
   };
 }
 
+function channel(index: number, text: string): ChannelStatus {
+  const peer = { service: 'p'.repeat(32), isUp: true };
+  const publisher = {
+    starts: MAX,
+    messages: MAX,
+    bytes: MAX,
+    dropped: MAX,
+    blocked: MAX,
+    wakes: MAX,
+    epoch: MAX,
+  };
+  const counts = { evictions: MAX, lag: MAX, received: MAX, overruns: MAX, resets: MAX, torn: MAX };
+  return {
+    name: `${index}`.padEnd(32, 'x'),
+    mode: 'reliable',
+    slotSizeBytes: MAX,
+    depth: MAX,
+    budgetBytes: MAX,
+    usedBytes: MAX,
+    since: MAX,
+    publishers: Array.from({ length: CHANNEL_LIMITS.peers }, () => ({ ...peer, ...publisher })),
+    subscribers: Array.from({ length: CHANNEL_LIMITS.peers }, () => ({
+      ...peer,
+      isEvicted: true,
+      ...counts,
+    })),
+    fault: text.slice(0, 500),
+  };
+}
+
 function fullReport(text: string, degradations: number): Report {
   return {
     v: 1,
@@ -75,6 +107,7 @@ function fullReport(text: string, degradations: number): Report {
       shedding: { level: MAX, reason: reason(text) },
       faults: Array.from({ length: 16 }, () => reason(text)),
     },
+    channels: Array.from({ length: CHANNEL_LIMITS.channels }, (_, index) => channel(index, text)),
   };
 }
 
@@ -84,6 +117,10 @@ test('a usual report stays whole, also with 64 services', () => {
     each.reason = { code: 'start.desired', message: 'The release wants it and it was not running', at: 1 };
     each.addresses = { front: '10.88.1.2' };
   }
+  const [frames] = report.channels?.splice(0) ?? [];
+  const { publishers = [], subscribers = [] } = frames ?? {};
+  if (frames)
+    report.channels = [{ ...frames, publishers: publishers.slice(1), subscribers: subscribers.slice(1) }];
   expect(fitReport(report, sizeOf)).toEqual({ report, trimmed: [] });
 });
 
@@ -101,7 +138,8 @@ test.each([
 });
 
 test('no more is given up than is needed, and the reason itself stays', () => {
-  const { report, trimmed } = fitReport(fullReport('x'.repeat(300), 0), sizeOf);
+  const { channels: _none, ...whole } = fullReport('x'.repeat(300), 0);
+  const { report, trimmed } = fitReport(whole, sizeOf);
   expect(trimmed).toEqual(['causes of reasons', 'details of health checks and degradations']);
   expect(report.services[0]?.reason.message).toBe('x'.repeat(300));
 });

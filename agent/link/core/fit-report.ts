@@ -40,6 +40,10 @@ const TRIMS: { what: string; apply(report: Report): Report }[] = [
       })),
   },
   {
+    what: 'channels',
+    apply: (report) => without(report, 'channels'),
+  },
+  {
     what: 'the ends of long messages',
     apply: (report) =>
       withReasons(report, (reason) => ({ ...reason, message: cut(reason.message, SHORT_TEXT) })),

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CgroupTree } from '../ports.ts';
+import type { CgroupTree, ChannelCgroups } from '../ports.ts';
 import { blockDeviceOf } from './block-device.ts';
 import { CgroupV1, type V1Mounts } from './cgroup-v1.ts';
 import { CgroupV2 } from './cgroup-v2.ts';
+import { channelCgroupsV1, channelCgroupsV2 } from './channel-cgroups.ts';
 
 const NEEDED = ['memory', 'cpu', 'pids'];
 
@@ -57,6 +58,14 @@ export function openCgroups(instance: string, stateDir?: string): CgroupTree {
   const disk = stateDir === undefined ? undefined : blockDeviceOf(stateDir);
   if (layout.version === 1) return new CgroupV1(layout.mounts, instance, disk);
   if (layout.version === 2) return new CgroupV2(layout.root, instance, disk);
+  throw new Error(missingText(layout.missing));
+}
+
+/** Of the same subtree; throws alike. */
+export function openChannelCgroups(instance: string): ChannelCgroups {
+  const layout = detected();
+  if (layout.version === 1) return channelCgroupsV1(layout.mounts['memory'] ?? '', instance);
+  if (layout.version === 2) return channelCgroupsV2(layout.root, instance);
   throw new Error(missingText(layout.missing));
 }
 

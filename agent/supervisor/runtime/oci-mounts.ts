@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { LEASE_FOLDER } from '../../../protocol/service-lease.ts';
-import type { ServiceSpec } from '../service-spec.ts';
+import { filesOf } from '../channels/core/layout.ts';
+import { serviceOf } from '../instance-name.ts';
+import type { ServiceChannel, ServiceSpec } from '../service-spec.ts';
 import type { Placement } from './placement.ts';
 
 interface Mount {
@@ -27,6 +29,7 @@ export const mountsOf = (spec: ServiceSpec, place: Placement): Mount[] => [
   ...(place.resolvConf === undefined
     ? []
     : [bind(place.resolvConf, '/etc/resolv.conf', ['nosuid', 'nodev', 'noexec', 'ro'])]),
+  ...channelMounts(spec, place),
   ...(place.mounts ?? []).map(({ source, target, options }) => bind(source, target, options)),
 ];
 
@@ -41,9 +44,15 @@ export const mountPoints = (spec: ServiceSpec): string[] => [
 ];
 
 /** The same for files. */
-export const fileMountPoints = ({ secrets = [], segments = [] }: ServiceSpec): string[] => [
+export const fileMountPoints = ({
+  name,
+  secrets = [],
+  segments = [],
+  channels = [],
+}: ServiceSpec): string[] => [
   ...secrets.map(({ path }) => path),
   ...(segments.length > 0 ? ['/etc/resolv.conf'] : []),
+  ...channels.flatMap((channel) => channelFiles(channel, name).map(({ path }) => path)),
 ];
 
 const hasOwnTmp = ({ security, resources }: ServiceSpec): boolean =>
@@ -95,6 +104,31 @@ const secretMounts = ({ secrets = [] }: ServiceSpec, { secretsDir }: Placement):
     : secrets.map(({ name, path }) =>
         bind(join(secretsDir, name), path, ['nosuid', 'nodev', 'noexec', 'ro']),
       );
+
+/** Where a service finds its channels, a folder each. */
+export const CHANNELS_FOLDER = '/run/wherry/ipc';
+
+/** The only thing that it may write is its own. Of acks a publisher sees all, a subscriber its own only. */
+function channelFiles(
+  channel: ServiceChannel,
+  instance: string,
+): { file: string; path: string; isOwn: boolean }[] {
+  const service = serviceOf(instance);
+  const publishes = channel.publishers.includes(service);
+  return filesOf(channel)
+    .map(({ name, writer, kind }) => ({ file: name, isOwn: writer === service, kind }))
+    .filter(({ kind, isOwn }) => kind !== 'ack' || publishes || isOwn)
+    .map(({ file, isOwn }) => ({ file, isOwn, path: join(CHANNELS_FOLDER, channel.name, file) }));
+}
+
+function channelMounts({ name, channels = [] }: ServiceSpec, { channelsDir }: Placement): Mount[] {
+  if (channelsDir === undefined) return [];
+  return channels.flatMap((channel) =>
+    channelFiles(channel, name).map(({ file, path, isOwn }) =>
+      bind(join(channelsDir, channel.id, file), path, ['nosuid', 'nodev', 'noexec', isOwn ? 'rw' : 'ro']),
+    ),
+  );
+}
 
 const bind = (source: string, destination: string, options: readonly string[]): Mount => ({
   destination,

@@ -1,4 +1,6 @@
+import { serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import { CHANNELS_FOLDER } from './oci-mounts.ts';
 
 /** Above the agent's, so that the kernel's last resort takes a service first. Raising needs no privilege. */
 const OOM_SCORE_ADJ = 300;
@@ -19,7 +21,11 @@ export function processOf(spec: ServiceSpec, moreEnvironment: readonly string[] 
       additionalGids: [...new Set(spec.mounts.map(({ gid }) => gid))].filter((gid) => gid !== spec.gid),
     },
     args: spec.args,
-    env: [...Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`), ...moreEnvironment],
+    env: [
+      ...Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`),
+      ...channelEnvironment(spec),
+      ...moreEnvironment,
+    ],
     cwd: spec.workingDir,
     noNewPrivileges: spec.security.newPrivileges !== true,
     oomScoreAdj: OOM_SCORE_ADJ,
@@ -34,3 +40,7 @@ export function processOf(spec: ServiceSpec, moreEnvironment: readonly string[] 
     },
   };
 }
+
+/** What the channel libraries look for. */
+const channelEnvironment = ({ name, channels = [] }: ServiceSpec): string[] =>
+  channels.length === 0 ? [] : [`WHERRY_IPC_DIR=${CHANNELS_FOLDER}`, `WHERRY_SERVICE=${serviceOf(name)}`];

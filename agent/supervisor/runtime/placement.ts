@@ -54,6 +54,8 @@ export interface Placement {
   secretsDir?: string | undefined;
   /** Folder in which the service says that it is busy. */
   leaseDir?: string | undefined;
+  /** Folder with a folder for each channel, by its id. */
+  channelsDir?: string | undefined;
   /** What CDI devices bring beside their nodes: `NAME=value`, bind mounts, and programs that make them ready. */
   environment?: readonly string[] | undefined;
   hooks?: readonly Hook[] | undefined;

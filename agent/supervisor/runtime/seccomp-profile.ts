@@ -49,10 +49,17 @@ const FUTEX_OPERATIONS = [0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 const FUTEX_PRIVATE_REQUEUES = [0x83, 0x84];
 
 /**
+ * Who is on a channel may not take pages out of it, which the memory of another service is as well: FALLOC_FL_PUNCH_HOLE
+ * (linux/falloc.h) and MADV_REMOVE (asm-generic/mman-common.h).
+ */
+const PUNCH_HOLE = 0x02;
+const MADV_REMOVE = 9;
+
+/**
  * The filter of a service: what is not listed does not exist (ENOSYS, so that libraries fall back), what is known to
  * be dangerous is not permitted (EPERM). `undefined` when the manifest drops it. Throws on an unknown architecture.
  */
-export function seccompOf({ security }: ServiceSpec, arch: string): SeccompProfile | undefined {
+export function seccompOf({ security, channels }: ServiceSpec, arch: string): SeccompProfile | undefined {
   if (security.seccomp === 'unconfined') return undefined;
   const architectures = ARCHITECTURES[arch];
   if (architectures === undefined)
@@ -63,6 +70,8 @@ export function seccompOf({ security }: ServiceSpec, arch: string): SeccompProfi
     ...(held.includes('CAP_SYS_ADMIN') ? ['clone'] : []),
     ...(security.syscalls ?? []),
   ]);
+  const channelRules = channels === undefined ? [] : keepingPages();
+  const bound = new Set(channelRules.flatMap(({ names }) => names));
   const known = [...Object.values(CALLS_OF_CAPABILITY).flat(), ...REFUSED_CALLS];
   // clone3 hides its flags behind a pointer, so libraries must fall back to clone; unshare has rules by argument.
   const denied = [...new Set(known)].filter(
@@ -73,9 +82,11 @@ export function seccompOf({ security }: ServiceSpec, arch: string): SeccompProfi
     defaultErrnoRet: ENOSYS,
     architectures,
     syscalls: [
-      ...Object.values(ALLOWED_CALLS).map((names) => allow([...names].filter((name) => !opened.has(name)))),
+      ...Object.values(ALLOWED_CALLS).map((names) =>
+        allow([...names].filter((name) => !opened.has(name) && !bound.has(name))),
+      ),
       // A rule without arguments and one with them must not meet on one call: what is opened loses its others.
-      ...byArguments().filter(({ names: [name = ''] }) => !opened.has(name)),
+      ...[...byArguments(), ...channelRules].filter(({ names: [name = ''] }) => !opened.has(name)),
       ...(opened.size > 0 ? [allow([...opened].sort())] : []),
       refuse(denied.sort(), EPERM),
     ].filter(({ names }) => names.length > 0),
@@ -107,6 +118,16 @@ function byArguments(): Rule[] {
     ]),
   ];
   return rules.map(({ rule, args }) => ({ ...rule, ...(args && { args }) }));
+}
+
+function keepingPages(): Rule[] {
+  const advice = { index: 2, value: MADV_REMOVE };
+  return [
+    { ...allow(['fallocate']), args: masked(1, PUNCH_HOLE, 0) ?? [] },
+    { ...refuse(['fallocate'], EPERM), args: masked(1, PUNCH_HOLE, PUNCH_HOLE) ?? [] },
+    { ...allow(['madvise']), args: [{ ...advice, op: 'SCMP_CMP_NE' }] },
+    { ...refuse(['madvise'], EPERM), args: [{ ...advice, op: 'SCMP_CMP_EQ' }] },
+  ];
 }
 
 function withoutNamespaces(name: string, flags: number[]): { rule: Rule; args: Rule['args'] }[] {
