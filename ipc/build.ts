@@ -131,9 +131,16 @@ async function compileAddon(arch: IpcArch, into: string): Promise<void> {
   for (const name of readdirSync(NODE_CLIENT))
     if (/\.(?:js|json|d\.ts)$/.test(name)) copyFileSync(join(NODE_CLIENT, name), join(folder, name));
   const addon = join(folder, 'wherry_ipc.node');
+  // What of the library is linked in is not offered to the process: --exclude-libs.
+  const flags = [...WARNINGS, ...LIBRARY.filter((flag) => flag !== '-DWIPC_BUILD'), '-DNAPI_VERSION=8'];
   await run(compiler, [
-    ...[...WARNINGS, ...LIBRARY.filter((flag) => flag !== '-DWIPC_BUILD'), '-DNAPI_VERSION=8'],
-    ...['-isystem', NODE_HEADERS, '-shared', '-pthread', '-o', addon],
+    ...flags,
+    '-isystem',
+    NODE_HEADERS,
+    '-shared',
+    '-pthread',
+    '-o',
+    addon,
     ...filesIn(NODE_CLIENT, '.c'),
     join(into, 'libwherry-ipc.a'),
     '-Wl,-z,relro,-z,now,-z,nodelete,--exclude-libs,ALL',

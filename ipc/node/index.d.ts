@@ -77,9 +77,9 @@ export declare class Publisher {
   send(data: Data, options?: PublishOptions & { signal?: AbortSignal }): Promise<boolean>;
   /**
    * Without a copy: `fill` writes into the ring itself, at most `length` bytes, and returns how many (all when it
-   * returns nothing). The memory is out of reach afterwards. Publishes nothing when `fill` throws.
+   * returns no number). The memory is out of reach afterwards. Publishes nothing when `fill` throws.
    */
-  write(length: number, fill: (slot: Uint8Array) => number | undefined, options?: PublishOptions): boolean;
+  write(length: number, fill: (slot: Uint8Array) => unknown, options?: PublishOptions): boolean;
   stats(): PublisherStats;
   /** A send() that still waits resolves with false. */
   close(): void;

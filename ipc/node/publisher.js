@@ -49,10 +49,10 @@ export class Publisher {
     let written = -1;
     this.#isWriting = true;
     try {
-      const used = fill(new Uint8Array(slot)) ?? length;
-      if (!Number.isInteger(used) || used < 0 || used > length)
-        throw misuse(`Cannot publish to "${this.info.channel}": what was written does not fit into the slot`);
-      written = used;
+      const used = fill(new Uint8Array(slot));
+      if (typeof used === 'number' && !(Number.isInteger(used) && used >= 0 && used <= length))
+        throw new TypeError(`Cannot publish: ${used} is not a number of bytes up to ${length}`);
+      written = typeof used === 'number' ? used : length;
     } finally {
       this.#isWriting = false;
       // Without a length: nothing is published, and the memory is out of reach all the same.

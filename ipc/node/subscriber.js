@@ -105,7 +105,7 @@ export class Subscriber {
   }
 
   #ring = () => {
-    for (const wait of [...this.#waits]) wait.end(true);
+    for (const wait of this.#waits) wait.end(true);
   };
 
   async *batches({ signal, max = BATCH_MESSAGES, reuse = false } = {}) {
@@ -176,7 +176,7 @@ export class Subscriber {
     native.subscriberClose(this.#handle);
     this.#handle = undefined;
     alarms.delete(this.#id);
-    for (const wait of [...this.#waits]) wait.end(false);
+    for (const wait of this.#waits) wait.end(false);
   }
 
   [Symbol.dispose]() {

@@ -9,7 +9,8 @@ async function publish() {
   for (let i = 0; i < Number(count); i++) {
     const data = Buffer.alloc(Number(size));
     for (let k = 0; k < data.length; k++) data[k] = 7 * k + (k >> 8) + 13 * i;
-    if (!(await publisher.send(data, { type: i }))) throw new Error('Cannot publish: a subscriber is too slow');
+    if (!(await publisher.send(data, { type: i })))
+      throw new Error('Cannot publish: a subscriber is too slow');
   }
   publisher.close();
 }

@@ -35,7 +35,8 @@ export async function buildPeers(bench: IpcBench): Promise<Peers> {
     python: ['python3', join(PEERS, 'peer.py')],
   };
   const as =
-    (role: string) => (language: Language, dir: string, service: string, ...args: (string | number)[]) =>
+    (role: string) =>
+    (language: Language, dir: string, service: string, ...args: (string | number)[]) =>
       outcome([...commands[language], role, ...args.map(String)], { env: clientEnvironment(dir, service) });
   return { publish: as('pub'), subscribe: as('sub') };
 }
