@@ -94,7 +94,7 @@ describe('messages', () => {
   test('are read and written in the ring itself, and only as long as it is allowed', () => {
     const { publish, subscribe } = channel();
     const [publisher, subscriber] = [publish(), subscribe()];
-    let slot = new Uint8Array();
+    let slot: Uint8Array = new Uint8Array();
     publisher.write(4096, (memory) => {
       slot = memory;
       memory.set(Buffer.from('in place'));
@@ -102,7 +102,7 @@ describe('messages', () => {
     });
     expect(slot.length).toBe(0);
 
-    let data = Buffer.alloc(0);
+    let data: Uint8Array = Buffer.alloc(0);
     const seen = subscriber.view((message) => {
       data = message.data;
       expect(() => subscriber.close()).toThrow(/a view is open/);
