@@ -32,6 +32,8 @@ export interface Running {
   kill(): void;
 }
 
+const bind = (source: string, target: string, ...options: string[]) => ({ source, target, options });
+
 export class BenchContainers {
   readonly dir = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
   readonly #rootfs = join(this.dir, 'rootfs');
@@ -69,9 +71,12 @@ export class BenchContainers {
     execFileSync('ip', ['netns', 'add', this.#netns]);
     execFileSync('ip', ['-n', this.#netns, 'link', 'set', 'lo', 'up']);
     await this.#cgroups.prepare(RESOURCES);
-    const services = new Set(channels.flatMap(({ publishers, subscribers }) => [...publishers, ...subscribers]));
+    const services = new Set(
+      channels.flatMap(({ publishers, subscribers }) => [...publishers, ...subscribers]),
+    );
     const specs = [...services].map((name) => this.#spec(name, []));
-    for (const [id, error] of await this.#memory.prepare(specs)) throw new Error(`Channel ${id}`, { cause: error });
+    for (const [id, error] of await this.#memory.prepare(specs))
+      throw new Error(`Channel ${id}`, { cause: error });
     const ids = channels.map(({ id }) => id);
     const uses = [...services].map((service) => ({ service, startedAt: Date.now(), channels: ids }));
     await this.#memory.settle(specs, uses);
@@ -82,7 +87,6 @@ export class BenchContainers {
     const id = `${INSTANCE}-${process.pid}-${this.#count++}`;
     const bundle = join(this.dir, id);
     mkdirSync(bundle);
-    const bind = (source: string, target: string, ...options: string[]) => ({ source, target, options });
     const place = {
       rootfs: this.#rootfs,
       cgroupsPath: `/wherry-${INSTANCE}/${id}`,
