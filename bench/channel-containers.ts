@@ -13,7 +13,7 @@ import { systemClock } from '../agent/system-clock.ts';
 import { ROOT } from '../scripts/setup.mjs';
 import { serviceSpec } from '../test/support/service-specs.ts';
 
-const INSTANCE = 'bench-channels';
+const INSTANCE = `bench-channels-${process.pid}`;
 /** Nothing here is to be throttled or to run out: the transport is what is measured. */
 const RESOURCES = { memoryMaxBytes: 1024 ** 3, cpuMax: 64, pidsMax: 256 };
 const ENVIRONMENT = {
@@ -84,7 +84,7 @@ export class BenchContainers {
 
   /** Starts a program as a service; namespaces of its own, but for the network where `shared`. */
   start(service: string, args: string[], { isShared = false } = {}): Running {
-    const id = `${INSTANCE}-${process.pid}-${this.#count++}`;
+    const id = `${INSTANCE}-${this.#count++}`;
     const bundle = join(this.dir, id);
     mkdirSync(bundle);
     const place = {

@@ -93,16 +93,18 @@ async function started(running: Running, name: string): Promise<Running> {
   return running;
 }
 
+/** A program of ipc/c/bench. */
+function c(name: string, ...flags: string[]): Peer['command'] {
+  return (task, label) => [
+    `/programs/bench-${name}`,
+    ...numbers(task),
+    ...flags,
+    ...(name === 'ring' ? channels(task, label) : socket(task)),
+  ];
+}
+
 export async function openPeers(containers: BenchContainers): Promise<Record<string, Peer>> {
   const programs = await buildIpcBench(containers.programs);
-  const c =
-    (name: string, ...flags: string[]) =>
-    (task: Task, label: string) => [
-      `/programs/bench-${name}`,
-      ...numbers(task),
-      ...flags,
-      ...(name === 'ring' ? channels(task, label) : socket(task)),
-    ];
   const client = [NODE, `${CLIENT}.js`];
   const mqtt = await mqttPeer(containers);
   const iceoryx = await iceoryxPeer(containers, programs.iceoryx);
