@@ -402,16 +402,8 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
 
     test('a volume on disk that cannot be mapped keeps its ids, and its service says so by name', async () => {
-      const mounts = [
-        {
-          volume: 'kept',
-          path: '/srv',
-          readOnly: false,
-          gid: GROUP,
-          sizeBytes: 1 << 20,
-          backing: 'disk' as const,
-        },
-      ];
+      const kept = { volume: 'kept', path: '/srv', readOnly: false, gid: GROUP, sizeBytes: 1 << 20 };
+      const mounts = [{ ...kept, backing: 'disk' as const }];
       const isolation = openIsolation({ stateDir, runDir, blobPath, mapper });
       const spec = serviceSpec('one', { layers: [image.verity], mounts });
       try {
@@ -423,6 +415,17 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
       } finally {
         await isolation.rootfs.destroy();
       }
+    });
+
+    test('what killed agents mounted to try the kernel is taken down', async () => {
+      const tried = ['idmap-tmpfs', 'idmap-tmpfs', 'idmap-probe'].map((name) => join(runDir, name));
+      for (const point of tried) {
+        mkdirSync(point, { recursive: true });
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'wherry-probe', point]);
+      }
+      await open().rangeOf(serviceSpec('one'));
+      const mounts = readFileSync('/proc/self/mounts', 'utf8');
+      expect(tried.filter((point) => mounts.includes(` ${point} `))).toEqual([]);
     });
 
     test('a container is in no group of the machine', async () => {
