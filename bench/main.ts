@@ -33,6 +33,11 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'memory, written bytes and hashing while a device takes a large release',
     load: () => import('./update-apply.ts'),
   },
+  channels: {
+    about:
+      'round trip, throughput, fan-out and processor time of channels between containers, against sockets, MQTT, iceoryx',
+    load: () => import('./channels.ts'),
+  },
   'update-interruption': {
     about: 'how long an update interrupts a changed service, against a restart of it; and the unchanged ones',
     load: () => import('./update-interruption.ts'),

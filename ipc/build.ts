@@ -24,6 +24,10 @@ const ARCHES: IpcArch[] = ['x64', 'arm64'];
 const TRIPLES: Record<IpcArch, string> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 const SOURCE = join(ROOT, 'ipc/c');
+const NODE_CLIENT = join(ROOT, 'ipc/node');
+const PYTHON_CLIENT = join(ROOT, 'ipc/python/wherry_ipc.py');
+/** Node-API headers: declarations only, the functions are in every Node since 20. */
+const NODE_HEADERS = join(ROOT, 'node_modules/node-api-headers/include');
 const WARNINGS = [
   '-std=c11',
   '-D_GNU_SOURCE',
@@ -43,7 +47,10 @@ const LIBRARY = [
   `-ffile-prefix-map=${ROOT}=.`,
 ];
 
-/** Where the binaries of a processor are: libwherry-ipc.so.1, libwherry-ipc.a, wherry-ipc, wherry_ipc.h, wherry-ipc.pc. */
+/**
+ * Where the binaries of a processor are: libwherry-ipc.so.1 with wherry_ipc.py, libwherry-ipc.a, wherry-ipc,
+ * wherry_ipc.h, wherry-ipc.pc; and in node/ the Node package.
+ */
 export const ipcFolder = (arch: IpcArch): string => join(ROOT, 'dist/ipc', `linux-${arch}`);
 
 /** The C files of the library, without the command. */
@@ -77,9 +84,10 @@ async function compilerVersion(arch: IpcArch): Promise<string> {
 function digestOf(version: string): string {
   const digest = createHash('sha256').update(version);
   const command = join(SOURCE, 'command');
-  const inputs = [SOURCE, command].flatMap((folder) => filesIn(folder, ''));
+  const inputs = [SOURCE, command, NODE_CLIENT].flatMap((folder) => filesIn(folder, ''));
+  inputs.push(PYTHON_CLIENT, join(NODE_HEADERS, '../package.json'));
   for (const file of [...inputs, join(ROOT, 'ipc/build.ts')])
-    if (/\.(?:c|h|pc|ts)$/.test(file))
+    if (/\.(?:c|h|js|json|pc|py|ts)$/.test(file))
       digest.update(`${file.slice(ROOT.length)}\0`).update(readFileSync(file));
   return digest.digest('hex');
 }
@@ -115,6 +123,31 @@ async function compile(arch: IpcArch, into: string): Promise<void> {
   for (const name of ['wherry_ipc.h', 'wherry-ipc.pc']) copyFileSync(join(SOURCE, name), join(into, name));
 }
 
+/** One file that any Node loads: the library is inside, and stays loaded when a worker thread ends. */
+async function compileAddon(arch: IpcArch, into: string): Promise<void> {
+  const compiler = ipcCompiler(arch);
+  const folder = join(into, 'node');
+  mkdirSync(folder);
+  for (const name of readdirSync(NODE_CLIENT))
+    if (/\.(?:js|json|d\.ts)$/.test(name)) copyFileSync(join(NODE_CLIENT, name), join(folder, name));
+  const addon = join(folder, 'wherry_ipc.node');
+  // What of the library is linked in is not offered to the process: --exclude-libs.
+  const flags = [...WARNINGS, ...LIBRARY.filter((flag) => flag !== '-DWIPC_BUILD'), '-DNAPI_VERSION=8'];
+  await run(compiler, [
+    ...flags,
+    '-isystem',
+    NODE_HEADERS,
+    '-shared',
+    '-pthread',
+    '-o',
+    addon,
+    ...filesIn(NODE_CLIENT, '.c'),
+    join(into, 'libwherry-ipc.a'),
+    '-Wl,-z,relro,-z,now,-z,nodelete,--exclude-libs,ALL',
+  ]);
+  await run(`${compiler.slice(0, -'gcc'.length)}strip`, ['--strip-unneeded', addon]);
+}
+
 async function buildFor(arch: IpcArch, onProgress: (line: string) => void): Promise<void> {
   const folder = ipcFolder(arch);
   const stamp = join(folder, '.inputs');
@@ -126,6 +159,8 @@ async function buildFor(arch: IpcArch, onProgress: (line: string) => void): Prom
   mkdirSync(fresh, { recursive: true });
   try {
     await compile(arch, fresh);
+    await compileAddon(arch, fresh);
+    copyFileSync(PYTHON_CLIENT, join(fresh, 'wherry_ipc.py'));
     writeFileSync(join(fresh, '.inputs'), digest);
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);

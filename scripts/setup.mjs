@@ -50,7 +50,7 @@ export const PACKAGES = {
     'libclang-rt-14-dev',
     'spin',
     'qemu-user-static',
-    'python3-minimal',
+    'python3',
     'systemd',
     'faketime',
     'openssl',

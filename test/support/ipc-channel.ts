@@ -93,3 +93,13 @@ export function makeChannel(dir: string, spec: ChannelSpec): string {
     writeFile(join(folder, `ack.${name}`), Buffer.alloc(0), 64 * spec.publishers.length);
   return folder;
 }
+
+/** Sets `evicted` of a subscriber as the agent does. */
+export function setEvicted(folder: string, subscriber: number, isEvicted: boolean): void {
+  const fd = openSync(join(folder, 'meta'), 'r+');
+  try {
+    writeSync(fd, Buffer.from([Number(isEvicted), 0, 0, 0]), 0, 4, SUBSCRIBERS_AT + ENTRY * subscriber + 68);
+  } finally {
+    closeSync(fd);
+  }
+}
