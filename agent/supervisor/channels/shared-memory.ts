@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChannelStatus } from '../../../protocol/channel-status.ts';
 import { META_BYTES } from '../../../protocol/channels.ts';
@@ -33,13 +33,15 @@ export class SharedMemoryChannels implements Channels {
   readonly #known = new Map<string, KnownChannel>();
   readonly #watchers = new Set<Tell>();
   #last: Promise<unknown> = Promise.resolve();
-  #cancelLook: () => void = () => undefined;
+  #cancelLook: (() => void) | undefined;
 
   constructor(options: SharedMemoryOptions) {
     this.#options = options;
-    this.#folder = channelsFolder(options.runDir);
+    const folder = channelsFolder(options.runDir);
     // The users of containers must be able to get to the files.
-    mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    // mountinfo shows where things really are.
+    this.#folder = realpathSync(folder);
   }
 
   prepare(services: readonly ServiceSpec[]): Promise<ReadonlyMap<string, Error>> {
@@ -68,7 +70,7 @@ export class SharedMemoryChannels implements Channels {
       for (const id of leavers) await this.#remove(id);
       for (const known of this.#known.values()) {
         const onIt = uses.filter(({ channels }) => channels?.includes(known.channel.id) ?? true);
-        this.#note(known, new Map(onIt.map(({ service, startedAt }) => [service, startedAt])));
+        this.#attempt(known, () => known.note(new Map(onIt.map((use) => [use.service, use.startedAt]))));
       }
       this.#scheduleLook();
     });
@@ -81,10 +83,11 @@ export class SharedMemoryChannels implements Channels {
   }
 
   status(): ChannelStatus[] {
-    const all = [...this.#known.values()].map((known) =>
-      known.status(this.#options.cgroups.read(known.channel.id)?.usedBytes),
-    );
-    return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+    // While a release switches there are two of a name; the newer one is shown.
+    const newest = new Map([...this.#known.values()].map((known) => [known.channel.name, known]));
+    return [...newest.values()]
+      .map((known) => known.status(this.#options.cgroups.read(known.channel.id)?.usedBytes))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   watch(onNews: Tell): () => void {
@@ -143,12 +146,13 @@ export class SharedMemoryChannels implements Channels {
     await this.#options.cgroups.remove(id);
   }
 
-  /** Where somebody took the files away, the next check says so and makes them anew. */
-  #note(known: KnownChannel, running: ReadonlyMap<string, number>): void {
+  /** Where somebody took the files away it is told; the next check makes them anew. */
+  #attempt(known: KnownChannel, act: (now: number) => void): void {
+    const now = this.#options.clock.now();
     try {
-      known.note(running);
+      act(now);
     } catch (error) {
-      known.failed(error, this.#tell, this.#options.clock.now());
+      known.failed(error, this.#tell, now);
     }
   }
 
@@ -174,20 +178,32 @@ export class SharedMemoryChannels implements Channels {
     return owners;
   }
 
-  /** Only while there is somebody to evict and somebody to be told. */
+  /** Only while there is somebody to evict and somebody to be told. What is due already stays due. */
   #scheduleLook(): void {
-    this.#cancelLook();
-    this.#cancelLook = () => undefined;
-    const reliable = [...this.#known.values()].filter(({ channel }) => channel.mode === 'reliable');
-    if (reliable.length === 0 || this.#watchers.size === 0) return;
-    const { clock } = this.#options;
-    this.#cancelLook = clock.after(EVICTION_LOOK_MS, () => {
-      void this.#inTurn(async () => {
-        for (const known of reliable)
-          if (this.#known.has(known.channel.id)) known.judge(performance.now(), this.#tell, clock.now());
-        this.#scheduleLook();
-      });
-    });
+    if (!this.#isWatched()) {
+      this.#cancelLook?.();
+      this.#cancelLook = undefined;
+      return;
+    }
+    this.#cancelLook ??= this.#options.clock.after(
+      EVICTION_LOOK_MS,
+      () => void this.#inTurn(() => this.#look()),
+    );
+  }
+
+  async #look(): Promise<void> {
+    this.#cancelLook = undefined;
+    for (const known of this.#reliable())
+      this.#attempt(known, (now) => known.judge(performance.now(), this.#tell, now));
+    this.#scheduleLook();
+  }
+
+  #isWatched(): boolean {
+    return this.#watchers.size > 0 && this.#reliable().length > 0;
+  }
+
+  #reliable(): KnownChannel[] {
+    return [...this.#known.values()].filter(({ channel }) => channel.mode === 'reliable');
   }
 
   readonly #tell: Tell = (service, reason: Reason) => {
