@@ -164,8 +164,7 @@ function failing(device: MockDevice, now: number, release: Release): MockDevice 
     kind: 'service',
     code: 'channel.evicted',
     service: 'analyser',
-    message:
-      'Channel "readings": analyser stood still a whole ring behind; publishers no longer wait for it',
+    message: 'Channel "readings": analyser stood still a whole ring behind; publishers no longer wait for it',
   });
   device.postMortems.push(...somePostMortems(now));
   record(device, now - 4 * MINUTE, {

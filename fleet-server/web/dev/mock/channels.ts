@@ -20,7 +20,7 @@ export function declared(channels: Record<string, Omit<Declared[number], 'name' 
   }));
 }
 
-/** Each channel of the release as a device would count it now; who is down is on none. */
+/** Each channel of the release as a device would count it now. */
 export function channelsAt(
   now: number,
   channels: Declared,
@@ -50,21 +50,28 @@ export function channelsAt(
         messagesPerSecond: isUp(service) ? messages : 0,
         bytesPerSecond: isUp(service) ? messages * messageBytes : 0,
       })),
-      subscribers: subscribers.map((service) => subscriberAt(now, service, { isUp: isUp(service), published })),
+      subscribers: subscribers.map((service) => ({
+        ...subscriberAt(now, service, published),
+        ...(!isUp(service) && { isUp: false, lag: 0, ...(ring.mode === 'reliable' && EVICTED) }),
+      })),
     };
   });
 }
 
-/** The web service is a slow reader now and then; one that is down was evicted before it went. */
-function subscriberAt(now: number, service: string, { isUp, published }: { isUp: boolean; published: number }) {
-  const lag = service === 'web' ? Math.round(3 + 3 * Math.sin(now / 9_000)) : 0;
-  const overruns = service === 'web' ? 12 : 0;
+/** Before it went down. */
+const EVICTED = { isEvicted: true, evictions: 1, lag: 64 };
+
+/** The web service is a slow reader now and then. */
+function subscriberAt(now: number, service: string, published: number) {
+  const isSlow = service === 'web';
+  const lag = isSlow ? Math.round(3 + 3 * Math.sin(now / 9_000)) : 0;
+  const overruns = isSlow ? 12 : 0;
   return {
     service,
-    isUp,
-    isEvicted: !isUp,
-    evictions: isUp ? 0 : 1,
-    lag: isUp ? lag : Math.min(published, 64),
+    isUp: true,
+    isEvicted: false,
+    evictions: 0,
+    lag,
     received: Math.max(0, published - lag - overruns * 4),
     overruns,
     resets: 0,

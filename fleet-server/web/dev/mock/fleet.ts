@@ -1,5 +1,12 @@
 import type { Report } from '../../../../protocol/messages.ts';
-import type { Attempt, DeviceDetail, Release, Rollout, StartRollout, StreamEvent } from '../../../rest/api.ts';
+import type {
+  Attempt,
+  DeviceDetail,
+  Release,
+  Rollout,
+  StartRollout,
+  StreamEvent,
+} from '../../../rest/api.ts';
 import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { someDevices } from './cast.ts';
 import { channelsAt } from './channels.ts';

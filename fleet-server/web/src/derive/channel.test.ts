@@ -91,7 +91,10 @@ describe('channel', () => {
     expect(channelWord(channel({ subscribers: [slow, down] })).label).toBe('Service down');
     expect(channelWord(channel({ subscribers: [down, evicted] })).label).toBe('Subscriber evicted');
     const fault = 'meta had to be written again';
-    expect(channelWord(channel({ subscribers: [evicted], fault }))).toEqual({ label: 'Damaged', tone: 'bad' });
+    expect(channelWord(channel({ subscribers: [evicted], fault }))).toEqual({
+      label: 'Damaged',
+      tone: 'bad',
+    });
   });
 
   it('has a ring of so many messages of so many bytes', () => {

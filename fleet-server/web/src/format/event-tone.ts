@@ -1,6 +1,13 @@
 import type { Tone } from './words.ts';
 
-const BAD_PREFIXES = ['refused.', 'fail.', 'exit.oom', 'wait.given-up', 'update.rolled-back', 'channel.evicted'];
+const BAD_PREFIXES = [
+  'refused.',
+  'fail.',
+  'exit.oom',
+  'wait.given-up',
+  'update.rolled-back',
+  'channel.evicted',
+];
 const WARN_PREFIXES = ['exit.', 'wait.backoff', 'repair.', 'retry.', 'channel.overruns'];
 const OK_PREFIXES = ['update.committed', 'start.', 'channel.restored'];
 

@@ -68,7 +68,7 @@ interface PeersProps {
 function Peers({ caption, titles, children }: PeersProps) {
   return (
     <table className="table cards channel-table" role="table">
-      <caption className="visually-hidden">{caption}</caption>
+      <caption className="channel-caption">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">
           {titles.map((title, index) => (
@@ -138,14 +138,20 @@ function SubscriberRow({ subscriber, channel }: SubscriberRowProps) {
       <th role="rowheader" scope="row" className="cell-main">
         {service}
         {evictions > 0 ? (
-          <span className="service-reason small text-warn">evicted {count(evictions, 'time')}</span>
+          <span className="service-reason small text-warn">
+            {evictions === 1 ? 'evicted once' : `evicted ${tally(evictions)} times`}
+          </span>
         ) : null}
       </th>
       <td role="cell" data-label="State">
         <Badge word={subscriberWord(subscriber, channel)} />
       </td>
       <td role="cell" data-label="Behind">
-        <Meter label={`${service} is behind by`} value={lag} max={channel.depth} format={tally} />
+        {channel.mode === 'latest' ? (
+          tally(lag)
+        ) : (
+          <Meter label={`${service} is behind by`} value={lag} max={channel.depth} format={tally} />
+        )}
       </td>
       <td role="cell" data-label="Received" className="right">
         {tally(received)}
