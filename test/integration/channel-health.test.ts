@@ -81,7 +81,10 @@ test('a device shows who publishes and who takes, and who was evicted; watchers 
     { timeoutMs: 30_000, what: 'a rate' },
   );
   expect(told).toMatchObject({
-    ...{ name: 'frames', mode: 'reliable', slotSizeBytes: 256, depth: 4 },
+    name: 'frames',
+    mode: 'reliable',
+    slotSizeBytes: 256,
+    depth: 4,
     budgetBytes: channelBudgetBytes(CHANNELS.frames),
     publishers: [{ service: 'camera', isUp: true }],
     subscribers: [

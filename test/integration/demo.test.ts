@@ -70,6 +70,9 @@ const channels = async (): Promise<ChannelStatus[]> => {
   return (JSON.parse(stdout) as { channels: ChannelStatus[] }).channels;
 };
 
+/** What tells one making of a channel, and one start of its publisher, from another. */
+const same = ({ name, since, publishers }: ChannelStatus) => [name, since, publishers[0]?.starts];
+
 beforeAll(async () => {
   demo = new Demo(PORT, dataDir);
   await demo.ready();
@@ -247,7 +250,6 @@ describe('npm start', () => {
     });
     expect(after['analyser']).not.toBe(running['analyser']);
     expect((await status()).current).toMatchObject({ version: '2.0.0' });
-    const same = ({ name, since, publishers }: ChannelStatus) => [name, since, publishers[0]?.starts];
     expect((await channels()).map(same)).toEqual(before.map(same));
     // The new analyser goes on where the old one ended, with the minute before from redis.
     const { cpuPercent, frames } = await summaryAfter(Date.now());

@@ -42,6 +42,9 @@ const channel = (fields: Partial<ChannelStatus> = {}): ChannelStatus => ({
   ...fields,
 });
 
+const label = (fields: Partial<ChannelSubscriber>, more: Partial<ChannelStatus> = {}) =>
+  subscriberWord(subscriber(fields), channel(more)).label;
+
 describe('who is on a channel', () => {
   it('says of a publisher whether it runs, has opened the channel and publishes', () => {
     const { messagesPerSecond: _, ...unmeasured } = publisher();
@@ -56,8 +59,6 @@ describe('who is on a channel', () => {
   });
 
   it('says of a subscriber whether it keeps up, from a whole ring on that it does not', () => {
-    const label = (fields: Partial<ChannelSubscriber>, more: Partial<ChannelStatus> = {}) =>
-      subscriberWord(subscriber(fields), channel(more)).label;
     expect(label({ lag: 7 })).toBe('Keeps up');
     expect(label({ lag: 8 })).toBe('Falls behind');
     expect(label({ lag: 8 }, { mode: 'latest' })).toBe('Keeps up');
