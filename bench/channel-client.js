@@ -15,6 +15,7 @@ const [transport, role] = positionals;
 const b = { size: Number(values.size), messages: Number(values.messages), rate: Number(values.rate ?? 0) };
 const warm = Math.min(WARM_UP, Math.floor(b.messages / 10));
 const cpuUs = () => process.cpuUsage().user + process.cpuUsage().system;
+const idle = () => undefined;
 const tell = (numbers) => console.log(JSON.stringify({ transport, role, size: b.size, ...numbers }));
 
 /** Each transport: send (a promise only where it must wait), receive (how many messages came), close. */
@@ -53,18 +54,9 @@ async function uds() {
   const path = values.out ?? values.in;
   const listens = role === 'echo' || role === 'sink';
   const socket = await (listens ? accepted(path) : connected(path));
-  let bytes = 0;
-  let wake = () => undefined;
-  socket.on('data', (chunk) => {
-    bytes += chunk.length;
-    wake();
-  });
-  const receiveMany = async () => {
-    while (bytes < b.size) await new Promise((resolve) => (wake = resolve));
-    const count = Math.floor(bytes / b.size);
-    bytes -= count * b.size;
-    return count;
-  };
+  const queue = arrivals();
+  socket.on('data', (chunk) => queue.add(chunk.length));
+  const receiveMany = () => queue.take(b.size);
   return {
     send: (data) => {
       if (!socket.write(data)) return new Promise((resolve) => socket.once('drain', resolve));
@@ -72,6 +64,24 @@ async function uds() {
     receive: receiveMany,
     receiveMany,
     close: () => socket.end(),
+  };
+}
+
+/** What came and was not taken: bytes, or messages. */
+function arrivals() {
+  const state = { held: 0, wake: idle };
+  return {
+    add: (amount) => {
+      state.held += amount;
+      state.wake();
+    },
+    /** How many whole units of that many there are, at least one. */
+    take: async (unit) => {
+      while (state.held < unit) await new Promise((resolve) => (state.wake = resolve));
+      const count = Math.floor(state.held / unit);
+      state.held -= count * unit;
+      return count;
+    },
   };
 }
 
@@ -98,26 +108,16 @@ async function connected(path) {
 async function mqtt() {
   const { connectAsync } = (await import(process.env.WHERRY_MQTT)).default;
   const client = await connectAsync('mqtt://127.0.0.1:1883');
-  let came = 0;
-  let wake = () => undefined;
-  client.on('message', () => {
-    came++;
-    wake();
-  });
-  const ready = `${values.in ?? values.out}/ready`;
+  const queue = arrivals();
+  client.on('message', (topic) => topic === values.in && queue.add(1));
+  const ready = `${values.in}/ready`;
   if (values.in) {
     await client.subscribeAsync(values.in);
     // Retained: a sender that starts later sees it too.
-    await client.publishAsync(`${values.in}/ready`, '1', { retain: true });
+    await client.publishAsync(ready, '1', { retain: true });
   }
   if (values.out) await readyPeer(client, `${values.out}/ready`);
-  came = 0;
-  const receiveMany = async () => {
-    while (came === 0) await new Promise((resolve) => (wake = resolve));
-    const count = came;
-    came = 0;
-    return count;
-  };
+  const receiveMany = () => queue.take(1);
   let sent = 0;
   return {
     // Its callback comes when the packet is with the kernel; the queue of the client is not the benchmark.

@@ -13,7 +13,7 @@ import { systemClock } from '../agent/system-clock.ts';
 import { ROOT } from '../scripts/setup.mjs';
 import { serviceSpec } from '../test/support/service-specs.ts';
 
-const INSTANCE = 'bench-channels';
+const INSTANCE = `bench-channels-${process.pid}`;
 /** Nothing here is to be throttled or to run out: the transport is what is measured. */
 const RESOURCES = { memoryMaxBytes: 1024 ** 3, cpuMax: 64, pidsMax: 256 };
 const ENVIRONMENT = {
@@ -31,6 +31,8 @@ export interface Running {
   pid(): number;
   kill(): void;
 }
+
+const bind = (source: string, target: string, ...options: string[]) => ({ source, target, options });
 
 export class BenchContainers {
   readonly dir = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
@@ -69,9 +71,12 @@ export class BenchContainers {
     execFileSync('ip', ['netns', 'add', this.#netns]);
     execFileSync('ip', ['-n', this.#netns, 'link', 'set', 'lo', 'up']);
     await this.#cgroups.prepare(RESOURCES);
-    const services = new Set(channels.flatMap(({ publishers, subscribers }) => [...publishers, ...subscribers]));
+    const services = new Set(
+      channels.flatMap(({ publishers, subscribers }) => [...publishers, ...subscribers]),
+    );
     const specs = [...services].map((name) => this.#spec(name, []));
-    for (const [id, error] of await this.#memory.prepare(specs)) throw new Error(`Channel ${id}`, { cause: error });
+    for (const [id, error] of await this.#memory.prepare(specs))
+      throw new Error(`Channel ${id}`, { cause: error });
     const ids = channels.map(({ id }) => id);
     const uses = [...services].map((service) => ({ service, startedAt: Date.now(), channels: ids }));
     await this.#memory.settle(specs, uses);
@@ -79,10 +84,9 @@ export class BenchContainers {
 
   /** Starts a program as a service; namespaces of its own, but for the network where `shared`. */
   start(service: string, args: string[], { isShared = false } = {}): Running {
-    const id = `${INSTANCE}-${process.pid}-${this.#count++}`;
+    const id = `${INSTANCE}-${this.#count++}`;
     const bundle = join(this.dir, id);
     mkdirSync(bundle);
-    const bind = (source: string, target: string, ...options: string[]) => ({ source, target, options });
     const place = {
       rootfs: this.#rootfs,
       cgroupsPath: `/wherry-${INSTANCE}/${id}`,

@@ -42,12 +42,15 @@ function named(task: Task, label: string, there: string, back: string): string[]
 
 const channels = (task: Task, label: string): string[] => named(task, label, 'ping-', 'pong-');
 
-let sockets = 0;
-/** A path of its own for each pair: receivers are started first. */
-function socket({ role }: Task): string[] {
-  const receives = role === 'echo' || role === 'sink';
-  if (receives) sockets++;
-  return [receives ? '--in' : '--out', `/tmp/${sockets}.sock`];
+let pairs = 0;
+/** Of its own for each pair: receivers are started first. */
+function fresh({ role }: Task): number {
+  return role === 'echo' || role === 'sink' ? ++pairs : pairs;
+}
+
+function socket(task: Task): string[] {
+  const path = `/tmp/${fresh(task)}.sock`;
+  return [task.role === 'echo' || task.role === 'sink' ? '--in' : '--out', path];
 }
 
 function installed(name: string, folders: string[]): boolean {
@@ -68,7 +71,7 @@ async function mqttPeer(containers: BenchContainers): Promise<Peer | undefined> 
     share: 0.01,
     isShared: true,
     broker,
-    command: (task, label) => [NODE, `${CLIENT}.js`, 'mqtt', ...numbers(task), ...channels(task, label)],
+    command: (task) => [NODE, `${CLIENT}.js`, 'mqtt', ...numbers(task), ...channels(task, `${fresh(task)}`)],
   };
 }
 
@@ -77,7 +80,10 @@ async function iceoryxPeer(containers: BenchContainers, program?: string): Promi
   if (program === undefined || !installed('iox-roudi', ['/usr/bin'])) return undefined;
   const daemon = ['/usr/bin/iox-roudi', '-m', 'off', '-l', 'error'];
   await started(containers.start('broker', daemon), 'iox-roudi');
-  return { share: 0.2, command: (task, label) => ['/programs/bench-iceoryx', ...numbers(task), ...channels(task, label)] };
+  return {
+    share: 0.2,
+    command: (task, label) => ['/programs/bench-iceoryx', ...numbers(task), ...channels(task, label)],
+  };
 }
 
 /** Long enough to be listening, or to have failed. */
@@ -87,14 +93,18 @@ async function started(running: Running, name: string): Promise<Running> {
   return running;
 }
 
-export async function openPeers(containers: BenchContainers): Promise<Record<string, Peer>> {
-  const programs = await buildIpcBench(containers.programs);
-  const c = (name: string, ...flags: string[]) => (task: Task, label: string) => [
+/** A program of ipc/c/bench. */
+function c(name: string, ...flags: string[]): Peer['command'] {
+  return (task, label) => [
     `/programs/bench-${name}`,
     ...numbers(task),
     ...flags,
     ...(name === 'ring' ? channels(task, label) : socket(task)),
   ];
+}
+
+export async function openPeers(containers: BenchContainers): Promise<Record<string, Peer>> {
+  const programs = await buildIpcBench(containers.programs);
   const client = [NODE, `${CLIENT}.js`];
   const mqtt = await mqttPeer(containers);
   const iceoryx = await iceoryxPeer(containers, programs.iceoryx);
@@ -103,11 +113,19 @@ export async function openPeers(containers: BenchContainers): Promise<Record<str
     c_spin: { share: 0.3, command: c('ring', '--spin') },
     uds: { share: 0.3, command: c('uds') },
     memcpy: { share: 1, command: (task) => ['/programs/bench-memory', ...numbers(task)] },
-    node: { share: 0.3, command: (task, label) => [...client, 'ring', ...numbers(task), ...channels(task, label)] },
+    node: {
+      share: 0.3,
+      command: (task, label) => [...client, 'ring', ...numbers(task), ...channels(task, label)],
+    },
     node_uds: { share: 0.05, command: (task) => [...client, 'uds', ...numbers(task), ...socket(task)] },
     python: {
       share: 0.1,
-      command: (task, label) => ['/usr/bin/python3', `${CLIENT}.py`, ...numbers(task), ...channels(task, label)],
+      command: (task, label) => [
+        '/usr/bin/python3',
+        `${CLIENT}.py`,
+        ...numbers(task),
+        ...channels(task, label),
+      ],
     },
     ...(mqtt && { mqtt }),
     ...(iceoryx && { iceoryx }),

@@ -34,7 +34,8 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     load: () => import('./update-apply.ts'),
   },
   channels: {
-    about: 'round trip, throughput, fan-out and processor time of channels between containers, against sockets, MQTT, iceoryx',
+    about:
+      'round trip, throughput, fan-out and processor time of channels between containers, against sockets, MQTT, iceoryx',
     load: () => import('./channels.ts'),
   },
   'update-interruption': {

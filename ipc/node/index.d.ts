@@ -35,7 +35,9 @@ export declare class WherryIpcError extends Error {
 }
 
 /** Channels of this service, by name. */
-export declare function listChannels(where?: Where): (ChannelInfo & { publish: boolean; subscribe: boolean })[];
+export declare function listChannels(
+  where?: Where,
+): (ChannelInfo & { publish: boolean; subscribe: boolean })[];
 /** Throws WIPC_EBUSY while another process, or worker thread, of this service publishes there. */
 export declare function openPublisher(channel: string, where?: Where): Publisher;
 /** Throws WIPC_EBUSY while another process, or worker thread, of this service subscribes there. */

@@ -1,5 +1,5 @@
 // Wherry channels for Node. Ships with wherry_ipc.node beside it, needs no package; index.d.ts says what holds.
-import { native, WherryIpcError, failure } from './native.js';
+import { failure, native, WherryIpcError } from './native.js';
 import { Publisher } from './publisher.js';
 import { Subscriber } from './subscriber.js';
 

@@ -66,9 +66,11 @@ export class Publisher {
     const message = { bytes: bytesOf(data), type: typeOf(type), timeoutMs: timeoutOf(timeoutMs) };
     let isOver;
     const over = new Promise((resolve) => (isOver = resolve));
-    const mine = this.#last.then(() => this.#send(message, signal, isOver)).finally(() => {
-      if (!this.#isBusy) isOver();
-    });
+    const mine = this.#last
+      .then(() => this.#send(message, signal, isOver))
+      .finally(() => {
+        if (!this.#isBusy) isOver();
+      });
     this.#last = over;
     return mine;
   }
@@ -114,7 +116,9 @@ export class Publisher {
   #own() {
     if (this.#handle === undefined) throw this.#closed();
     if (this.#isBusy || this.#isWriting)
-      throw misuse(`Cannot publish to "${this.info.channel}": another message is under way; await send() first`);
+      throw misuse(
+        `Cannot publish to "${this.info.channel}": another message is under way; await send() first`,
+      );
     return this.#handle;
   }
 

@@ -217,7 +217,8 @@ export class Subscriber {
       this.#tell(messages, this.#pool, left, count);
       this.#poolUsed = endOf(messages.at(-1).data, this.#pool);
       // Whether it ended for want of room or of messages: where any message had fitted, of messages.
-      if (messages.length === room || this.#pool.length - this.#poolUsed >= this.info.slotSize) return messages;
+      if (messages.length === room || this.#pool.length - this.#poolUsed >= this.info.slotSize)
+        return messages;
     }
   }
 

@@ -101,10 +101,11 @@ describe.each(['x64', 'arm64'] as const)('the %s library', (arch) => {
   });
 });
 
-test('the header is C++ as well, without a warning', () => {
+test('the header is C++ as well, without a warning', async () => {
   const header = join(ipcFolder(HOST), 'wherry_ipc.h');
   const strict = ['-std=c++11', '-Wall', '-Wextra', '-Werror', '-pedantic'];
-  execFileSync('clang', ['-x', 'c++', '-nostdinc++', '-fsyntax-only', ...strict, header]);
+  const ended = await outcome(['clang', '-x', 'c++', '-nostdinc++', '-fsyntax-only', ...strict, header]);
+  expect(ended).toEqual({ code: 0, stdout: '', stderr: '' });
 });
 
 test('the folder is complete, and its pkg-config file finds it wherever it is copied', () => {

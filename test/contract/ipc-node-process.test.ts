@@ -50,7 +50,9 @@ test('a wait that is unref does not keep the process', async () => {
 });
 
 test('process.exit and an uncaught error end a process that waits', async () => {
-  expect(await play(`void read(subscribe()); setTimeout(() => process.exit(7), 50);`)).toMatchObject({ code: 7 });
+  expect(await play(`void read(subscribe()); setTimeout(() => process.exit(7), 50);`)).toMatchObject({
+    code: 7,
+  });
   const thrown = await play(`void read(subscribe()); setTimeout(() => { throw new Error('mine'); }, 50);`);
   expect(thrown).toMatchObject({ code: 1, stderr: expect.stringContaining('Error: mine') });
 });

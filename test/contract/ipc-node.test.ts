@@ -49,7 +49,13 @@ describe('messages', () => {
     expect(publisher.publish('hello', { type: 4_000_000_000 })).toBe(true);
 
     const message = subscriber.take();
-    expect(message).toMatchObject({ type: 4_000_000_000, publisher: 'camera', sequence: 0, epoch: 1, lost: 0 });
+    expect(message).toMatchObject({
+      type: 4_000_000_000,
+      publisher: 'camera',
+      sequence: 0,
+      epoch: 1,
+      lost: 0,
+    });
     expect(textOf(message)).toBe('hello');
     expect(message?.timestampNs).toBeGreaterThanOrEqual(before);
     expect(message?.timestampNs).toBeLessThanOrEqual(process.hrtime.bigint());
@@ -88,7 +94,8 @@ describe('messages', () => {
     const rest = subscriber.takeAll();
 
     expect([first.length, rest.length]).toEqual([3, 17]);
-    for (const [i, { data }] of [...first, ...rest].entries()) expect(data).toEqual(Buffer.alloc(sizes[i] ?? 0, i));
+    for (const [i, { data }] of [...first, ...rest].entries())
+      expect(data).toEqual(Buffer.alloc(sizes[i] ?? 0, i));
   });
 
   test('are read and written in the ring itself, and only as long as it is allowed', () => {
@@ -162,7 +169,8 @@ describe('waiting', () => {
     publisher.publish('first');
     const reason = new Error('enough');
     const reading = (async () => {
-      for await (const _ of subscriber[how]({ signal: abort.signal })) setImmediate(() => abort.abort(reason));
+      for await (const _ of subscriber[how]({ signal: abort.signal }))
+        setImmediate(() => abort.abort(reason));
     })();
     await expect(reading).rejects.toBe(reason);
     // It is the wait that was ended: the subscriber goes on.
@@ -271,7 +279,9 @@ describe('ends', () => {
     const { publish, subscribe } = channel();
     const [publisher, subscriber] = [publish(), subscribe()];
     publisher.publish('four');
-    expect(() => subscriber.takeInto(Buffer.alloc(3))).toThrow(expect.objectContaining({ code: 'WIPC_ETOOBIG' }));
+    expect(() => subscriber.takeInto(Buffer.alloc(3))).toThrow(
+      expect.objectContaining({ code: 'WIPC_ETOOBIG' }),
+    );
     const memory = new Uint32Array(2);
     expect(textOf(subscriber.takeInto(memory))).toBe('four');
     expect(Buffer.from(memory.buffer).toString('latin1', 0, 4)).toBe('four');

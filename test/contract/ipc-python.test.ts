@@ -18,7 +18,10 @@ test('the Python client passes its own tests', async () => {
     makeChannel(dir, { name, mode, ...ends, slotSize: 4096, depth: 8, blockTimeoutMs: 30_000 });
   const env = { ...clientEnvironment(dir, ''), PYTHONDONTWRITEBYTECODE: '1' };
 
-  const ended = await outcome(['python3', '-X', 'dev', '-W', 'error', join(ROOT, 'test/ipc-peers/client_test.py')], { env });
+  const ended = await outcome(
+    ['python3', '-X', 'dev', '-W', 'error', join(ROOT, 'test/ipc-peers/client_test.py')],
+    { env },
+  );
 
   // unittest reports on stderr.
   expect(ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/^Ran 13 tests.*\n\nOK\n$/m) });

@@ -53,7 +53,9 @@ const LANGUAGES = {
   },
 };
 
-test.each(Object.entries(LANGUAGES))('a hello goes from one program to the other in %s', async (_, programs) => {
+test.each(
+  Object.entries(LANGUAGES),
+)('a hello goes from one program to the other in %s', async (_, programs) => {
   const dir = bench.channels();
   const services = { publishers: ['greeter'], subscribers: ['listener'] };
   makeChannel(dir, { name: 'greetings', ...services, slotSize: 64, depth: 8 });

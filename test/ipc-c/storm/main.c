@@ -1,10 +1,11 @@
 /*
- * kill -9 at random: `storm <empty folder> <messages> <most seconds>`. Two publishers and two subscribers of a lossy
- * channel, each a process of its own that is started again when it was killed, until the subscribers have checked so
- * many messages. What each saw last is kept in memory that survives it, so going back shows across restarts.
+ * kill -9 at random: `storm <empty folder> <messages> <most seconds> lossy|reliable`. Two publishers and two subscribers
+ * of a channel, each a process of its own that is started again when it was killed, until the subscribers have checked
+ * so many messages. What each saw last is kept in memory that survives it, so going back shows across restarts.
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -21,7 +22,7 @@ static const char *const names[ENDS] = {"camera", "mic", "detector", "recorder"}
 
 /* Written by the children, read by the parent when they are gone. */
 static struct seen {
-  _Atomic uint64_t taken, lost, torn, wrong, backward;
+  _Atomic uint64_t taken, lost, torn, wrong, backward, gaps;
   _Atomic uint64_t next[2], epoch[2];
 } *seen;
 
@@ -35,7 +36,10 @@ static void publish_for_ever(const char *service) {
     size_t length = n % 16 == 0 ? SLOT - n % 64 : 16 + n * 7 % 240;
     fill(data, length, n);
     /* As its type: in which start it was published. */
-    CHECK(wipc_publish(p, data, length, stats.epoch, 0) == 0);
+    int rc;
+    while ((rc = wipc_publish(p, data, length, stats.epoch, 1000)) == WIPC_EAGAIN)
+      ;
+    CHECK(rc == 0);
   }
 }
 
@@ -47,6 +51,7 @@ static void check(struct seen *own, const unsigned char *data, const wipc_messag
   uint64_t next = own->next[m->publisher];
   /* Killed after it took a message and before it wrote that down, it is one ahead; never behind. */
   if (m->sequence < next) own->backward++;
+  if (m->sequence > next + 1) own->gaps++;
   if (m->type < own->epoch[m->publisher] || m->type > m->epoch) own->backward++;
   own->next[m->publisher] = m->sequence + 1;
   own->epoch[m->publisher] = m->type;
@@ -93,11 +98,12 @@ static int died_writing(int end) {
 }
 
 int main(int argc, char **argv) {
-  CHECK(argc == 4);
+  CHECK(argc == 5);
+  uint32_t mode = strcmp(argv[4], "reliable") == 0 ? WIPC_RELIABLE : WIPC_LOSSY;
   scratch = argv[1];
   uint64_t wanted = strtoull(argv[2], NULL, 10), until = now_ms() + 1000 * strtoull(argv[3], NULL, 10);
   seen = mmap(NULL, 2 * sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  make_channel(&(struct spec){"storm", {names[0], names[1]}, {names[2], names[3]}, SLOT, DEPTH, WIPC_LOSSY, 0});
+  make_channel(&(struct spec){"storm", {names[0], names[1]}, {names[2], names[3]}, SLOT, DEPTH, mode, 1000});
   pid_t child[ENDS];
   for (int i = 0; i < ENDS; i++) child[i] = start(i);
   uint64_t kills[ENDS] = {0}, writing = 0;
@@ -113,11 +119,12 @@ int main(int argc, char **argv) {
     child[end] = start(end);
   }
   for (int i = 0; i < ENDS; i++) CHECK(kill(child[i], SIGKILL) == 0 && waitpid(child[i], NULL, 0) == child[i]);
-  printf("{\"taken\":%llu,\"lost\":%llu,\"torn\":%llu,\"wrong\":%llu,\"backward\":%llu,\"publisherKills\":%llu,"
+  printf("{\"taken\":%llu,\"lost\":%llu,\"torn\":%llu,\"wrong\":%llu,\"backward\":%llu,\"gaps\":%llu,\"publisherKills\":%llu,"
          "\"subscriberKills\":%llu,\"killedWriting\":%llu}\n",
          (unsigned long long)(seen[0].taken + seen[1].taken), (unsigned long long)(seen[0].lost + seen[1].lost),
          (unsigned long long)(seen[0].torn + seen[1].torn), (unsigned long long)(seen[0].wrong + seen[1].wrong),
-         (unsigned long long)(seen[0].backward + seen[1].backward), (unsigned long long)(kills[0] + kills[1]),
+         (unsigned long long)(seen[0].backward + seen[1].backward),
+         (unsigned long long)(seen[0].gaps + seen[1].gaps), (unsigned long long)(kills[0] + kills[1]),
          (unsigned long long)(kills[2] + kills[3]), (unsigned long long)writing);
   return 0;
 }
