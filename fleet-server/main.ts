@@ -29,6 +29,7 @@ import { restApp } from './rest/app.ts';
 import { Auth } from './rest/auth.ts';
 import { ensureAdmin } from './rest/passwords.ts';
 import { Stream } from './rest/stream.ts';
+import { RolloutRates } from './rollouts/rates.ts';
 import { Rollouts } from './rollouts/rollouts.ts';
 import { rolloutView } from './rollouts/view.ts';
 import { openSqlite } from './store/sqlite.ts';
@@ -84,6 +85,7 @@ async function open(
   const names = [...new Set([config.publicHost, 'localhost', '127.0.0.1'])];
   const tls = await ca.serverCertificate(names);
   const fleet = assemble(db, keys, log, closers);
+  await fleet.rates.load(db);
   const deltas = await openDeltas(config, objects, log);
   closers.push(() => deltas.close());
   const reader = objectReader({ db, objects, deltas }, OPEN_FILES);
@@ -96,6 +98,7 @@ async function open(
     {
       bytesPerSecond: config.egressBytesPerSecond,
       deviceBytesPerSecond: config.egressDeviceBytesPerSecond,
+      rateOf: (device) => fleet.rates.of(device),
     },
     () => performance.now(),
     async (ms) => pause(ms),
@@ -179,7 +182,8 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
   );
   const metrics = new MetricLog(db, (error) => log.error({ error }, 'cannot store metrics'));
   const postMortems = new PostMortemStore(db);
-  const rollouts = new Rollouts(db, stream, Date.now);
+  const rates = new RolloutRates();
+  const rollouts = new Rollouts(db, stream, rates, Date.now);
   const pins = new Pins(db, stream, Date.now);
   const link: { broker?: Broker } = {};
   // Devices are heard only once the broker is there, so this never throws in practice.
@@ -223,6 +227,7 @@ function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers)
     metrics,
     postMortems,
     rollouts,
+    rates,
     pins,
     desired,
     inbox,
@@ -259,10 +264,10 @@ async function openBroker({
   const chunks = new ChunkServer(
     reader,
     {
-      data: async (device, frame) => {
-        await egress.take(device, frame.length);
-        return fleet.broker().send(device, 'bulk', 'data', frame, 0);
-      },
+      admit: (device, bytes) => egress.take(device, bytes),
+      headOf: (device, bytes) => fleet.broker().dataHead(device, bytes),
+      data: (device, packets) => fleet.broker().sendData(device, packets),
+      isPaced: (device) => egress.isPaced(device),
       fault: (device, fault) => fleet.broker().send(device, 'bulk', 'fault', JSON.stringify(fault), 0),
     },
     log,

@@ -88,6 +88,7 @@ export const REASONS = {
   'update.deferred': 'Somebody at the device put the update off',
   'update.kept':
     'The release did not stay healthy and stays, because the one before is below the signed floor',
+  'update.delta-unusable': 'A delta was not what it should be; the blob it was for is fetched whole',
   'update.superseded': 'A newer assignment replaced it',
   'refused.assignment-signature': 'The assignment is not signed by the fleet key',
   'refused.assignment-malformed': 'The assignment cannot be read',

@@ -3,6 +3,7 @@ import type { Clock } from '../supervisor/ports.ts';
 import type { BulkChannel, BulkLease, BulkListener } from '../update/sources/bulk-channel.ts';
 import { aborted, SourceError } from '../update/sources/source-error.ts';
 import type { Dial } from './dial.ts';
+import { MessageSieve } from './message-sieve.ts';
 import { MqttConnection } from './mqtt-connection.ts';
 
 export interface BulkSessionOptions {
@@ -79,16 +80,18 @@ export class BulkSession implements BulkChannel {
     const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits hears of it; nobody may be waiting any more.
     opened.catch(() => {});
+    const onData = (message: Buffer) => {
+      for (const listener of this.#listeners) listener.onData(message);
+    };
     const connection = new MqttConnection({
-      dial,
+      dial: () => dial(new MessageSieve(dataTopic, onData)),
       clientId: bulkClientId(identity.device),
       username: identity.device,
       subscriptions: { [dataTopic]: 0, [faultTopic]: 0 },
       onOpen: resolve,
       onMessage: (topic, payload) => {
-        for (const listener of this.#listeners)
-          if (topic === dataTopic) listener.onData(payload);
-          else if (topic === faultTopic) listener.onFault(payload);
+        if (topic !== faultTopic) return;
+        for (const listener of this.#listeners) listener.onFault(payload);
       },
       onLost: (reason) => {
         this.#session = undefined;

@@ -29,7 +29,8 @@ export class MqttConnection {
 
   constructor(options: MqttConnectionOptions) {
     this.#options = options;
-    this.#client = new client.default(options.dial as () => ReturnType<Dial> & IStream, {
+    const open = () => options.dial() as ReturnType<Dial> & IStream;
+    this.#client = new client.default(open, {
       clientId: options.clientId,
       username: options.username,
       protocolVersion: 4,

@@ -91,7 +91,7 @@ export class FetchJob {
   }
 
   #depsFor(release: ReleaseRef, source: ChunkSource, signal: AbortSignal, onProgress: () => void): FetchDeps {
-    const { blobs, trust, board, identity, now, step, collect, held, log } = this.#options;
+    const { blobs, trust, board, identity, now, step, collect, held } = this.#options;
     let doneBytes = 0;
     return {
       source,
@@ -104,8 +104,7 @@ export class FetchJob {
       spurned: new Set(),
       half: new HalfPieces(),
       onDeltaUnusable: (message) => {
-        log.warn({ release: release.manifest }, message);
-        if (!signal.aborted) step({ type: 'source-failed', message });
+        if (!signal.aborted) step({ type: 'delta-unusable', message });
       },
       onWait: (message) => {
         if (!signal.aborted) step({ type: 'source-failed', message });

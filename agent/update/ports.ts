@@ -11,7 +11,8 @@ export interface ChunkSource {
   read(object: string, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
   /**
    * Delivers the wanted chunks of an object in any order, each at least once; resolves when all were delivered.
-   * `onChunk` may be asynchronous: the source asks for no more than its window beyond what was taken.
+   * `onChunk` may be asynchronous: the source asks for no more than its window beyond what was taken. Its payload lasts
+   * until it returns; what is to be kept for longer is copied.
    */
   fetch(
     object: string,

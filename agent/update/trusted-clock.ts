@@ -27,7 +27,7 @@ export class TrustedClock {
     this.#options = options;
   }
 
-  /** Unix ms, whole as reports carry it, never before `floor`: what the device has seen signed already. */
+  /** Unix ms, never before `floor`: what the device has seen signed already. */
   now(floor: number): number {
     return Math.max(this.#clock() ?? floor, floor);
   }
@@ -54,7 +54,8 @@ export class TrustedClock {
     const { isSynchronised, system, monotonic } = this.#options;
     const state = isSynchronised();
     if (state === 'synchronised') return system();
-    if (this.#told) return this.#told.at + Math.round(monotonic() - this.#told.monotonic);
+    // Whole: what is reported and signed knows no fractions.
+    if (this.#told) return this.#told.at + Math.floor(monotonic() - this.#told.monotonic);
     return state === 'unsynchronised' ? undefined : system();
   }
 }

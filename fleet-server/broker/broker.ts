@@ -11,6 +11,7 @@ import {
 import { listen } from '../listen.ts';
 import { maySubscribe, type Peer, peerOf, publishFault } from './core/access.ts';
 import { GuardedConnection } from './length-guard.ts';
+import { publishHead } from './publish-head.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const DRAIN_TIMEOUT_MS = 120_000;
@@ -44,6 +45,10 @@ export interface Broker {
     payload: Buffer | string,
     qos: 0 | 1,
   ): Promise<boolean>;
+  /** What stands on the line before a chunk message of so many bytes, so that both are one buffer. */
+  dataHead(device: string, messageBytes: number): Buffer;
+  /** Sends heads and messages past the broker's parts, each of which would copy them. Resolves as `send` does. */
+  sendData(device: string, packets: Buffer): Promise<boolean>;
   useCertificate(context: SecureContextOptions): void;
   close(): Promise<void>;
 }
@@ -191,6 +196,13 @@ async function serve(
           resolve(!client.closed),
         );
       });
+    },
+    dataHead: (device, messageBytes) => publishHead(downTopic(options.tenant, device, 'data'), messageBytes),
+    sendData: async (device, packets) => {
+      const client = clientOf(device, 'bulk');
+      if (!client) return false;
+      await (client.conn as GuardedConnection).send(packets, DRAIN_TIMEOUT_MS);
+      return !client.closed;
     },
     useCertificate: (context) => server.setSecureContext({ ...tls, ...context }),
     close: async () => {

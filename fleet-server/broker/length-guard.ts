@@ -81,6 +81,17 @@ export class GuardedConnection extends Duplex {
     this.#guard.admit();
   }
 
+  /** Writes whole packets. Resolves when their memory is free again, or it is over; cut when that takes too long. */
+  send(packets: Buffer, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.destroy(), timeoutMs);
+      this.write(packets, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
   override _read(): void {
     this.socket.resume();
   }

@@ -147,7 +147,7 @@ export class Deltas {
       const { old, sha256, bytes, plainBytes } = built;
       const before = cache.get(next, old);
       if (before && before.bytes <= bytes) return await cache.settle(before, level);
-      const hasFile = old === undefined || isWorthIt(bytes, plainBytes);
+      const hasFile = old === undefined ? !built.isVain : isWorthIt(bytes, plainBytes);
       await cache.put(
         { v: 1, next, ...(old && { old }), level, sha256, bytes, plainBytes, hasFile },
         outPath,

@@ -227,6 +227,9 @@ const { urgent: _urgent, ...askedProperties } = updatePolicySchema.properties;
 export type AskedPolicy = Omit<UpdatePolicy, 'urgent'>;
 const AskedPolicy = Type.Unsafe<AskedPolicy>({ ...updatePolicySchema, properties: askedProperties });
 
+/** Bytes a second. Less than the least would keep a device from its metadata for minutes. */
+const EgressRate = Type.Integer({ minimum: 1_000, maximum: 100_000_000_000 });
+
 export const Rollout = Type.Object({
   id: Type.String(),
   release: ReleaseRef,
@@ -236,6 +239,8 @@ export const Rollout = Type.Object({
   /** What it asks of the devices, and its windows in words; absent = nothing. */
   policy: Type.Optional(Type.Unsafe<UpdatePolicy>(updatePolicySchema)),
   windows: Type.Optional(Type.Array(Type.String())),
+  /** What leaves the server for all its devices together; absent = no limit of its own. */
+  egressBytesPerSecond: Type.Optional(EgressRate),
   attempts: Type.Array(Attempt),
 });
 export type Rollout = Static<typeof Rollout>;
@@ -247,6 +252,7 @@ export const StartRollout = Type.Object(
     policy: Type.Optional(AskedPolicy),
     /** Overrides windows, leases, metered links and deferrals, by name of who asks. */
     urgent: Type.Optional(Type.Literal(true)),
+    egressBytesPerSecond: Type.Optional(EgressRate),
   },
   Closed,
 );

@@ -72,7 +72,8 @@ export async function restApp(options: RestOptions) {
       },
     },
   });
-  app.addHook('onSend', async (_request, reply) => {
+  // At once: a reply that leaves the framework has them too.
+  app.addHook('onRequest', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
     reply.header('referrer-policy', 'no-referrer');
   });

@@ -6,20 +6,23 @@ import { ProblemError } from '../problems.ts';
 import { type Attempt, ENDED_ATTEMPT_STATES, type StartRollout } from '../rest/api.ts';
 import { audit } from '../store/audit.ts';
 import type { AttemptRow, Database, ReleaseRow } from '../store/tables.ts';
-import { type AttemptState, onEvent, onReport, onSent } from './core/attempt.ts';
+import { type AttemptState, isEnded, onEvent, onReport, onSent } from './core/attempt.ts';
 import { makeUrgent } from './make-urgent.ts';
 import { policyJson, urgentBy } from './policy.ts';
+import type { RolloutRates } from './rates.ts';
 import { checkWindows } from './windows.ts';
 
 /** Moves devices' desired state and follows their attempts. */
 export class Rollouts {
   readonly #db: Database;
   readonly #feed: Feed;
+  readonly #rates: RolloutRates;
   readonly #now: () => number;
 
-  constructor(db: Database, feed: Feed, now: () => number) {
+  constructor(db: Database, feed: Feed, rates: RolloutRates, now: () => number) {
     this.#db = db;
     this.#feed = feed;
+    this.#rates = rates;
     this.#now = now;
   }
 
@@ -28,6 +31,7 @@ export class Rollouts {
     const at = this.#now();
     const id = uuidv7(at);
     if (wanted.policy?.windows) checkWindows(wanted.policy.windows);
+    const rate = wanted.egressBytesPerSecond;
     const policy = policyJson({ ...wanted.policy, ...(wanted.urgent && { urgent: urgentBy(who) }) });
     const touched = await this.#db.transaction().execute(async (db) => {
       const release = await checkSelection(db, wanted);
@@ -40,6 +44,7 @@ export class Rollouts {
           createdAt: at,
           createdBy: who,
           policyJson: policy,
+          egressBytesPerSecond: rate ?? null,
         })
         .execute();
       const older = new Set<string>();
@@ -52,12 +57,13 @@ export class Rollouts {
         who,
         action: 'rollout.start',
         subject: id,
-        detail: `${release.name} ${release.version} to ${wanted.devices.length} devices`,
+        detail: `${release.name} ${release.version} to ${wanted.devices.length} devices${rate === undefined ? '' : ` at ${rate} bytes a second`}`,
       });
       if (wanted.urgent) await audit(db, { at, who, action: 'rollout.urgent', subject: id });
       for (const rollout of older) await closeIfEnded(db, rollout);
       return [...older];
     });
+    this.#rates.began(wanted.devices, id, rate);
     for (const rollout of [...touched, id]) this.#feed.rolloutChanged(rollout);
     for (const device of wanted.devices) this.#feed.deviceChanged(device);
     return id;
@@ -102,9 +108,11 @@ export class Rollouts {
         .where('id', '=', row.id)
         .execute();
       await closeIfEnded(db, row.rolloutId);
-      return row.rolloutId;
+      return { id: row.rolloutId, isEnded: isEnded(after.state) };
     });
-    if (rollout) this.#feed.rolloutChanged(rollout);
+    if (!rollout) return;
+    if (rollout.isEnded) this.#rates.ended(device, rollout.id);
+    this.#feed.rolloutChanged(rollout.id);
   }
 }
 

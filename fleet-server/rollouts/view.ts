@@ -25,6 +25,7 @@ export async function rolloutView(db: Database, row: RolloutRow): Promise<Rollou
     createdAt: row.createdAt,
     createdBy: row.createdBy,
     ...(policy && { policy, ...(policy.windows && { windows: policy.windows.map(scheduleWords) }) }),
+    ...(row.egressBytesPerSecond !== null && { egressBytesPerSecond: row.egressBytesPerSecond }),
     attempts: attempts.map((attempt) => {
       const { state, generation, progress, reason } = stateOf(attempt);
       return {

@@ -50,6 +50,7 @@ export const MIGRATIONS: readonly string[][] = [
     `alter table devices add column pinnedAt integer`,
     `alter table devices add column pinnedBy text`,
   ],
+  [`alter table rollouts add column egressBytesPerSecond integer`],
 ];
 
 /** Brings the schema up to date. Throws when the database is from a newer program. */

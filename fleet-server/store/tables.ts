@@ -92,6 +92,8 @@ export interface RolloutRow {
   createdAt: number;
   createdBy: string;
   policyJson: string | null;
+  /** Null = no limit of its own. */
+  egressBytesPerSecond: number | null;
 }
 
 export interface AttemptRow {

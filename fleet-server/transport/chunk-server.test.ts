@@ -17,6 +17,7 @@ class FakeLink implements ChunkLink {
   readonly chunks: { device: string; request: number; index: number; payload: Buffer }[] = [];
   readonly faults: Fault[] = [];
   isGone = false;
+  isSlow = false;
   #blocked: Promise<void> | undefined;
 
   block(): () => void {
@@ -25,12 +26,31 @@ class FakeLink implements ChunkLink {
     return resolve;
   }
 
-  async data(device: string, frame: Buffer): Promise<boolean> {
+  async admit(): Promise<void> {}
+
+  headOf(device: string): Buffer {
+    return Buffer.from(`to ${device}:`);
+  }
+
+  isPaced(): boolean {
+    return this.isSlow;
+  }
+
+  async data(device: string, packets: Buffer): Promise<boolean> {
     await this.#blocked;
     if (this.isGone) return false;
-    const chunk = decodeChunk(frame);
-    if (chunk) this.chunks.push({ device, ...chunk });
-    return chunk !== undefined;
+    const head = this.headOf(device);
+    for (let rest = packets; rest.length > 0; ) {
+      if (!rest.subarray(0, head.length).equals(head)) throw new Error('a packet begins with another head');
+      const messages = rest.subarray(head.length);
+      const end = messages.indexOf(head);
+      // Its memory serves the next.
+      const chunk = decodeChunk(Buffer.from(end < 0 ? messages : messages.subarray(0, end)));
+      if (!chunk) throw new Error('no chunk');
+      this.chunks.push({ device, ...chunk });
+      rest = end < 0 ? Buffer.alloc(0) : messages.subarray(end);
+    }
+    return true;
   }
 
   async fault(_device: string, fault: Fault): Promise<boolean> {
@@ -44,11 +64,13 @@ class FakeLink implements ChunkLink {
 let link: FakeLink;
 let server: ChunkServer;
 let open: number;
+let reads: number;
 let isBroken: boolean;
 
 beforeEach(() => {
   link = new FakeLink();
   open = 0;
+  reads = 0;
   isBroken = false;
   const reader: ObjectReader = {
     open: async (name) => {
@@ -56,9 +78,11 @@ beforeEach(() => {
       open++;
       return {
         bytes: CONTENT.length,
-        read: async (position, length, head = 0) => {
+        readInto: async (targets, position) => {
           if (isBroken) throw new Error('EIO');
-          return Buffer.concat([Buffer.alloc(head), CONTENT.subarray(position, position + length)]);
+          reads++;
+          let at = position;
+          for (const target of targets) at += CONTENT.copy(target, 0, at);
         },
         release: () => {
           open--;
@@ -89,6 +113,19 @@ test('serves the chunks of a request in order, the last one shorter', async () =
   expect(link.chunks[1]?.payload).toEqual(CONTENT.subarray(3 * CHUNK, 4 * CHUNK));
   expect(link.chunks[2]?.payload).toHaveLength(5);
   await until(() => open === 0, { what: 'the object to be let go' });
+});
+
+test.each([
+  [false, 2],
+  [true, 4],
+])('reads and sends neighbours at once, unless the device is held to a rate (%j)', async (isSlow, times) => {
+  link.isSlow = isSlow;
+  await ask(1, [1, 2, 3, 9]);
+  await until(() => link.chunks.length === 4);
+  expect(link.chunks.map(({ index }) => index)).toEqual([1, 2, 3, 9]);
+  for (const { index, payload } of link.chunks)
+    expect(payload).toEqual(CONTENT.subarray(index * CHUNK, (index + 1) * CHUNK));
+  expect(reads).toBe(times);
 });
 
 test('serves one request of a device after the other, and devices side by side', async () => {

@@ -1,15 +1,31 @@
 import type { Logger } from 'pino';
-import { CHUNK_HEADER_BYTES, decodeBitmap, writeChunkHeader } from '../../protocol/chunk-frame.ts';
+import { decodeBitmap } from '../../protocol/chunk-frame.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 import { checkGet, type Fault, type Get } from '../../protocol/messages.ts';
+import { layOut, runsOf } from './chunk-run.ts';
 import type { ObjectReader, OpenObject } from './object-reader.ts';
+import { PacketPool } from './packet-pool.ts';
 
 /** Requests of one device that may wait their turn; one more is told to come back. */
 const MOST_WAITING = 4;
 const BUSY_RETRY_MS = 500;
+/** Read and written at a time. */
+const RUN_BYTES = 256 * 1024;
+/** Of its chunks, the smallest there are. */
+const HEADS_BYTES = (RUN_BYTES / LIMITS.minChunkBytes) * 256;
+/** Runs of one device that the socket may still have to take: what a device that reads nothing costs. */
+const MOST_ON_THE_WAY = 2;
 
-/** The way back to a device's bulk session. Both resolve when the socket took the message; false = it is gone. */
+/** The way back to a device's bulk session. What sends resolves when the socket took it; false = it is gone. */
 export interface ChunkLink {
-  data(device: string, frame: Buffer): Promise<boolean>;
+  /** Resolves when so many bytes may leave to the device. */
+  admit(device: string, bytes: number): Promise<void>;
+  /** What stands on the line before a message of so many bytes. */
+  headOf(device: string, messageBytes: number): Buffer;
+  /** Messages, each behind its head: one buffer from the disk to the socket, which is done with it when this resolves. */
+  data(device: string, packets: Buffer): Promise<boolean>;
+  /** Is what leaves to the device held to a rate? */
+  isPaced(device: string): boolean;
   fault(device: string, fault: Fault): Promise<boolean>;
 }
 
@@ -24,6 +40,7 @@ export class ChunkServer {
   readonly #reader: ObjectReader;
   readonly #link: ChunkLink;
   readonly #log: Logger;
+  readonly #memory = new PacketPool(RUN_BYTES + HEADS_BYTES);
   /** Those that are being answered. */
   readonly #sessions = new Map<string, Session>();
 
@@ -93,7 +110,7 @@ export class ChunkServer {
     }
   }
 
-  /** Reads one chunk ahead while the socket takes the present one. */
+  /** Reads on while the socket takes what was read before. */
   async #send(
     device: string,
     get: Get,
@@ -101,25 +118,23 @@ export class ChunkServer {
     indexes: number[],
     session: Session,
   ): Promise<void> {
-    const read = (index: number) => {
-      const position = index * get.chunkBytes;
-      return object.read(position, Math.min(get.chunkBytes, object.bytes - position), CHUNK_HEADER_BYTES);
-    };
-    let next = read(indexes[0] ?? 0);
-    for (const [at, index] of indexes.entries()) {
-      const frame = await next;
-      const following = indexes[at + 1];
-      if (following !== undefined) {
-        next = read(following);
-        // Awaited in the next turn; until then a failure must not count as unhandled.
-        next.catch(() => {});
+    // What is held back for long looks lost to the device: under a limit each chunk goes as soon as it may.
+    const most = this.#link.isPaced(device) ? 1 : Math.max(1, Math.floor(RUN_BYTES / get.chunkBytes));
+    const frame = { objectBytes: object.bytes, headOf: (bytes: number) => this.#link.headOf(device, bytes) };
+    const onTheWay: Promise<boolean>[] = [];
+    try {
+      for (const run of runsOf(indexes, most)) {
+        await this.#link.admit(device, run.count * get.chunkBytes);
+        if (onTheWay.length === MOST_ON_THE_WAY && !(await onTheWay.shift())) return;
+        if (session.isOver) return;
+        const memory = this.#memory.take();
+        const { packets, payloads } = layOut(run, get, frame, memory);
+        await object.readInto(payloads, run.first * get.chunkBytes);
+        if (session.isOver) return;
+        onTheWay.push(this.#link.data(device, packets).finally(() => this.#memory.giveBack(memory)));
       }
-      const { request, chunkBytes } = get;
-      writeChunkHeader(frame, { request, index, chunkBytes, objectBytes: object.bytes });
-      if (session.isOver || !(await this.#link.data(device, frame))) {
-        await next.catch(() => {});
-        return;
-      }
+    } finally {
+      await Promise.all(onTheWay);
     }
   }
 

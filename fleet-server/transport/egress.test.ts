@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
-import { Egress } from './egress.ts';
+import { Egress, type RolloutRate } from './egress.ts';
 
-function world(bytesPerSecond?: number, deviceBytesPerSecond?: number) {
+function world(
+  bytesPerSecond?: number,
+  deviceBytesPerSecond?: number,
+  rates: Record<string, RolloutRate> = {},
+) {
   const time = { now: 1_000, waited: [] as number[] };
   const egress = new Egress(
-    { bytesPerSecond, deviceBytesPerSecond },
+    { bytesPerSecond, deviceBytesPerSecond, rateOf: (device) => rates[device] },
     () => time.now,
     async (ms) => void time.waited.push(ms),
   );
@@ -70,4 +74,33 @@ test('a device by itself gets no more than its own rate, and costs the others no
   time.waited.length = 0;
   await egress.take('boat-2', 25_000);
   expect(time.waited).toEqual([]);
+});
+
+const slow = { rollout: 'slow', bytesPerSecond: 100_000 };
+
+test('the devices of a rollout share its rate evenly, and nobody else is held by it', async () => {
+  const { egress, time } = world(undefined, undefined, { 'boat-1': slow, 'boat-2': slow });
+  const order: string[] = [];
+  const ask = (device: string) => egress.take(device, 25_000).then(() => order.push(device));
+  await Promise.all([...Array.from({ length: 4 }, () => ask('boat-1')), ask('boat-2'), ask('boat-2')]);
+  // The first two of boat-1 went before boat-2 asked.
+  expect(order).toEqual(['boat-1', 'boat-1', 'boat-2', 'boat-1', 'boat-2', 'boat-1']);
+  expect(time.waited.length).toBeGreaterThan(0);
+  time.waited.length = 0;
+  for (let turn = 0; turn < 100; turn++) await egress.take('boat-3', 1e9);
+  expect(time.waited).toEqual([]);
+  expect(['boat-1', 'boat-3'].map((device) => egress.isPaced(device))).toEqual([true, false]);
+});
+
+test('a rate that a rollout was started with anew holds from then on', async () => {
+  const rates: Record<string, RolloutRate> = { 'boat-1': slow };
+  const { egress, time } = world(undefined, undefined, rates);
+  for (let turn = 0; turn < 3; turn++) await egress.take('boat-1', 25_000);
+  const before = time.waited.length;
+  rates['boat-1'] = { rollout: 'quick', bytesPerSecond: 10_000_000 };
+  await egress.take('boat-1', 25_000);
+  expect(time.waited).toHaveLength(before);
+  delete rates['boat-1'];
+  await egress.take('boat-1', 1e9);
+  expect(time.waited).toHaveLength(before);
 });

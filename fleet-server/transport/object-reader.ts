@@ -1,4 +1,5 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { parseOfferName } from '../../protocol/delta/offer.ts';
 import { isObjectName } from '../../protocol/objects.ts';
 import type { Deltas } from '../deltas/deltas.ts';
@@ -9,8 +10,8 @@ import type { Database } from '../store/tables.ts';
 /** One object while it is being served; `release` it when done. */
 export interface OpenObject {
   bytes: number;
-  /** Behind `head` bytes that are the caller's: what goes out with a header is made once, not copied. */
-  read(position: number, length: number, head?: number): Promise<Buffer>;
+  /** Fills the memories given, one after the other. */
+  readInto(targets: Buffer[], position: number): Promise<void>;
   release(): void;
 }
 
@@ -56,7 +57,7 @@ export function objectReader({ db, objects, deltas }: ObjectReaderParts, mostFil
   async function dropReplaced(name: string): Promise<void> {
     const opening = held.get(name);
     const entry = await opening?.catch(() => undefined);
-    if (!entry || (await inodeOf(pathOf(name))) === entry.inode) return;
+    if (!entry || inodeOf(pathOf(name)) === entry.inode) return;
     if (held.get(name) !== opening) return;
     held.delete(name);
     entry.isReplaced = true;
@@ -78,14 +79,14 @@ export function objectReader({ db, objects, deltas }: ObjectReaderParts, mostFil
     }
     entry.users++;
     await trim();
+    const readInto = async (targets: Buffer[], position: number): Promise<void> => {
+      const { bytesRead } = await entry.file.readv(targets, position);
+      if (bytesRead !== targets.reduce((sum, { length }) => sum + length, 0))
+        throw new Error(`Cannot read ${name}: it ends at ${position + bytesRead}`);
+    };
     return {
       bytes: entry.bytes,
-      read: async (position, length, head = 0) => {
-        const buffer = Buffer.allocUnsafe(head + length);
-        const { bytesRead } = await entry.file.read(buffer, head, length, position);
-        if (bytesRead !== length) throw new Error(`Cannot read ${name}: it ends at ${position + bytesRead}`);
-        return buffer;
-      },
+      readInto,
       release: () => {
         entry.users--;
         if (entry.isReplaced && entry.users === 0) void entry.file.close();
@@ -123,17 +124,14 @@ async function openHeld(path: string): Promise<Held | undefined> {
   }
 }
 
-const inodeOf = (path: string): Promise<number | undefined> =>
-  stat(path).then(
-    ({ ino }) => ino,
-    () => undefined,
-  );
+/** At once: the file is open, so the kernel has its name at hand; and this is asked for every few chunks. */
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;
 
 const inMemory = (content: Buffer): OpenObject => ({
   bytes: content.length,
-  read: (position, length, head = 0) => {
-    const part = content.subarray(position, position + length);
-    return Promise.resolve(head === 0 ? part : Buffer.concat([Buffer.allocUnsafe(head), part]));
+  readInto: async (targets, position) => {
+    let at = position;
+    for (const target of targets) at += content.copy(target, 0, at);
   },
   release: () => {},
 });

@@ -1,7 +1,8 @@
-import { Readable } from 'node:stream';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProblemError } from '../problems.ts';
 import type { ObjectReader, OpenObject } from './object-reader.ts';
+import { PacketPool } from './packet-pool.ts';
 
 export interface ObjectRouteOptions {
   reader: ObjectReader;
@@ -13,6 +14,8 @@ export interface ObjectRouteOptions {
 
 /** Read from the file at a time. */
 const PART_BYTES = 256 * 1024;
+/** Parts of one answer that the socket may still have to take. */
+const MOST_ON_THE_WAY = 2;
 
 interface Range {
   from: number;
@@ -22,6 +25,7 @@ interface Range {
 
 /** GET /objects/<name>, whole or one range: the same objects that chunks are cut from. */
 export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: ObjectRouteOptions): void {
+  const memory = new PacketPool(PART_BYTES);
   // HEAD would open the object for nothing.
   app.get<{ Params: { name: string } }>(
     '/objects/:name',
@@ -51,31 +55,56 @@ export function objectRoutes(app: FastifyInstance, { reader, admit, egress }: Ob
         .header('accept-ranges', 'bytes')
         .header('cache-control', isFixed ? 'private, max-age=31536000, immutable' : 'no-store');
       if (isPart) void reply.header('content-range', `bytes ${from}-${to - 1}/${object.bytes}`);
-      return reply.send(
-        Readable.from(
-          partsOf(object, range, (bytes) => egress(who, bytes)),
-          { objectMode: false, highWaterMark: PART_BYTES },
-        ),
-      );
+      // Past the framework's streams: only the socket tells when the memory of a part is free again.
+      reply.hijack();
+      reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+      try {
+        await sendParts(reply.raw, object, range, { memory, admit: (bytes) => egress(who, bytes) });
+      } catch (error) {
+        request.log.error({ error, name }, 'cannot serve an object');
+        reply.raw.destroy();
+      } finally {
+        object.release();
+      }
+      return reply;
     },
   );
 }
 
-async function* partsOf(
+/** Reads on while the socket takes what was read before. */
+async function sendParts(
+  to: ServerResponse,
   object: OpenObject,
-  { from, to }: Range,
-  egress: (bytes: number) => Promise<void>,
-): AsyncGenerator<Buffer> {
+  { from, to: end }: Range,
+  { memory, admit }: { memory: PacketPool; admit(bytes: number): Promise<void> },
+): Promise<void> {
+  const onTheWay: Promise<void>[] = [];
   try {
-    for (let at = from; at < to; at += PART_BYTES) {
-      const length = Math.min(PART_BYTES, to - at);
-      await egress(length);
-      yield await object.read(at, length);
+    for (let at = from; at < end; at += PART_BYTES) {
+      const length = Math.min(PART_BYTES, end - at);
+      await admit(length);
+      if (onTheWay.length === MOST_ON_THE_WAY) await onTheWay.shift();
+      if (to.destroyed) return;
+      const part = memory.take();
+      await object.readInto([part.subarray(0, length)], at);
+      onTheWay.push(written(to, part.subarray(0, length)).finally(() => memory.giveBack(part)));
     }
+    to.end();
   } finally {
-    object.release();
+    await Promise.all(onTheWay);
   }
 }
+
+/** Resolves when the socket is done with the memory, or gone. */
+const written = (to: ServerResponse, part: Buffer): Promise<void> =>
+  new Promise((resolve) => {
+    const end = (): void => {
+      to.off('close', end);
+      resolve();
+    };
+    to.on('close', end);
+    to.write(part, end);
+  });
 
 /** The whole object when nothing is asked for; undefined for a range that it does not have, or more than one. */
 function rangeOf(header: string | undefined, bytes: number): Range | undefined {

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { isDense } from './compressible.ts';
 import { type BlobBytes, encodeSegments } from './encode.ts';
 import { likestOf } from './likest.ts';
 import { encodeHeader, NO_DIGEST } from './table.ts';
@@ -16,6 +17,8 @@ export interface BuiltDelta {
   /** Of the file that was written. */
   sha256: string;
   bytes: number;
+  /** There was none to take, and the blob does not compress: nothing was written. */
+  isVain?: true;
   /** About what a device that holds nothing would have to fetch instead. */
   plainBytes: number;
 }
@@ -37,8 +40,13 @@ export function buildDelta(
   try {
     const nextBytes = files.blob(next.path);
     const candidates = olds.map(({ path }) => files.blob(path));
-    const taken = likestOf(nextBytes, candidates) ?? -1;
+    const isVainAlone = isDense(nextBytes);
+    const taken = likestOf(nextBytes, candidates, isVainAlone) ?? -1;
     const [old, oldBytes] = [olds[taken], candidates[taken]];
+    if (!old && isVainAlone) {
+      const sha256 = hash('sha256', Buffer.alloc(0), 'hex');
+      return { isVain: true, sha256, bytes: nextBytes.bytes, plainBytes: nextBytes.bytes };
+    }
     const bodies = files.open(bodiesPath, 'w+');
     const entries: Buffer[] = [];
     let bodyBytes = 0;

@@ -70,7 +70,10 @@ async function overHttp(): Promise<Bench> {
         return (
           content && {
             bytes: content.length,
-            read: async (at, length) => content.subarray(at, at + length),
+            readInto: async (targets, position) => {
+              let at = position;
+              for (const target of targets) at += content.copy(target, 0, at);
+            },
             release: () => {},
           }
         );

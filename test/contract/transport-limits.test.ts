@@ -48,14 +48,14 @@ async function serving(bytes: number, limits: Partial<FleetServerConfig> = {}) {
   closers.push(() => fleet.close());
   const publisher = new Publisher(fleet, makeSigner((await fleet.api('GET', '/repository')).body));
   const layer = await noiseLayer(work, bytes);
-  await publisher.upload(serviceRelease('1.0', { web: { layers: [layer] } }));
+  const releaseId = await publisher.publish(serviceRelease('1.0', { web: { layers: [layer] } }));
   const devices: TestDevice[] = [];
   for (let at = 0; at < DEVICES; at++) devices.push(await fleet.device(`boat-${at}`));
   closers.push(async () => {
     for (const device of devices) await device.close();
   });
   const chunks = Array.from({ length: Math.ceil(layer.size / LIMITS.chunkBytes) }, (_none, at) => at);
-  return { devices, object: blobObject(layer.verity), chunks, bytes: layer.size };
+  return { devices, releaseId, object: blobObject(layer.verity), chunks, bytes: layer.size };
 }
 
 const objectUrl = (object: string) =>
@@ -177,3 +177,66 @@ test('the limit of a device holds over all its connections together', async () =
   expect(sent).toBeGreaterThanOrEqual(3 * bytes);
   expect(sent).toBeLessThanOrEqual(rate * (seconds + BURST_SECONDS) + 3 * PART_BYTES);
 });
+
+test('the limit of a rollout holds its own devices, together and over both transports, until each is done', async () => {
+  const rate = MIB;
+  const { devices, releaseId, object, chunks, bytes } = await serving(MIB);
+  const held = devices.slice(0, 4);
+  const ids = held.map(({ id }) => id);
+  const { fleet } = apart;
+  const wanted = { releaseId, devices: ids, egressBytesPerSecond: rate };
+  expect((await fleet.api('POST', '/rollouts', wanted)).status).toBe(201);
+  const { signal } = new AbortController();
+  const secondsOf = async (fetching: TestDevice[]) => {
+    const begin = performance.now();
+    await Promise.all(
+      fetching.map((device, at) =>
+        sourceOf(device, at % 2 ? 'mqtt' : 'https').fetch(object, chunks, drop, signal),
+      ),
+    );
+    return (performance.now() - begin) / 1000;
+  };
+  const { sentBytes } = await apart.cost();
+  let isFetching = true;
+  const slow = secondsOf(held).finally(() => {
+    isFetching = false;
+  });
+  await secondsOf(devices.slice(4, 6));
+  // Nobody else waited for them.
+  expect(isFetching).toBe(true);
+  const seconds = await slow;
+  const sent = (await apart.cost()).sentBytes - sentBytes;
+  expect(sent).toBeGreaterThanOrEqual(6 * bytes);
+  expect(4 * bytes).toBeLessThanOrEqual(rate * (seconds + BURST_SECONDS) + 4 * PART_BYTES);
+  // One that is done, and one that a rollout without a limit took over, are held no longer.
+  const [done, taken] = held;
+  if (!done || !taken) throw new Error('no device');
+  const control = await done.connect('control');
+  await done.hello(control);
+  await until(
+    async () => {
+      await done.report(control, 1, { phase: 'refused', release: await releaseOf(releaseId, 1) });
+      const { attempts } = (await fleet.api('GET', '/rollouts')).body.items[0];
+      return attempts.find(({ device }: { device: string }) => device === done.id)?.state === 'rejected';
+    },
+    { what: 'the attempt to end' },
+  );
+  await fleet.api('POST', '/rollouts', { releaseId, devices: [taken.id] });
+  let isHeldFetching = true;
+  const others = Promise.all(
+    [...held.slice(2), ...held.slice(2)].map((device) =>
+      sourceOf(device, 'https').fetch(object, chunks, drop, signal),
+    ),
+  ).finally(() => {
+    isHeldFetching = false;
+  });
+  await secondsOf([done, taken]);
+  expect(isHeldFetching).toBe(true);
+  await others;
+});
+
+/** As a device names it in its reports. */
+async function releaseOf(id: string, generation: number) {
+  const { name, version, manifestSha256 } = (await apart.fleet.api('GET', `/releases/${id}`)).body;
+  return { name, version, manifest: manifestSha256, generation };
+}

@@ -171,11 +171,16 @@ describe('through the update engine', () => {
     });
   });
 
-  test('a spoilt delta is told of by name, and the release comes whole', async () => {
+  test('a spoilt delta is told of by name, the server too, and the release comes whole', async () => {
     const { chunks } = await secondRelease((delta) => Buffer.from(delta).fill(0, 200_000, 300_000));
     expect(chunks.blob).toBeGreaterThan(0);
     expect(bench.log).toContainEqual(
       expect.stringMatching(/^Cannot use a delta for blob [0-9a-f]{12}: .+; fetching the blob whole$/),
     );
+    const told = agent.ledger.outbox.pending(50).filter(({ code }) => code === 'update.delta-unusable');
+    expect(told).toMatchObject([
+      { kind: 'update', phase: 'fetching', generation: 2, release: expect.stringContaining('2.0.0') },
+    ]);
+    expect(told[0]?.message).toMatch(/^Cannot use a delta for blob/);
   });
 });

@@ -78,6 +78,11 @@ test('the rules of a rollout are told in words, and reach the device signed', as
   await page.getByLabel(/hold a device for/).selectOption('3');
   await page.getByRole('checkbox', { name: /^External power only/ }).check();
   expect(await panel('Review').innerText()).toContain('longer than 3 d');
+  const rate = page.getByLabel(/at most, Mbit\/s/);
+  await rate.fill('-1');
+  expect(await page.getByRole('button', { name: /^Deploy/ }).isDisabled()).toBe(true);
+  await rate.fill('2.5');
+  expect(await panel('Review').innerText()).toContain('2.5 Mbit/s in all at most');
   expect(await browser.look('rules', panel('Review'))).toEqual([]);
   await page.getByRole('button', { name: 'Deploy 1.0.0 to 1 device' }).click();
   expect(await policyOf(1)).toEqual({
@@ -85,6 +90,9 @@ test('the rules of a rollout are told in words, and reach the device signed', as
     maxDeferralMs: 3 * 86_400_000,
     power: 'external',
   });
+  await panel('Rules').getByText('2.5 Mbit/s in all at most').waitFor();
+  const [rollout] = (await fleet.api('GET', '/rollouts')).body.items;
+  expect(rollout.egressBytesPerSecond).toBe(312_500);
 });
 
 test('a device that waits is told why, and is no concern', async () => {

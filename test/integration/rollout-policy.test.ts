@@ -123,6 +123,19 @@ test.each([
   expect(await fleet.api('POST', '/update-windows', { windows })).toMatchObject(refusal);
 });
 
+test('a rate of a rollout is shown and recorded; one that means nothing is refused', async () => {
+  await fleet.device('slow');
+  const started = await start(['slow'], { egressBytesPerSecond: 250_000 });
+  expect(started.body.egressBytesPerSecond).toBe(250_000);
+  expect((await rolloutOf(started.body.id)).egressBytesPerSecond).toBe(250_000);
+  for (const egressBytesPerSecond of [0, 999, 1.5, 'quick'])
+    expect(await start(['slow'], { egressBytesPerSecond })).toMatchObject({
+      status: 400,
+      body: { code: 'request.invalid' },
+    });
+  expect((await start(['slow'])).body.egressBytesPerSecond).toBeUndefined();
+});
+
 test('windows are told in words', async () => {
   expect((await fleet.api('POST', '/update-windows', { windows: WINDOWS })).body).toEqual({
     words: ['Saturdays from 02:00 for 2 h'],

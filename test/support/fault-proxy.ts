@@ -22,6 +22,8 @@ export interface Line {
 
 /** So much may be on its way; a line is no store. */
 const IN_FLIGHT_BYTES = 128 * 1024;
+/** Of a TCP segment on Ethernet. */
+const PACKET_BYTES = 1_460;
 
 /** A TCP line between device and server whose faults are scripted, the same for the same seed. */
 export class FaultProxy {
@@ -177,7 +179,7 @@ function carry({ from, to, line, random, isSilent, passed }: Lane): void {
 
   from.on('data', (data) => {
     if (isSilent()) return;
-    for (const piece of piecesOf(data, line.pieceBytes, random)) {
+    for (const piece of piecesOf(data, line, random)) {
       const now = performance.now();
       const costMs = line.bytesPerSecond === undefined ? 0 : (1000 * piece.length) / line.bytesPerSecond;
       const stallMs = line.stalls && random() < line.stalls.probability ? line.stalls.ms : 0;
@@ -194,10 +196,15 @@ function carry({ from, to, line, random, isSilent, passed }: Lane): void {
   });
 }
 
-function* piecesOf(data: Buffer, most: number | undefined, random: () => number): Generator<Buffer> {
-  if (most === undefined) return yield data;
+function* piecesOf(
+  data: Buffer,
+  { pieceBytes, bytesPerSecond }: Line,
+  random: () => number,
+): Generator<Buffer> {
+  // A slow line hands on each packet when it has come, not all that was sent at once when the last has.
+  const most = bytesPerSecond === undefined ? data.length : PACKET_BYTES;
   for (let at = 0; at < data.length; ) {
-    const end = at + 1 + Math.floor(random() * most);
+    const end = at + (pieceBytes === undefined ? most : 1 + Math.floor(random() * pieceBytes));
     yield data.subarray(at, end);
     at = end;
   }

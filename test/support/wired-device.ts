@@ -47,8 +47,10 @@ export class CountedSource implements ChunkSource {
   fetch(...[object, chunks, onChunk, signal]: Parameters<ChunkSource['fetch']>): Promise<void> {
     const take = async (index: number, payload: Buffer) => {
       this.taken.push(`${object}#${index}`);
+      // A payload lasts no longer than the call.
+      const kept = Buffer.from(payload);
       await this.beforeChunk(this.taken.length);
-      await onChunk(index, payload);
+      await onChunk(index, kept);
     };
     return this.#source.fetch(object, chunks, take, signal);
   }

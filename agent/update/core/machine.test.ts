@@ -169,6 +169,21 @@ test('a release that takes the agent down again and again is rolled back', () =>
   expect(world.running).toBe('a'.repeat(64));
 });
 
+test('a delta that was no good is told once, durably, while its release is fetched and not later', () => {
+  const world = new World();
+  world.step({ type: 'assigned', assignment: assignment(1, 'a') });
+  const unusable = { type: 'delta-unusable' as const, message: 'Cannot use a delta' };
+  const next = advance(world.record, unusable, context);
+  expect(next).toMatchObject({
+    isDurable: true,
+    effects: [],
+    events: [{ code: 'update.delta-unusable', phase: 'fetching', release: { version: 'a', generation: 1 } }],
+    record: { phase: 'fetching', reason: { code: 'update.delta-unusable' } },
+  });
+  world.fetched();
+  expect(advance(world.record, unusable, context)).toMatchObject({ events: [], isDurable: false });
+});
+
 test('an equal generation with another release is refused, the same one again is no news', () => {
   const world = new World();
   commit(world, 4, 'a');

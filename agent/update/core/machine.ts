@@ -125,6 +125,7 @@ function incomingMoved(
         | 'staged'
         | 'blobs-verified'
         | 'source-failed'
+        | 'delta-unusable'
         | 'manifest-checked'
         | 'incoming-refused';
     }
@@ -153,6 +154,13 @@ function incomingMoved(
       if (phase !== 'fetching') return unchanged(record);
       const reason = { code: 'retry.source' as const, message: clip(input.message), at: context.at };
       return { record: { ...record, reason }, effects: [], events: [], isDurable: false };
+    }
+    case 'delta-unusable': {
+      if (phase !== 'fetching') return unchanged(record);
+      const why = { code: 'update.delta-unusable' as const, message: clip(input.message) };
+      const event = { ...why, release: record.about, phase };
+      const next = { ...record, reason: { ...why, at: context.at } };
+      return { record: next, effects: [], events: [event], isDurable: true };
     }
     case 'blobs-verified':
       return phase === 'fetching' && incoming.manifest !== undefined

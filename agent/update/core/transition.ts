@@ -22,6 +22,7 @@ export type UpdateInput =
     }
   | { type: 'incoming-refused'; code: ReasonCode; message: string }
   | { type: 'source-failed'; message: string }
+  | { type: 'delta-unusable'; message: string }
   | { type: 'blobs-verified' }
   | { type: 'staged' }
   | { type: 'switch' }

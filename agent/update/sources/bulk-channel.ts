@@ -1,7 +1,7 @@
 import type { Get } from '../../../protocol/messages.ts';
 
 export interface BulkListener {
-  /** A dn/data message, not yet checked. */
+  /** A dn/data message, not yet checked, in memory that is used again when this returns. */
   onData(message: Buffer): void;
   /** A dn/fault message, not yet checked. */
   onFault(message: Buffer): void;

@@ -56,6 +56,7 @@ export class Fleet {
       createdBy,
       ...(Object.keys(policy).length > 0 && { policy }),
       ...(policy.windows && { windows: policy.windows.map(scheduleWords) }),
+      ...(wanted.egressBytesPerSecond && { egressBytesPerSecond: wanted.egressBytesPerSecond }),
       attempts,
     };
     this.rollouts.unshift(rollout);

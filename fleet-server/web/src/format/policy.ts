@@ -18,6 +18,14 @@ export function policySentences(policy: UpdatePolicy, windows: readonly string[]
   ];
 }
 
+/** What the server itself holds a rollout to. */
+export const egressSentences = (bytesPerSecond: number | undefined): string[] =>
+  bytesPerSecond === undefined
+    ? []
+    : [
+        `The server sends its devices ${Number((bytesPerSecond / 125_000).toPrecision(3))} Mbit/s in all at most`,
+      ];
+
 /** What being urgent overrides, and what it does not. */
 export const URGENT_MEANS =
   'Devices switch as soon as they hold the release: windows, leases of services and people, metered links and ' +

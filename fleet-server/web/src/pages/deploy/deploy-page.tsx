@@ -5,14 +5,14 @@ import { api } from '../../api/endpoints.ts';
 import { keys, useDevices, useReleases, useWindowsInWords } from '../../api/queries.ts';
 import type { AskedPolicy, DeviceSummary, Release } from '../../api/types.ts';
 import { choicesFor } from '../../derive/deploy.ts';
-import { policySentences, URGENT_MEANS } from '../../format/policy.ts';
+import { egressSentences, policySentences, URGENT_MEANS } from '../../format/policy.ts';
 import { count } from '../../format/quantity.ts';
 import { ConfirmButton } from '../../ui/confirm-button.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { Failure, Load } from '../../ui/load.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
 import { DevicePicker } from './device-picker.tsx';
-import { NO_RULES, toPolicy } from './policy-form.ts';
+import { egressOf, NO_RULES, toPolicy } from './policy-form.ts';
 import { PolicyPicker } from './policy-picker.tsx';
 import { ReleasePicker } from './release-picker.tsx';
 import { Review } from './review.tsx';
@@ -60,7 +60,9 @@ function Wizard({ releases, devices }: WizardProps) {
   const choices = release ? choicesFor(release, devices) : [];
   const picked = choices.filter(({ device, refusal }) => !refusal && chosen.has(device.id));
   const pickedDevices = picked.map(({ device }) => device);
-  const isReady = release !== undefined && pickedDevices.length > 0 && !(policy?.windows && words.isError);
+  const egress = egressOf(form);
+  const isSound = egress !== null && !(policy?.windows && words.isError);
+  const isReady = release !== undefined && pickedDevices.length > 0 && isSound;
   const deploy = () => {
     if (!release || !isReady) return;
     const devices = pickedDevices.map(({ id }) => id);
@@ -69,6 +71,7 @@ function Wizard({ releases, devices }: WizardProps) {
       devices,
       ...(policy && { policy }),
       ...(form.isUrgent && { urgent: true as const }),
+      ...(egress && { egressBytesPerSecond: egress }),
     });
   };
   const label = isReady ? `Deploy ${release.version} to ${count(pickedDevices.length, 'device')}` : 'Deploy';
@@ -92,10 +95,13 @@ function Wizard({ releases, devices }: WizardProps) {
         <Review
           release={release}
           devices={pickedDevices}
-          rules={policySentences(
-            { ...policy, ...(form.isUrgent && { urgent: { by: 'you' } }) },
-            policy?.windows && words.data?.words,
-          )}
+          rules={[
+            ...policySentences(
+              { ...policy, ...(form.isUrgent && { urgent: { by: 'you' } }) },
+              policy?.windows && words.data?.words,
+            ),
+            ...egressSentences(egress ?? undefined),
+          ]}
         />
       ) : null}
       {start.error ? <Failure error={start.error} /> : null}

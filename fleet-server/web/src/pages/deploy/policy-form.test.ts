@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { policySentences } from '../../format/policy.ts';
-import { NO_RULES, toPolicy } from './policy-form.ts';
+import { egressSentences, policySentences } from '../../format/policy.ts';
+import { egressOf, NO_RULES, toPolicy } from './policy-form.ts';
 
 describe('rules of a rollout', () => {
   it('ask for nothing unless something is chosen', () => {
@@ -18,6 +18,13 @@ describe('rules of a rollout', () => {
       power: 'external',
       commitOffline: true,
     });
+  });
+
+  it('hold the server to a rate, when one is typed', () => {
+    const rates = [' ', '2.5', '0', '-1', 'x'].map((egressMbit) => egressOf({ ...NO_RULES, egressMbit }));
+    expect(rates).toEqual([undefined, 312_500, null, null, null]);
+    expect(egressSentences(312_500)).toEqual(['The server sends its devices 2.5 Mbit/s in all at most']);
+    expect(egressSentences(undefined)).toEqual([]);
   });
 
   it('are told in sentences', () => {

@@ -1,6 +1,7 @@
 import type { AskedPolicy } from '../../api/types.ts';
 
 const DAY_MS = 86_400_000;
+const BYTES_PER_MBIT = 125_000;
 
 export interface WindowRow {
   key: number;
@@ -19,6 +20,8 @@ export interface PolicyForm {
   power: boolean;
   commitOffline: boolean;
   isUrgent: boolean;
+  /** What leaves the server for it, as typed; empty = no limit. */
+  egressMbit: string;
 }
 
 export const NO_RULES: PolicyForm = {
@@ -29,7 +32,11 @@ export const NO_RULES: PolicyForm = {
   power: false,
   commitOffline: false,
   isUrgent: false,
+  egressMbit: '',
 };
+
+/** Of a rollout's rate; the server takes no less and no more. */
+export const EGRESS_MBIT = { least: 0.01, most: 100_000 } as const;
 
 export const DEFERRALS = [
   { days: 0, label: 'As long as it takes' },
@@ -61,4 +68,11 @@ export function toPolicy(form: PolicyForm): AskedPolicy | undefined {
     ...(form.commitOffline && { commitOffline: true as const }),
   };
   return Object.keys(policy).length > 0 ? policy : undefined;
+}
+
+/** The rate in bytes a second; undefined = no limit, null = nonsense was typed. */
+export function egressOf({ egressMbit }: PolicyForm): number | undefined | null {
+  if (egressMbit.trim() === '') return undefined;
+  const mbit = Number(egressMbit);
+  return mbit >= EGRESS_MBIT.least && mbit <= EGRESS_MBIT.most ? Math.round(mbit * BYTES_PER_MBIT) : null;
 }

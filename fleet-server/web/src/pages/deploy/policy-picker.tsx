@@ -1,6 +1,6 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { WindowsInWords } from '../../api/types.ts';
-import { DEFERRALS, type PolicyForm } from './policy-form.ts';
+import { DEFERRALS, EGRESS_MBIT, type PolicyForm } from './policy-form.ts';
 import { WindowsEditor } from './windows-editor.tsx';
 
 interface PolicyPickerProps {
@@ -38,6 +38,20 @@ export function PolicyPicker({ form, setForm, words }: PolicyPickerProps) {
               </option>
             ))}
           </select>
+        </label>
+        <label className="field deferral">
+          <span>The server sends all its devices together at most, Mbit/s</span>
+          <input
+            className="input"
+            type="number"
+            inputMode="decimal"
+            step="any"
+            min={EGRESS_MBIT.least}
+            max={EGRESS_MBIT.most}
+            placeholder="No limit"
+            value={form.egressMbit}
+            onChange={(event) => setForm({ ...form, egressMbit: event.target.value })}
+          />
         </label>
       </div>
       <div className="options">

@@ -3,14 +3,17 @@ import { api } from '../../api/endpoints.ts';
 import { keys } from '../../api/queries.ts';
 import type { Rollout } from '../../api/types.ts';
 import { mayBeUrgent } from '../../derive/rollout.ts';
-import { policySentences, URGENT_MEANS } from '../../format/policy.ts';
+import { egressSentences, policySentences, URGENT_MEANS } from '../../format/policy.ts';
 import { count } from '../../format/quantity.ts';
 import { ConfirmButton } from '../../ui/confirm-button.tsx';
 import { Failure } from '../../ui/load.tsx';
 import { Panel } from '../../ui/panel.tsx';
 
 export function RulesPanel({ rollout }: { rollout: Rollout }) {
-  const sentences = policySentences(rollout.policy ?? {}, rollout.windows);
+  const sentences = [
+    ...policySentences(rollout.policy ?? {}, rollout.windows),
+    ...egressSentences(rollout.egressBytesPerSecond),
+  ];
   const held = mayBeUrgent(rollout);
   // Leases and deferrals at the device hold a rollout without rules too.
   const isHeld = rollout.attempts.some(({ state }) => state === 'waiting');
