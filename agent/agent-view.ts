@@ -5,6 +5,7 @@ import type { Connected } from './connected.ts';
 import type { Identity } from './enrolment/identity.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { AgentStatus, AgentView, LeaseDesk } from './local-api/ports.ts';
+import type { Steered } from './open-updates.ts';
 import { readLog } from './supervisor/logs/read-log.ts';
 import type { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
@@ -12,9 +13,12 @@ import { inForce } from './update/core/record.ts';
 import { updateView } from './update-view.ts';
 import { AGENT_VERSION } from './version.ts';
 
-/** The agent's side of the fleet; empty until the device is enrolled. */
+/** The agent's side of the fleet. */
 export interface Online {
+  /** Undefined until the device is enrolled. */
   connected: (Connected & { identity: Identity }) | undefined;
+  /** Its updates, in a fleet or not; undefined for the moment in which it joins one. */
+  steered: Steered | undefined;
   /** Why enrolment failed last, or why the identity cannot be read. */
   fault: string | undefined;
 }
@@ -50,9 +54,9 @@ export function agentView(parts: ViewParts): AgentView {
 
 function statusOf({ config, supervisor, ledger, health, online, startedAt }: ViewParts): AgentStatus {
   const { board } = config;
-  const { connected, fault } = online;
+  const { connected, steered, fault } = online;
   const identity = connected?.identity;
-  const current = connected ? connected.engine.current : inForce(ledger.load())?.release;
+  const current = steered ? steered.engine.current : inForce(ledger.load())?.release;
   return {
     agent: { version: AGENT_VERSION, startedAt, pid: process.pid },
     device: {
@@ -67,7 +71,7 @@ function statusOf({ config, supervisor, ledger, health, online, startedAt }: Vie
     link: connected
       ? connected.link()
       : { state: 'not-enrolled', since: startedAt, ...(fault && { detail: fault }) },
-    update: connected?.engine.status() ?? { phase: 'idle', since: startedAt },
+    update: steered?.engine.status() ?? { phase: 'idle', since: startedAt },
     ...(current && { current }),
     services: supervisor.statuses(),
     health: health(),

@@ -12,8 +12,9 @@ import { leaseDesk } from './lease-desk.ts';
 import { PatientLedger } from './ledger/patient-ledger.ts';
 import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
+import { openOffline } from './offline.ts';
 import { AgentFolder } from './self-update/agent-folder.ts';
-import { openSupervised, releaseInForce, type Supervised } from './supervised.ts';
+import { openSupervised, type Supervised } from './supervised.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -50,7 +51,7 @@ export async function startAgent(
   const { stateDir, runDir } = config;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await mkdir(runDir, { recursive: true, mode: 0o711 });
-  const online: Online = { connected: undefined, fault: undefined };
+  const online: Online = { connected: undefined, steered: undefined, fault: undefined };
   const onChange = (): void => online.connected?.changed();
   const ledger = new PatientLedger({
     path: join(stateDir, 'ledger.db'),
@@ -68,39 +69,51 @@ export async function startAgent(
     services: supervised.leases,
     outbox: ledger.outbox,
     clock: systemClock,
-    onChange: () => online.connected?.engine.wake(),
+    onChange: () => online.steered?.engine.wake(),
   });
   const stopping = new AbortController();
   const { now } = systemClock;
 
-  const goOnline = (identity: Identity): void => {
-    const observed = () => {
-      const channels = details.channels.list().channels;
-      return {
-        services: supervisor.statuses(),
-        device: health(),
-        ...(channels.length > 0 && { channels }),
-      };
+  const updates = {
+    config,
+    ledger,
+    blobs,
+    workloads: supervisor,
+    onRollback: supervised.onRollback,
+    leases: leases.held,
+    agents,
+    onAgentSwitch: launch.onAgentSwitch,
+    log,
+  };
+  const observed = () => {
+    const { channels } = details.channels.list();
+    return {
+      services: supervisor.statuses(),
+      device: health(),
+      ...(channels.length > 0 && { channels }),
     };
-    const { postMortems, onRollback } = supervised;
-    const parts = { config, identity, ledger, blobs, workloads: supervisor, bootId: bootId(), observed, log };
-    const { onAgentSwitch } = launch;
-    const connected = connect({
-      ...parts,
-      postMortems,
-      onRollback,
-      leases: leases.held,
-      agents,
-      onAgentSwitch,
-    });
+  };
+  // The release in force must be known before the supervisor's first look, or it would stop what runs.
+  const goOnline = (identity: Identity): void => {
+    const { postMortems } = supervised;
+    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
     online.connected = { ...connected, identity };
-    // The release in force must be known before the supervisor's first look, or it would stop what runs.
+    online.steered = connected;
     connected.engine.start();
     connected.start();
   };
   const identity = await findIdentity(config, online, log);
+  const offline = identity
+    ? undefined
+    : openOffline({ ...updates, clockState: () => health().clock?.state ?? 'unknown' });
   if (identity) goOnline(identity);
-  else supervisor.apply(releaseInForce(config, ledger));
+  online.steered ??= offline;
+  offline?.start();
+  const joinFleet = async (found: Identity): Promise<void> => {
+    online.steered = undefined;
+    await offline?.stop();
+    goOnline(found);
+  };
   supervised.start();
   const api = await serveLocalApi({
     view: agentView({ config, supervisor, ledger, health, details, leases, online, startedAt: now() }),
@@ -111,14 +124,14 @@ export async function startAgent(
   const enrolling =
     identity || online.fault !== undefined
       ? undefined
-      : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && goOnline(found));
+      : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && joinFleet(found));
 
   const end = async ({ takesDown }: { takesDown: boolean }): Promise<void> => {
     stopping.abort();
     await enrolling;
     await api.close();
     await supervised.stop({ services: takesDown ? 'stop' : 'keep' });
-    await online.connected?.stop();
+    await (online.connected ?? offline)?.stop();
     ledger.close();
     if (takesDown) await rm(runDir, { recursive: true, force: true });
   };

@@ -174,7 +174,7 @@ async function hostIdsOf(isolation: Isolation, spec: ServiceSpec) {
 }
 
 /** The release in force as the ledger has it: what runs on while the device has no identity, or none to be read. */
-export function releaseInForce({ board }: AgentConfig, ledger: PatientLedger): DesiredServices {
+function releaseInForce({ board }: AgentConfig, ledger: PatientLedger): DesiredServices {
   return desiredServices(ledger.load(), (manifest) => {
     const specs = toServiceSpecs(manifest, board.platform);
     if (!specs.ok) throw new Error(specs.message);

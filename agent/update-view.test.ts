@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { UpdatePolicy } from '../protocol/update-policy.ts';
+import type { RootOfTrust } from './open-updates.ts';
 import { NOTHING_KNOWN } from './update/core/hold.ts';
 import { EMPTY_RECORD, type UpdateRecord } from './update/core/record.ts';
 import type { UpdateWish } from './update/engine-options.ts';
@@ -8,8 +9,9 @@ import { updateView } from './update-view.ts';
 const release = (version: string) => ({ name: 'demo', version, manifest: version, generation: 1 });
 const installed = (version: string) => ({ release: release(version), manifest: '{}' });
 const HOUR = 3_600_000;
+const ROOT = { ok: true, version: 3, sha256: 'ab' } as const;
 
-function viewOf(record: Partial<UpdateRecord>, wish: UpdateWish = 'accepted') {
+function viewOf(record: Partial<UpdateRecord>, wish: UpdateWish = 'accepted', root: RootOfTrust = ROOT) {
   const wishes: unknown[] = [];
   const said = (...what: unknown[]): UpdateWish => {
     wishes.push(what);
@@ -31,7 +33,7 @@ function viewOf(record: Partial<UpdateRecord>, wish: UpdateWish = 'accepted') {
     rollBack: (by: string) => said('rollback', by),
   };
   const view = updateView({
-    online: { connected: { engine, facts: () => NOTHING_KNOWN } },
+    online: { steered: { engine, facts: () => NOTHING_KNOWN, root: async () => root } },
     ledger: { load: () => ({ ...EMPTY_RECORD, ...record }), history: () => [] },
     leases: { list: () => [] },
     clock: { now: () => HOUR },
@@ -77,9 +79,19 @@ test('a bundle is taken, or refused in its own words', async () => {
     wish: 'apply',
     result: 'accepted',
     release: 'demo 2.0.0',
+    root: { version: 3, sha256: 'ab' },
   });
   expect(wishes).toEqual([['apply', '/stick', 'ada']]);
   expect(await view.apply('/none', 'ada')).toMatchObject({ refused: 'Cannot apply /none: it is empty' });
+});
+
+test('without a root of trust no bundle is looked at', async () => {
+  const { view, wishes } = viewOf({}, 'accepted', { ok: false, message: 'this device has none' });
+  expect(await view.apply('/stick', 'ada')).toEqual({
+    code: 'update-refused',
+    refused: 'Cannot apply /stick: this device has none',
+  });
+  expect(wishes).toEqual([]);
 });
 
 test('nothing on its way is nothing to agree to', () => {

@@ -1,6 +1,6 @@
-import type { Connected } from './connected.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { LeaseDesk, Updates, WishOutcome, WishRefused } from './local-api/ports.ts';
+import type { Steered } from './open-updates.ts';
 import type { Clock } from './supervisor/ports.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './update/core/hold.ts';
 import { outlookOf, overdueOf } from './update/core/outlook.ts';
@@ -10,10 +10,9 @@ import type { UpdateEngine } from './update/engine.ts';
 import type { UpdateWish } from './update/engine-options.ts';
 
 type Engine = Pick<UpdateEngine, 'status' | 'apply' | 'consent' | 'defer' | 'rollBack'>;
-type Steered = Pick<Connected, 'facts'> & { engine: Engine };
 
 export interface UpdateViewParts {
-  online: { connected: Steered | undefined };
+  online: { steered: (Omit<Steered, 'engine'> & { engine: Engine }) | undefined };
   ledger: Pick<PatientLedger, 'load' | 'history'>;
   leases: Pick<LeaseDesk, 'list'>;
   clock: Pick<Clock, 'now'>;
@@ -24,8 +23,8 @@ export interface UpdateViewParts {
 /** The `updates` of the local API. */
 export function updateView({ online, ledger, leases, clock, startedAt }: UpdateViewParts): Updates {
   const facts = (record: UpdateRecord): SwitchFacts =>
-    online.connected?.facts(record.incoming?.policy ?? {}) ?? NOTHING_KNOWN;
-  const status = () => online.connected?.engine.status() ?? { phase: 'idle' as const, since: startedAt };
+    online.steered?.facts(record.incoming?.policy ?? {}) ?? NOTHING_KNOWN;
+  const status = () => online.steered?.engine.status() ?? { phase: 'idle' as const, since: startedAt };
   return {
     outlook: () => {
       const record = ledger.load();
@@ -33,21 +32,25 @@ export function updateView({ online, ledger, leases, clock, startedAt }: UpdateV
     },
     history: () => ledger.history().map(({ kind: _kind, service: _service, ...event }) => event),
     apply: async (folder, by) => {
-      const taken = await online.connected?.engine.apply(folder, by);
-      if (taken === undefined) return NOT_ENROLLED;
+      const { steered } = online;
+      if (steered === undefined) return JOINING;
+      const root = await steered.root();
+      if (!root.ok) return mayNot(`apply ${folder}: ${root.message}`);
+      const taken = await steered.engine.apply(folder, by);
       if (!taken.ok) return { code: 'update-refused', refused: taken.message };
-      return { wish: 'apply', result: taken.result, release: taken.release };
+      const { version, sha256 } = root;
+      return { wish: 'apply', result: taken.result, release: taken.release, root: { version, sha256 } };
     },
     consent: (by) => {
       const { incoming, phase } = ledger.load();
       const refused = notOnItsWay('agree', incoming?.release, phase);
-      if (refused || !incoming) return refused ?? NOT_ENROLLED;
-      return granted('consent', labelOf(incoming.release), online.connected?.engine.consent(by));
+      if (refused || !incoming) return refused ?? JOINING;
+      return granted('consent', labelOf(incoming.release), online.steered?.engine.consent(by));
     },
     defer: (forMs, by) => {
       const { incoming, phase } = ledger.load();
       const refused = notOnItsWay('put it off', incoming?.release, phase);
-      if (refused || !incoming) return refused ?? NOT_ENROLLED;
+      if (refused || !incoming) return refused ?? JOINING;
       const { policy = {}, release, acceptedAt } = incoming;
       const overdueAt = overdueOf(policy, acceptedAt) ?? Number.POSITIVE_INFINITY;
       const now = clock.now();
@@ -55,7 +58,7 @@ export function updateView({ online, ledger, leases, clock, startedAt }: UpdateV
       if (overdueAt <= now)
         return mayNot(`put ${labelOf(release)} off: it has waited as long as its policy allows`);
       const until = Math.min(now + forMs, overdueAt);
-      const wish = online.connected?.engine.defer(until, by);
+      const wish = online.steered?.engine.defer(until, by);
       const outcome = granted('defer', labelOf(release), wish);
       return 'refused' in outcome ? outcome : { ...outcome, until };
     },
@@ -71,14 +74,14 @@ export function updateView({ online, ledger, leases, clock, startedAt }: UpdateV
         return mayNot(
           `roll back: ${labelOf(previous.release)} is below the floor that the release keys have set`,
         );
-      return granted('rollback', labelOf(previous.release), online.connected?.engine.rollBack(by));
+      return granted('rollback', labelOf(previous.release), online.steered?.engine.rollBack(by));
     },
   };
 }
 
-const NOT_ENROLLED: WishRefused = {
+const JOINING: WishRefused = {
   code: 'no-update',
-  refused: 'Cannot steer updates: the device is not enrolled',
+  refused: 'Cannot steer updates: the device is just joining its fleet; try again',
 };
 
 const mayNot = (what: string): WishRefused => ({ code: 'update-refused', refused: `Cannot ${what}` });
@@ -98,7 +101,7 @@ function granted(
   release: string,
   became: UpdateWish | undefined,
 ): WishOutcome {
-  if (became === undefined) return NOT_ENROLLED;
+  if (became === undefined) return JOINING;
   if (became === 'nothing-to-do')
     return mayNot(`do that to ${release}: it moved on at this moment; look at its status`);
   return { wish, result: became, release };

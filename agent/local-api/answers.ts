@@ -94,6 +94,8 @@ export interface UpdateWishAnswer {
   release: string;
   /** A deferral's end, Unix milliseconds. */
   until?: number;
+  /** Of `apply`: the root metadata by which the release must be signed. */
+  root?: { version: number; sha256: string };
 }
 
 export interface LeasesAnswer {

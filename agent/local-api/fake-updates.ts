@@ -24,7 +24,9 @@ export class FakeUpdates implements Updates {
   }
 
   async apply(folder: string, by: string): Promise<WishOutcome> {
-    return this.#wish({ wish: 'apply', result: this.result, release: 'demo 2.0.0' }, `${by} from ${folder}`);
+    const root = { version: 1, sha256: '5f'.repeat(32) };
+    const answer = { wish: 'apply', result: this.result, release: 'demo 2.0.0', root } as const;
+    return this.#wish(answer, `${by} from ${folder}`);
   }
 
   consent(by: string): WishOutcome {

@@ -17,7 +17,8 @@ import type {
 import type { Freshness } from './trust-watch.ts';
 
 export interface UpdateEngineOptions {
-  identity: { device: string; platform: Platform /** SPKI PEM */; fleetKey: string };
+  /** `fleetKey`: SPKI PEM; without one nobody can assign anything. */
+  identity: { device: string; platform: Platform; fleetKey?: string };
   board: Board;
   /** When this agent was built, Unix milliseconds: a floor for the clock. */
   builtAt: number;

@@ -32,7 +32,7 @@ export class UpdateEngine {
   readonly #agents: AgentSwitch;
   /** When a device that was never assigned anything became idle: as far as is known, now. */
   readonly #idleSince: number;
-  readonly #enrolledKey: string;
+  readonly #enrolledKey: string | undefined;
   #record: UpdateRecord;
   readonly #progress: ProgressNotice;
   #cancelPoll: (() => void) | undefined;
@@ -47,7 +47,8 @@ export class UpdateEngine {
     this.#progress = new ProgressNotice(options.clock, () => options.onChange());
     this.#record = options.ledger.load();
     this.#idleSince = options.clock.now();
-    this.#enrolledKey = fingerprintOf(options.identity.fleetKey);
+    const { fleetKey } = options.identity;
+    this.#enrolledKey = fleetKey && fingerprintOf(fleetKey);
     this.#agents = new AgentSwitch({
       shelf: options.agents,
       clock: options.clock,
@@ -78,8 +79,11 @@ export class UpdateEngine {
 
   /** dn/desired as it came. Never throws for what is in it. */
   offer(envelope: unknown): void {
-    const opened = openAssignment(envelope, this.fleetKey);
-    if (opened.ok && opened.fleetKey !== this.fleetKey)
+    const { fleetKey } = this;
+    // In no fleet there is nobody whose word would count.
+    if (fleetKey === undefined || this.#enrolledKey === undefined) return;
+    const opened = openAssignment(envelope, fleetKey);
+    if (opened.ok && opened.fleetKey !== fleetKey)
       this.#step({ type: 'fleet-key', key: opened.fleetKey, enrolled: this.#enrolledKey });
     this.#step(
       opened.ok
@@ -89,9 +93,9 @@ export class UpdateEngine {
   }
 
   /** The key by which the server signs for this device, SPKI PEM: enrolment's, or one that followed it. */
-  get fleetKey(): string {
+  get fleetKey(): string | undefined {
     const { fleetKey } = this.#record;
-    const isOfThisEnrolment = fleetKey?.enrolled === this.#enrolledKey;
+    const isOfThisEnrolment = fleetKey !== undefined && fleetKey.enrolled === this.#enrolledKey;
     return isOfThisEnrolment ? fleetKey.key : this.#options.identity.fleetKey;
   }
 

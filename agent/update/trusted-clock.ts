@@ -10,8 +10,8 @@ export interface TrustedClockOptions {
   monotonic(): number;
   /** Whether something keeps the system clock right. */
   isSynchronised(): NonNullable<DeviceHealth['clock']>['state'];
-  /** SPKI PEM of the key that signs the server's time. */
-  fleetKey(): string;
+  /** SPKI PEM of the key that signs the server's time; undefined: nobody's does. */
+  fleetKey(): string | undefined;
 }
 
 /**
@@ -42,8 +42,9 @@ export class TrustedClock {
   /** dn/time as it came. The time it tells, Unix ms; undefined when it is not the answer to what was asked last. */
   answered(document: unknown): number | undefined {
     const { device, fleetKey, monotonic } = this.#options;
-    if (this.#nonce === undefined) return undefined;
-    const at = openTime(document, { device, nonce: this.#nonce }, fleetKey());
+    const key = fleetKey();
+    if (this.#nonce === undefined || key === undefined) return undefined;
+    const at = openTime(document, { device, nonce: this.#nonce }, key);
     if (at === undefined) return undefined;
     this.#nonce = undefined;
     this.#told = { at, monotonic: monotonic() };

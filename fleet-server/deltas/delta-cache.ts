@@ -1,11 +1,12 @@
 import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDigest } from '../../protocol/delta/table.ts';
+import { DELTA_VERSION, isDigest } from '../../protocol/delta/table.ts';
 import { replaceFile } from '../../protocol/durable-file.ts';
 
 /** What is known of one pair of blobs. The file is gone when the pair is not worth a delta, or it fell out. */
 export interface DeltaRecord {
-  v: 1;
+  /** Of the delta's format: those of another are made anew. */
+  v: typeof DELTA_VERSION;
   next: string;
   /** Absent: the blob alone, compressed. */
   old?: string;
@@ -132,7 +133,9 @@ export class DeltaCache {
 function parse(text: string): DeltaRecord | undefined {
   try {
     const record = JSON.parse(text) as DeltaRecord;
-    return record.v === 1 && isDigest(record.next) && isDigest(record.sha256) ? record : undefined;
+    return record.v === DELTA_VERSION && isDigest(record.next) && isDigest(record.sha256)
+      ? record
+      : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type DeltaOffer, isWorthIt, LEAST_OFFERED_BYTES } from '../../protocol/delta/offer.ts';
+import { DELTA_VERSION } from '../../protocol/delta/table.ts';
 import { blobObject } from '../../protocol/objects.ts';
 import type { ObjectStore } from '../releases/object-store.ts';
 import { BuildQueue } from './build-queue.ts';
@@ -149,7 +150,7 @@ export class Deltas {
       if (before && before.bytes <= bytes) return await cache.settle(before, level);
       const hasFile = old === undefined ? !built.isVain : isWorthIt(bytes, plainBytes);
       await cache.put(
-        { v: 1, next, ...(old && { old }), level, sha256, bytes, plainBytes, hasFile },
+        { v: DELTA_VERSION, next, ...(old && { old }), level, sha256, bytes, plainBytes, hasFile },
         outPath,
       );
       log.info({ next, old, level, bytes, plainBytes }, 'built a delta');

@@ -8,7 +8,7 @@ const MOST_LOOK = 4096;
 /** Long enough not to look for a longer one elsewhere. */
 const GOOD_LOOK = 32;
 /** So many bytes better than the present run a stretch must be to begin another: a run costs about as much. */
-const BETTER = 12;
+const BETTER = 16;
 
 /**
  * Lays new content along old, byte for byte, also where bytes in between differ: code that was compiled anew is the code

@@ -26,7 +26,10 @@ export async function decodeSegment(
     case 'patch':
       return decompressSegment(body, bytes, await gather(ranges, oldBytes, readOld, window));
     case 'diff':
-      return decodeDifference(body, bytes, await gather(ranges, oldBytes, readOld, window));
+      return decodeDifference(body, bytes, {
+        old: await gather(ranges, oldBytes, readOld, window),
+        ranges,
+      });
   }
 }
 

@@ -25,9 +25,13 @@ export interface BlobBytes {
 const LEAD_BYTES = 32;
 /** A quick look at what a segment weighs without an old blob. */
 const QUICK_LEVEL = 3;
-/** A patch this close to the quick look is held against a thorough one. */
+/** What comes this close to the quick look is held against a thorough one. */
 const CLOSE = 0.8;
-/** A smaller patch is not tried to be bettered. */
+/** A patch of this level tells what a thorough one would come to. */
+const FIRST_LEVEL = 9;
+/** A difference so much smaller than it is smaller than a thorough patch too. */
+const CLEAR = 0.75;
+/** A smaller patch of that level is not tried to be bettered by a difference. */
 const WORTH_ALIGNING = 8 * 1024;
 
 export interface EncodedSegment {
@@ -81,16 +85,22 @@ function encodeAgainst(
   }
   if (coveredBytes(ranges, old.bytes) === 0) return encodeAlone(data, level);
   const window = readRanges(old, ranges);
-  const patch = compressSegment(data, level, window);
-  if (patch.length > quick * CLOSE) {
-    const alone = encodeAlone(data, level);
-    if (alone.body.length <= patch.length) return alone;
-  }
-  if (patch.length >= data.length) return segmentOf('raw', data, [], quick);
+  const firstLevel = Math.min(level, FIRST_LEVEL);
+  const firstPatch = compressSegment(data, firstLevel, window);
   const difference =
-    patch.length < WORTH_ALIGNING ? undefined : encodeDifference(data, window, level, aligner);
-  if (difference && difference.length < patch.length) return segmentOf('diff', difference, ranges, quick);
-  return segmentOf('patch', patch, ranges, quick);
+    firstPatch.length < WORTH_ALIGNING
+      ? undefined
+      : encodeDifference(data, { old: window, ranges }, level, aligner);
+  if (difference && difference.length < firstPatch.length * CLEAR)
+    return segmentOf('diff', difference, ranges, quick);
+  const patch = firstLevel === level ? firstPatch : compressSegment(data, level, window);
+  const found = difference && difference.length < patch.length ? difference : patch;
+  if (found.length > quick * CLOSE) {
+    const alone = encodeAlone(data, level);
+    if (alone.body.length <= found.length) return alone;
+  }
+  if (found.length >= data.length) return segmentOf('raw', data, [], quick);
+  return segmentOf(found === patch ? 'patch' : 'diff', found, ranges, quick);
 }
 
 function encodeAlone(data: Buffer, level: number): EncodedSegment {

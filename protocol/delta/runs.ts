@@ -12,7 +12,7 @@ export interface Run {
  * For each run three varints: bytes between it and the one before, its length less one, and its old place (zigzag,
  * relative to where the run before would have gone on).
  */
-export function encodeRuns(runs: readonly Run[]): Buffer {
+export function encodeRuns(runs: Iterable<Run>): Buffer {
   const out: number[] = [];
   let [end, shift] = [0, 0];
   for (const { at, length, from } of runs) {
@@ -25,18 +25,8 @@ export function encodeRuns(runs: readonly Run[]): Buffer {
   return Buffer.from(out);
 }
 
-/** `data` less the old content along its runs. */
-export function subtractRuns(data: Buffer, old: Buffer, runs: readonly Run[]): Buffer {
-  const out = Buffer.from(data);
-  for (const { at, length, from } of runs) {
-    for (let i = 0; i < length; i++)
-      out[at + i] = ((data[at + i] as number) - (old[from + i] as number)) & 0xff;
-  }
-  return out;
-}
-
-/** Adds the old content along encoded runs to `data`, in place. Each byte once at most. Throws DeltaMalformed. */
-export function addRuns(data: Buffer, old: Buffer, encoded: Buffer): void {
+/** Ascending, without overlap, inside both sides, read as they are asked for. Throws DeltaMalformed. */
+export function* decodeRuns(encoded: Buffer, newBytes: number, oldBytes: number): Generator<Run> {
   const reader = new VarintReader(encoded);
   let [end, shift] = [0, 0];
   while (!reader.isDone) {
@@ -44,10 +34,36 @@ export function addRuns(data: Buffer, old: Buffer, encoded: Buffer): void {
     const length = reader.varint() + 1;
     shift += reader.signed();
     const from = at + shift;
-    if (at + length > data.length || from < 0 || from + length > old.length)
+    if (at + length > newBytes || from < 0 || from + length > oldBytes)
       throw new DeltaMalformed('a run leads outside');
-    for (let i = 0; i < length; i++)
-      data[at + i] = ((data[at + i] as number) + (old[from + i] as number)) & 0xff;
+    yield { at, length, from };
     end = at + length;
   }
+}
+
+export const runBytes = (runs: Iterable<Run>): number => {
+  let sum = 0;
+  for (const { length } of runs) sum += length;
+  return sum;
+};
+
+/** What of `data` lies along no run, joined. */
+export function literalsOf(data: Buffer, runs: Iterable<Run>): Buffer {
+  const pieces: Buffer[] = [];
+  let end = 0;
+  for (const { at, length } of runs) {
+    pieces.push(data.subarray(end, at));
+    end = at + length;
+  }
+  return Buffer.concat([...pieces, data.subarray(end)]);
+}
+
+/** Puts them where they belong. */
+export function placeLiterals(data: Buffer, literals: Buffer, runs: Iterable<Run>): void {
+  let [end, taken] = [0, 0];
+  for (const { at, length } of runs) {
+    taken += literals.copy(data, end, taken, taken + at - end);
+    end = at + length;
+  }
+  literals.copy(data, end, taken);
 }

@@ -6,7 +6,7 @@ import { pushSigned, pushVarint, VarintReader } from './varint.ts';
  * A delta turns a blob that a device holds into another, segment by segment, in any order. Nothing of it is signed:
  * what comes out is checked against the signed leaves (fsverity.ts).
  *
- *   0   "WDLT"              4   u8 version = 1      5 u24 reserved = 0
+ *   0   "WDLT"              4   u8 version = 2      5 u24 reserved = 0
  *   8   u32 segment bytes   12  u32 table bytes
  *   16  u64 old size        24  u64 new size
  *   32  old fs-verity digest (zero: needs no old blob)
@@ -28,13 +28,14 @@ export const MOST_RANGES = 256;
 export const MOST_TABLE_BYTES = 4 * 1024 * 1024;
 
 const MAGIC = 0x57444c54;
-const VERSION = 1;
+/** Other versions are refused: no device keeps a delta, and what it refuses it fetches whole. */
+export const DELTA_VERSION = 2;
 const DIGEST = /^[0-9a-f]{64}$/;
 export const NO_DIGEST = '0'.repeat(64);
 
 /**
- * copy: the ranges, joined. patch: zstd with the ranges as its dictionary. plain: zstd alone. raw: the bytes. diff: as
- * patch, of the difference to old content that it is laid along (difference.ts).
+ * copy: the ranges, joined. patch: zstd with the ranges as its dictionary. plain: zstd alone. raw: the bytes. diff:
+ * what remains when it is laid along the ranges, with the addresses in it adjusted (difference.ts).
  */
 export const SEGMENT_KINDS = ['copy', 'patch', 'plain', 'raw', 'diff'] as const;
 export type SegmentKind = (typeof SEGMENT_KINDS)[number];
@@ -71,7 +72,7 @@ export const segmentLength = (segment: number, newBytes: number): number =>
 export function encodeHeader(header: DeltaHeader): Buffer {
   const out = Buffer.alloc(DELTA_HEADER_BYTES);
   out.writeUInt32BE(MAGIC, 0);
-  out.writeUInt8(VERSION, 4);
+  out.writeUInt8(DELTA_VERSION, 4);
   out.writeUInt32BE(SEGMENT_BYTES, 8);
   out.writeUInt32BE(header.tableBytes, 12);
   out.writeBigUInt64BE(BigInt(header.oldBytes), 16);
@@ -85,8 +86,8 @@ export function encodeHeader(header: DeltaHeader): Buffer {
 export function parseHeader(bytes: Buffer): DeltaHeader {
   if (bytes.length < DELTA_HEADER_BYTES) throw new DeltaMalformed(`it ends after ${bytes.length} bytes`);
   if (bytes.readUInt32BE(0) !== MAGIC) throw new DeltaMalformed('it does not begin as one');
-  if (bytes.readUInt32BE(4) !== VERSION << 24)
-    throw new DeltaMalformed('its version is unknown; wanted version 1');
+  if (bytes.readUInt32BE(4) !== DELTA_VERSION << 24)
+    throw new DeltaMalformed(`its version is unknown; wanted version ${DELTA_VERSION}`);
   if (bytes.readUInt32BE(8) !== SEGMENT_BYTES)
     throw new DeltaMalformed(`its segments are not ${SEGMENT_BYTES} bytes`);
   const header = {

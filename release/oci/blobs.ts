@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import type { Readable, Transform } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import type { Compression } from '../core/media-types.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
 import { digesting } from '../files.ts';
+import { decompressed } from './decompressed.ts';
 import type { Descriptor } from './documents.ts';
 import { readRegular, readStored } from './regular-file.ts';
 
@@ -52,7 +51,7 @@ export class LayoutBlobs {
       this.#check(descriptor, sha256, bytes),
     );
     try {
-      yield* decompressed(stored, compression);
+      yield* decompressed(stored, compression, `layer ${short(descriptor.digest)} of image ${this.#name}`);
     } catch (error) {
       if (error instanceof ReleaseError) throw error;
       throw missing(this.#name, descriptor, error);
@@ -67,45 +66,6 @@ export class LayoutBlobs {
       );
   }
 }
-
-/** Passes stored bytes through a decompressor. An error of either side ends both. */
-export async function* decompressed(
-  stored: AsyncIterable<Uint8Array>,
-  compression: Compression,
-): AsyncGenerator<Uint8Array> {
-  if (compression === 'none') {
-    yield* stored;
-    return;
-  }
-  const inflate: Transform = compression === 'gzip' ? createGunzip() : createZstdDecompress();
-  const feeding = feed(stored, inflate);
-  yield* inflate as Readable as AsyncIterable<Uint8Array>;
-  const failure = await feeding;
-  if (failure) throw failure;
-}
-
-/** Reads the stored bytes to their end, also past the compressed stream's, so that their digest is always checked. */
-async function feed(stored: AsyncIterable<Uint8Array>, inflate: Transform): Promise<Error | undefined> {
-  try {
-    for await (const data of stored) {
-      if (!inflate.destroyed && !inflate.write(data)) await drained(inflate);
-    }
-    inflate.end();
-    return undefined;
-  } catch (error) {
-    inflate.destroy(error as Error);
-    return error as Error;
-  }
-}
-
-const drained = (stream: Transform): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      stream.off('drain', done).off('close', done);
-      resolve();
-    };
-    stream.on('drain', done).on('close', done);
-  });
 
 export const hexOf = (digest: string): string => digest.slice('sha256:'.length);
 const short = (digest: string): string => digest.slice(0, 'sha256:'.length + 12);

@@ -5,7 +5,8 @@ import type { Platform } from '../../protocol/manifest.ts';
 import type { Compression } from '../core/media-types.ts';
 import { messageOf, ReleaseError } from '../errors.ts';
 import { runTool } from '../tools.ts';
-import { DOCUMENT_BYTES, decompressed, hexOf } from './blobs.ts';
+import { DOCUMENT_BYTES, hexOf } from './blobs.ts';
+import { decompressed } from './decompressed.ts';
 import { checkDockerArchive, checkImageConfig } from './documents.ts';
 import type { Image, ImageArchive } from './image.ts';
 import { OciLayout, parseJson, platformOf } from './layout.ts';
@@ -91,7 +92,7 @@ class LegacyArchive implements ImageArchive {
     const files = await Promise.all(entry.Layers.map((layer) => this.#inside(layer)));
     const layers = files.map((file, index) => ({
       diffId: hexOf(diffIds[index] ?? ''),
-      open: () => openLayer(file),
+      open: () => openLayer(file, this.#name),
     }));
     return { digest: sha256Hex(data), config: config.value, layers };
   }
@@ -140,8 +141,8 @@ class LegacyArchive implements ImageArchive {
 
 const isTag = (full: string, tag: string): boolean => full === tag || full.endsWith(`:${tag}`);
 
-async function* openLayer(file: string): AsyncGenerator<Uint8Array> {
-  yield* decompressed(readStored(file), await compressionOf(file));
+async function* openLayer(file: string, name: string): AsyncGenerator<Uint8Array> {
+  yield* decompressed(readStored(file), await compressionOf(file), `a layer of image ${name}`);
 }
 
 /** Old archives name no media type; the magic number tells. */

@@ -15,7 +15,14 @@ import { loadBoards } from '../../release/boards.ts';
 import { buildAgent } from '../../scripts/build.ts';
 import { ROOT } from '../../scripts/setup.mjs';
 import { TestFleet } from '../support/fleet-server.ts';
-import { type Layer, Publisher, type ServiceParts, serviceRelease } from '../support/service-release.ts';
+import { agentLayer, withAgent } from '../support/launched-device.ts';
+import {
+  type Layer,
+  Publisher,
+  type ServiceParts,
+  type ServiceRelease,
+  serviceRelease,
+} from '../support/service-release.ts';
 import { makeSigner } from '../support/signed-release.ts';
 import { tinyImageOf } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
@@ -128,10 +135,14 @@ export class BoardBench {
     return lines.map((line) => JSON.parse(line) as Result);
   }
 
-  /** Publishes a signed release for the board and rolls it out. Its services are not shed: a busy test machine is pressure. */
+  /**
+   * Publishes a signed release for the board and rolls it out. Its services are not shed: a busy test machine is pressure.
+   * `agent`: a version for it to bring, of the agent that is on the board but for what `change` makes of it.
+   */
   async release(
     version: string,
     services: Record<string, Omit<ServiceParts, 'layers'> & { change?: Partial<ManifestService> }>,
+    agent?: { version: string; change?: (main: string) => string },
   ): Promise<void> {
     const parts = Object.entries(services).map(([name, part]): [string, ServiceParts] => [
       name,
@@ -141,13 +152,18 @@ export class BoardBench {
     for (const [name, { change }] of Object.entries(services))
       Object.assign(made.manifest.services[name] ?? {}, { criticality: 'critical' }, change);
     const manifestText = JSON.stringify(made.manifest);
-    const releaseId = await this.publisher.publish({
-      ...made,
-      manifestText,
-      manifestSha256: sha256Hex(manifestText),
-    });
+    const plain = { ...made, manifestText, manifestSha256: sha256Hex(manifestText) };
+    const releaseId = await this.publisher.publish(agent ? await this.#bringing(plain, agent) : plain);
     const { status, body } = await this.fleet.api('POST', '/rollouts', { releaseId, devices: [DEVICE] });
     if (status >= 300) throw new Error(`Cannot roll out ${version}: ${JSON.stringify(body)}`);
+  }
+
+  async #bringing(
+    plain: ServiceRelease,
+    { version, change }: { version: string; change?: (main: string) => string },
+  ): Promise<ServiceRelease> {
+    const layer = await agentLayer(this.#dir, version, change, 'linux/arm64');
+    return withAgent(plain, version, [layer], 'linux/arm64');
   }
 
   async isOnline(): Promise<boolean> {

@@ -23,6 +23,15 @@ const FULL = {
   pidsMax: 12,
   io: { weight: 40, readBps: 3_000_000, writeBps: 1_000_000, readIops: 300, writeIops: 100 },
 };
+/** The third asks for a reboot when it fails. */
+const SERVICES = {
+  one: { change: { resources: FULL } },
+  two: { args: OBEDIENT },
+  three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' as const } },
+};
+
+/** An emulated board on a busy machine needs minutes for what takes it half a minute else: three starts of an agent. */
+const SETTLE_MS = 400_000;
 
 let bench: BoardBench;
 
@@ -38,6 +47,22 @@ const isRunning = ({ services }: AgentStatus): boolean =>
 const postMortems = async (): Promise<PostMortemSummary[]> =>
   (await bench.local<PostMortemsAnswer>('/v1/postmortems')).postmortems;
 const agentPid = async (): Promise<number> => (await bench.status()).agent.pid;
+
+const shown = (property: string): Promise<string> =>
+  bench.sh(`systemctl show -p ${property} --value wherry-agent`);
+/** It is the unit's own process, and has said to systemd that it is ready: until then the unit is activating. */
+async function isReady({ agent }: AgentStatus): Promise<void> {
+  expect([await shown('Type'), await shown('MainPID')]).toEqual(['notify', String(agent.pid)]);
+  await until(async () => (await shown('ActiveState')) === 'active', { timeoutMs: 60_000, what: 'the unit' });
+}
+const programOf = ({ agent }: AgentStatus): Promise<string> =>
+  bench.sh(`tr '\\0' '\\n' < /proc/${agent.pid}/cmdline | grep main.js`);
+const settled = (phase: string, version: string): Promise<AgentStatus> =>
+  bench.untilStatus(
+    `${version} to be ${phase}`,
+    ({ update }) => update.phase === phase && update.release?.version === version,
+    SETTLE_MS,
+  );
 
 beforeAll(async () => {
   bench = await BoardBench.create([
@@ -69,11 +94,7 @@ describe('a board with a kernel that has cgroup v2 alone', () => {
   });
 
   test('takes a signed release and holds each part of its budgets', async () => {
-    await bench.release('1.0', {
-      one: { change: { resources: FULL } },
-      two: { args: OBEDIENT },
-      three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' } },
-    });
+    await bench.release('1.0', SERVICES);
     const status = await bench.untilStatus(
       'the release to be committed',
       ({ update }) => update.phase === 'committed',
@@ -169,6 +190,35 @@ describe('the agent as a unit of systemd', () => {
     expect(pidsOf(status)).toEqual(before);
     expect(await bench.sh('journalctl -u wherry-agent --no-pager')).toContain('Watchdog timeout');
   });
+});
+
+describe('a release that brings its agent, under systemd', () => {
+  test('is run by it: the unit is ready, its watchdog is fed, no service has noticed', async () => {
+    const before = pidsOf(await bench.status());
+    await bench.release('1.1', SERVICES, { version: '9.0.0' });
+    const status = await settled('committed', '1.1');
+    expect(await programOf(status)).toMatch(
+      /^\/var\/lib\/wherry\/agent\/9\.0\.0-[0-9a-f]{12}\/dist\/agent\/main\.js$/,
+    );
+    await isReady(status);
+    const first = await shown('WatchdogTimestampMonotonic');
+    await until(async () => (await shown('WatchdogTimestampMonotonic')) !== first, {
+      timeoutMs: 40_000,
+      what: 'the watchdog to be fed',
+    });
+    expect(pidsOf(status)).toEqual(before);
+  }, 600_000);
+
+  test('goes back whole when that does not come up: the agent before runs, no service has noticed', async () => {
+    const before = await bench.status();
+    await bench.release('1.2', SERVICES, { version: '9.1.0', change: () => 'process.exit(3)' });
+    const status = await settled('rolled_back', '1.2');
+    expect(status.current?.version).toBe('1.1');
+    expect(status.update.reason?.message).toContain('its agent 9.1.0-');
+    expect(await programOf(status)).toContain('/agent/9.0.0-');
+    await isReady(status);
+    expect(pidsOf(status)).toEqual(pidsOf(before));
+  }, 600_000);
 });
 
 describe('a reboot', () => {

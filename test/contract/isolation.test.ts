@@ -425,6 +425,17 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
       }
     });
 
+    test('what killed agents mounted to try the kernel is taken down', async () => {
+      const tried = ['idmap-tmpfs', 'idmap-tmpfs', 'idmap-probe'].map((name) => join(runDir, name));
+      for (const point of tried) {
+        mkdirSync(point, { recursive: true });
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'wherry-probe', point]);
+      }
+      await open().rangeOf(serviceSpec('one'));
+      const mounts = readFileSync('/proc/self/mounts', 'utf8');
+      expect(tried.filter((point) => mounts.includes(` ${point} `))).toEqual([]);
+    });
+
     test('a container is in no group of the machine', async () => {
       const mounts = [{ volume: 'bus', path: '/srv', readOnly: false, gid: 6, sizeBytes: 4096 }];
       const spec = serviceSpec('one', { mounts });

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serviceChannel } from '../../agent/supervisor/from-manifest.ts';
 import type { DesiredServices, ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { commandLines } from '../support/command-lines.ts';
+import { cutAgent, told } from '../support/cut-agent.ts';
 import { tracesOf } from '../support/machine.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { shellService } from '../support/service-specs.ts';
@@ -14,7 +13,6 @@ import type { SupervisorChildOptions } from '../support/supervisor-child.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
-const CHILD = join(import.meta.dirname, '../support/supervisor-child.ts');
 /** Recognised among all processes of the machine. */
 const NAP = `sleep 78${process.pid}`;
 const MANY_CUTS_MS = 600_000;
@@ -33,8 +31,6 @@ const release = (...services: ServiceSpec[]): DesiredServices => ({
   services,
 });
 const naps = (): number => commandLines().filter((line) => line.startsWith(NAP)).length;
-const told = (what: string, names: string[]): void =>
-  console.log(`${what}: ${names.length} cut points: ${names.join(', ')}`);
 
 /**
  * The whole supervisor in a process of its own, killed at each of its effects on the machine in turn: records, cgroups,
@@ -85,29 +81,17 @@ describe('an agent killed at every effect of', () => {
     await parts.supervisor.stop({ services: 'stop' });
   }
 
-  /** Runs the agent that is killed; the name of the cut, or nothing when it had no such many effects. */
-  async function cut(at: number, options: Partial<SupervisorChildOptions>): Promise<string> {
-    const path = join(dir, 'options.json');
-    const all = { dir, instance, blobDir: image.blobDir, isWhole: true, cutAt: at, ...options };
-    writeFileSync(path, JSON.stringify(all));
-    const child = spawn(process.execPath, [CHILD, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const exit = once(child, 'exit');
-    await Promise.race([exit, once(child.stdout, 'data')]);
-    child.kill('SIGKILL');
-    await exit;
-    return readFileSync(join(dir, 'cut'), 'utf8');
-  }
-
   /** Each cut in turn, until the agent comes to its end uncut; their names. */
   async function atEach(
-    options: () => Partial<SupervisorChildOptions>,
+    options: () => Pick<SupervisorChildOptions, 'desired' | 'untilEvent' | 'takesDown'>,
     before: () => Promise<void>,
     after: (name: string) => Promise<void>,
   ): Promise<string[]> {
     const names: string[] = [];
     for (;;) {
       await before();
-      const name = await cut(names.length + 1, options());
+      const all = { dir, instance, blobDir: image.blobDir, isWhole: true, ...options() };
+      const name = await cutAgent({ ...all, cutAt: names.length + 1 });
       await after(name);
       if (name === '') return names;
       names.push(name);

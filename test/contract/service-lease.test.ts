@@ -1,27 +1,9 @@
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RunningAgent, startAgent } from '../../agent/agent.ts';
 import { FakeTerminal } from '../../agent/cli/fake-terminal.ts';
-import { PatientLedger } from '../../agent/ledger/patient-ledger.ts';
-import { systemClock } from '../../agent/system-clock.ts';
-import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
-import { EMPTY_RECORD } from '../../agent/update/core/record.ts';
 import { LEASE_FILE, LEASE_FOLDER } from '../../protocol/service-lease.ts';
-import { loadBoards } from '../../release/boards.ts';
-import { ROOT } from '../../scripts/setup.mjs';
+import { type PreparedAgent, startPreparedAgent } from '../support/prepared-agent.ts';
 import { busyboxLayer, serviceRelease } from '../support/service-release.ts';
 import { until } from '../support/until.ts';
 
@@ -37,15 +19,10 @@ const SCRIPTS = {
   barred: `mkdir -p ${LEASE_FOLDER}; printf '600\\n' > ${FILE}; ${REST}`,
 };
 
-/** A whole agent without a server, with services that say in every way that they are busy. */
-let dir: string;
-let agent: RunningAgent;
+/** Its services say in every way that they are busy. */
+let agent: PreparedAgent;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'wherry-lease-'));
-  chmodSync(dir, 0o711);
-  const stateDir = join(dir, 'state');
-  mkdirSync(stateDir, { mode: 0o700 });
   const layer = await busyboxLayer();
   const services = Object.entries(SCRIPTS).map(([name, script]) => [
     name,
@@ -54,52 +31,19 @@ beforeAll(async () => {
   const { manifest } = serviceRelease('1', Object.fromEntries(services));
   for (const [name, service] of Object.entries(manifest.services))
     if (name !== 'barred') service.update = { lease: true };
-  const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
-  copyFileSync(layer.path, blobs.pathOf(layer.verity));
-  const ledger = new PatientLedger({
-    path: join(stateDir, 'ledger.db'),
-    slotsDir: join(stateDir, 'release'),
-    clock: systemClock,
-    log: pino({ level: 'silent' }),
-    onChange: () => undefined,
-  });
-  const release = { name: 'boat', version: '1', manifest: '0'.repeat(64), generation: 1 };
-  const current = { release, manifest: JSON.stringify(manifest) };
-  ledger.record({ ...EMPTY_RECORD, phase: 'committed', accepted: release, current }, []);
-  ledger.close();
-  const board = (await loadBoards(join(ROOT, 'board-configs'))).find(({ name }) => name === 'generic-amd64');
-  if (!board) throw new Error('Cannot find board generic-amd64');
-  agent = await startAgent(
-    {
-      name: 'leases',
-      board,
-      stateDir,
-      runDir: join(dir, 'run'),
-      socket: join(dir, 'agent.sock'),
-      trustRoot: join(dir, 'root.json'),
-      instance: `lea${process.pid}`,
-      runtime: 'crun',
-      onStop: 'stop-services',
-      reboot: 'never',
-      logLevel: 'info',
-    },
-    pino({ level: 'silent' }),
-  );
+  agent = await startPreparedAgent({ name: 'lease', manifest, layer });
 });
-afterAll(async () => {
-  await agent.stop();
-  rmSync(dir, { recursive: true, force: true });
-});
+afterAll(() => agent.close());
 
 async function cli(...argv: string[]): Promise<string> {
   const terminal = new FakeTerminal();
-  await terminal.run(...argv, '--socket', join(dir, 'agent.sock'));
+  await terminal.run(...argv, '--socket', agent.socket);
   return terminal.stdout;
 }
 
 const leases = async (): Promise<{ holder: string; why: string; until: number; kind: string }[]> =>
   JSON.parse(await cli('lease', 'show', '--json')).leases;
-const folderOf = (service: string): string => join(dir, 'run/roots', service, 'lease');
+const folderOf = (service: string): string => join(agent.runDir, 'roots', service, 'lease');
 
 test('a service says that it is busy; what is no plain file of a time is no lease', async () => {
   const tricks = ['linker', 'piper', 'folder', 'filler', 'greedy', 'barred'];

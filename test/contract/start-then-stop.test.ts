@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ObservedContainer } from '../../agent/supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../../agent/supervisor/service-spec.ts';
+import { ASK, answersIn, healthOfWeb, serve } from '../support/asked-service.ts';
 import { realSupervisor } from '../support/real-supervisor.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import type { SupervisorChildOptions } from '../support/supervisor-child.ts';
@@ -13,23 +14,6 @@ import { tinyImage } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
 
 const CHILD = join(import.meta.dirname, '../support/supervisor-child.ts');
-/**
- * Looks the name up and asks, again and again. The static wget cannot look up names itself. While the name server reads
- * new names a lookup may have to be sent twice, as every resolver does, and nslookup says so: what counts is the answer.
- */
-const ASK = `
-ask() {
-  at=
-  set -- $(nslookup -type=a web. 2>/dev/null)
-  while [ $# -gt 0 ]; do [ "$1" = Address: ] && at=$2; shift; done
-  wget -q -O - http://$at:8080/v
-}
-while :; do ask || echo FAILED; sleep 0.02; done`;
-
-/** Comes up slowly, so that a name that led to it too soon would show. */
-const serve = (version: string): string =>
-  `mkdir /tmp/w; echo ${version} > /tmp/w/v; sleep 1; exec httpd -f -p 8080 -h /tmp/w`;
-
 /** One service that starts before it stops, on a segment with one that asks it all the time. */
 describe('a service that starts its new version first', () => {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-start-first-'));
@@ -59,14 +43,7 @@ describe('a service that starts its new version first', () => {
           maxAttempts: 2,
           resetAfterMs: 60_000,
         },
-        health: {
-          check: { kind: 'exec', args: ['/bin/wget', '-q', '-O', '-', `http://127.0.0.1:8080/${looksFor}`] },
-          intervalMs: 300,
-          timeoutMs: 2000,
-          retries: 3,
-          startPeriodMs: 4000,
-          whenUnhealthy: 'restart',
-        },
+        health: healthOfWeb(looksFor),
       }),
     ],
   });
@@ -82,12 +59,8 @@ describe('a service that starts its new version first', () => {
     (await webs()).filter(({ state }) => state === 'running').length === 2;
   const pidOf = (name: string): number | undefined =>
     parts.supervisor.statuses().find((status) => status.name === name)?.pid;
-  /** What the client was told from then on, without repetition. */
-  const answers = (): string[] => {
-    const lines = readFileSync(join(dir, 'logs', 'client.log'), 'utf8').split('\n');
-    const said = lines.flatMap((line) => line.split(' ').slice(3).join(' ') || []);
-    return said.slice(said.indexOf('v1')).filter((line, index, all) => line !== all[index - 1]);
-  };
+  /** What the client was told from then on. */
+  const answers = (): string[] => answersIn(readFileSync(join(dir, 'logs', 'client.log'), 'utf8'), 'v1');
 
   beforeAll(async () => {
     chmodSync(dir, 0o711);

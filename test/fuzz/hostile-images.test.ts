@@ -195,6 +195,14 @@ describe('bombs', () => {
       }),
     ],
     [
+      'zstd frames of 64 GiB',
+      () => ({
+        data: Buffer.concat(Array<Buffer>(4096).fill(zstdCompressSync(zeros(16 * MIB)))),
+        mediaType: ZSTD,
+        diffId: wrong,
+      }),
+    ],
+    [
       'gzip that ends early',
       () => ({ data: gzipSync(zeros(MIB)).subarray(0, 500), mediaType: GZIP, diffId: wrong }),
     ],

@@ -2,9 +2,10 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize } from 'node:v8';
-import { type Mark, openDevice } from './device.ts';
-import { begin, StepSource, settled } from './play.ts';
-import type { Scenario } from './scenarios.ts';
+import { openDevice } from './device.ts';
+import type { Mark } from './marks.ts';
+import { begin, contentsOf, StepSource, settled } from './play.ts';
+import type { Scenario } from './story.ts';
 
 const [file = '', disk = ''] = process.argv.slice(2);
 const scenario = deserialize(readFileSync(file)) as Scenario;
@@ -19,15 +20,17 @@ const stateDir = join(disk, 'state');
 const device = await openDevice({
   stateDir,
   factoryRoot: join(file, '..', 'factory-root.json'),
-  fleetKey: scenario.fleetKey,
+  scenario,
   source,
   onMark: mark,
 });
-device.engine.start();
+await device.start();
 for (const [index, step] of scenario.steps.entries()) {
   mark({ type: 'step', step: index });
   await begin(step, device, source, disk);
-  mark({ type: 'leases', holders: device.leases.held(Date.now()).map(({ holder }) => holder) });
+  const { leases, secrets } = device.agent;
+  mark({ type: 'leases', holders: leases.held(Date.now()).map(({ holder }) => holder) });
+  mark({ type: 'secrets', contents: await contentsOf(secrets) });
   const { phase, version } = step;
   await settled(device, { phases: [phase], version }, stateDir, step.stallsAfter !== undefined);
 }

@@ -2,7 +2,8 @@
  * Stops a process behind everything it does to the files under CUT_ROOT, so that somebody can copy the disk below.
  * LD_PRELOAD. CUT_OUT: file descriptor that is told of each stop, one line "S <operation> <path>"; CUT_IN: descriptor
  * from which one byte lets it go on. CUT_EAGER: the disk takes everything at once, and so each write and each change
- * of a name is a stop; without it only what is asked of the disk (fsync, fdatasync) is.
+ * of a name is a stop; without it only what is asked of the disk (fsync, fdatasync) is. CUT_CHILDREN: what the process
+ * starts is stopped too, if it is given the two descriptors.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,7 +37,7 @@ __attribute__((constructor)) static void begin(void) {
   root_folder = REAL(open)(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   in = atoi(in_text);
   out = atoi(out_text);
-  unsetenv("LD_PRELOAD");
+  if (!getenv("CUT_CHILDREN")) unsetenv("LD_PRELOAD");
 }
 
 static int is_inside(const char *path) {

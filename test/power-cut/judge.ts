@@ -1,17 +1,17 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { layersOf } from '../../agent/update/core/fetch-plan.ts';
 import { EMPTY_RECORD, inForce, type UpdateRecord } from '../../agent/update/core/record.ts';
-import { parseManifest } from '../../agent/update/desired-services.ts';
-import { leafCount, leafOf, PIECE_BYTES, verityOf } from '../../protocol/fsverity.ts';
-import type { ManifestLayer } from '../../protocol/manifest.ts';
-import { leavesObject } from '../../protocol/objects.ts';
-import { type Device, type Mark, openDevice, orphansOf } from './device.ts';
+import { PIECE_BYTES } from '../../protocol/fsverity.ts';
+import { blobObject } from '../../protocol/objects.ts';
+import { type Device, openDevice, orphansOf } from './device.ts';
+import { agentFaults, secretFaults } from './judge-parts.ts';
+import type { Mark } from './marks.ts';
+import { type Held, heldPieces, isWhole, layersOfText, manifestOf } from './on-disk.ts';
+import { isWholeAgent } from './own-agent.ts';
 import { begin, empty, StepSource, settled } from './play.ts';
 import type { Recording } from './recording.ts';
-import type { Step } from './scenarios.ts';
+import type { Step } from './story.ts';
 
 /** What a power cut may cost of a download at most: what was written since the last sync, and the piece on its way. */
 const LOST_BYTES = 4 * 1024 * 1024 + PIECE_BYTES;
@@ -22,6 +22,7 @@ export interface Known {
   record: { last: UpdateRecord; next: UpdateRecord };
   trust: { last: unknown; next: unknown };
   leases: { last: string[]; next: string[] };
+  secrets: { last: Record<string, string>; next: Record<string, string> };
   /** Pieces by blob that were said to be held. */
   pieces: Map<string, Set<number>>;
 }
@@ -44,6 +45,7 @@ export function knownAt({ scenario, marks }: Recording, writes: number): Known {
     record: around((mark) => (mark.type === 'record' ? mark.record : undefined), EMPTY_RECORD),
     trust: around((mark) => (mark.type === 'trust' ? mark.texts : undefined), undefined as unknown),
     leases: around((mark) => (mark.type === 'leases' ? mark.holders : undefined), [] as string[]),
+    secrets: around((mark) => (mark.type === 'secrets' ? mark.contents : undefined), {}),
     pieces,
   };
 }
@@ -71,7 +73,7 @@ export async function judge(
   const source = new StepSource();
   const boot = async (work: (device: Device) => Promise<void>) => {
     const { factoryRoot, scenario } = recording;
-    const device = await openDevice({ stateDir, factoryRoot, fleetKey: scenario.fleetKey, source });
+    const device = await openDevice({ stateDir, factoryRoot, scenario, source });
     await work(device).finally(device.stop);
   };
   try {
@@ -82,13 +84,13 @@ export async function judge(
       verdict.boots = inForce(device.loaded.record)?.release.version;
       await checkState(device, known, stateDir, expect);
       checkProgress(held, known, stateDir, expect);
-      start(device, expect);
+      await start(device, expect);
       if (isOnlineAtOnce) await goOn(device, known.step, source, held, disk, expect);
     });
     if (isOnlineAtOnce) return verdict;
     empty(disk);
     await boot(async (device) => {
-      start(device, expect);
+      await start(device, expect);
       await goOn(device, known.step, source, held, disk, expect);
     });
   } catch (error) {
@@ -98,10 +100,10 @@ export async function judge(
 }
 
 /** What runs is what the disk says, from the first moment on. */
-function start({ engine, workloads, ledger }: Device, expect: Expect): void {
-  engine.start();
-  const runs = workloads.desired?.release?.version;
-  const wanted = inForce(ledger.load())?.release.version;
+async function start(device: Device, expect: Expect): Promise<void> {
+  await device.start();
+  const runs = device.workloads.desired?.release?.version;
+  const wanted = inForce(device.agent.ledger.load())?.release.version;
   expect(runs === wanted, `it runs ${runs}, but ${wanted} is in force`);
 }
 
@@ -121,7 +123,12 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
       isSame(trust.texts, known.trust.last) || isSame(trust.texts, known.trust.next),
       'its trusted metadata are neither the last nor the next',
     );
-  const holders = device.leases.held(Date.now()).map(({ holder }) => holder);
+  for (const fault of await secretFaults(device, known)) expect(false, fault);
+  expect(
+    isWholeAgent(join(stateDir, 'agent'), device.firstChosen),
+    `the agent ${device.firstChosen} that it starts is not whole`,
+  );
+  const holders = device.agent.leases.held(Date.now()).map(({ holder }) => holder);
   expect(
     isSame(holders, known.leases.last) || isSame(holders, known.leases.next),
     `its leases are ${holders.join() || 'none'}`,
@@ -162,7 +169,11 @@ async function goOn(
 ): Promise<void> {
   const stateDir = join(disk, 'state');
   const wanted = layersOfText(manifestOf(step));
-  const missing = wanted.filter(({ verity }) => !existsSync(join(stateDir, 'blobs', `${verity}.erofs`)));
+  // What is on the stick is not asked of the network.
+  const missing = wanted.filter(
+    ({ verity }) =>
+      !existsSync(join(stateDir, 'blobs', `${verity}.erofs`)) && !step.stick?.objects.has(blobObject(verity)),
+  );
   const heldBytes = held
     .filter(({ verity }) => missing.some((layer) => layer.verity === verity))
     .reduce((sum, { bytes }) => sum + bytes, 0);
@@ -175,75 +186,10 @@ async function goOn(
     source.bytes <= missingBytes,
     `it fetched ${source.bytes} bytes though only ${missingBytes} were missing`,
   );
-  const orphans = orphansOf(device.ledger.load(), stateDir);
-  expect(
-    device.engine.status().phase !== 'committed' || orphans.length === 0,
-    `left behind: ${orphans.join()}`,
-  );
-}
-
-interface Held {
-  verity: string;
-  piece: number;
-  bytes: number;
-  /** The disk holds what was signed. */
-  isTrue: boolean;
-}
-
-/** The pieces that the maps on a disk name, for all layers that the server knows. */
-async function heldPieces(stateDir: string, { objects }: Step): Promise<Held[]> {
-  const held: Held[] = [];
-  for (const [name, content] of objects) {
-    const verity = /^blob-([0-9a-f]{64})$/.exec(name)?.[1];
-    if (!verity) continue;
-    const base = join(stateDir, 'blobs', verity);
-    const leaves = objects.get(leavesObject(verity)) ?? Buffer.alloc(0);
-    const text = await readFile(`${base}.pieces`, 'utf8').catch(() => undefined);
-    const part = await open(`${base}.part`).catch(() => undefined);
-    if (text !== undefined && part)
-      held.push(...(await readHeld(verity, content.length, leaves, text, part)));
-    await part?.close();
-  }
-  return held;
-}
-
-async function readHeld(
-  verity: string,
-  size: number,
-  leaves: Buffer,
-  text: string,
-  part: Awaited<ReturnType<typeof open>>,
-): Promise<Held[]> {
-  const bits = Buffer.from(String((JSON.parse(text) as { bits: string }).bits), 'base64');
-  const held: Held[] = [];
-  for (let piece = 0; piece < leafCount(size); piece++) {
-    if (((bits[piece >> 3] ?? 0) & (1 << (piece & 7))) === 0) continue;
-    const data = Buffer.alloc(Math.min(PIECE_BYTES, size - piece * PIECE_BYTES));
-    await part.read(data, 0, data.length, piece * PIECE_BYTES);
-    const leaf = leaves.subarray(piece * 32, piece * 32 + 32);
-    held.push({ verity, piece, bytes: data.length, isTrue: leafOf(data, size).equals(leaf) });
-  }
-  return held;
-}
-
-async function isWhole(stateDir: string, { verity, size }: ManifestLayer): Promise<boolean> {
-  const path = join(stateDir, 'blobs', `${verity}.erofs`);
-  if (!existsSync(path)) return false;
-  const tree = await verityOf(createReadStream(path) as AsyncIterable<Buffer>);
-  return tree.digest === verity && leafCount(size) * 32 === tree.leaves.length;
-}
-
-function manifestOf({ envelope, objects }: Step): string | undefined {
-  const { release } = JSON.parse(payloadOf(envelope)) as { release: { manifest: string } };
-  return objects.get(`manifest-${release.manifest}`)?.toString();
-}
-
-const payloadOf = (envelope: Step['envelope']): string =>
-  String((envelope as unknown as { payload: string }).payload);
-
-function layersOfText(text: string | undefined): ManifestLayer[] {
-  const manifest = parseManifest(text);
-  return manifest ? layersOf(manifest, 'linux/amd64') : [];
+  const { engine, ledger } = device.agent;
+  const orphans = orphansOf(ledger.load(), stateDir);
+  expect(engine.status().phase !== 'committed' || orphans.length === 0, `left behind: ${orphans.join()}`);
+  for (const fault of agentFaults(device, stateDir)) expect(false, fault);
 }
 
 /** Alike as JSON, in which the one that was written lacks what is undefined. */

@@ -1,12 +1,16 @@
-import { rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { SecretStore } from '../../agent/supervisor/secrets/secret-store.ts';
 import { FakeSource } from '../../agent/update/sources/fake-source.ts';
+import { BUNDLE_FILE, type Bundle } from '../../protocol/bundle.ts';
 import { until } from '../support/until.ts';
 import { type Device, orphansOf } from './device.ts';
-import type { Step } from './scenarios.ts';
+import type { Step, Stick } from './story.ts';
 
 const LEASE_MS = 3_600_000;
+/** Takes a second or less; beside other work, with a process for each try of an agent, many times that. */
+const SETTLE_MS = 60_000;
 const BALLAST = 'somebody-elses-file';
 
 /** The server of one step. */
@@ -40,9 +44,29 @@ const aborted = (signal: AbortSignal): Promise<never> =>
     else signal.addEventListener('abort', fail);
   });
 
+/** Where a stick is mounted: beside the disks, the same for whoever comes back after a cut. */
+const stickFolder = (disks: string, { release }: Stick): string => join(disks, `stick-${release.manifest}`);
+
+/** As `wherry release export` does. */
+export function writeStick(disks: string, stick: Stick): void {
+  const folder = stickFolder(disks, stick);
+  mkdirSync(folder, { recursive: true });
+  const bundle: Bundle = { v: 1, release: stick.release, madeAt: 1, expiresAt: 2 };
+  writeFileSync(join(folder, BUNDLE_FILE), JSON.stringify(bundle));
+  for (const [name, content] of stick.objects) writeFileSync(join(folder, name), content);
+}
+
+/** By name. Throws when one is not what this device sealed. */
+export async function contentsOf(secrets: SecretStore): Promise<Record<string, string>> {
+  const contents: Record<string, string> = {};
+  for (const name of await secrets.list()) contents[name] = String(await secrets.open(name));
+  return contents;
+}
+
 /** Lets a step happen, but does not wait for what comes of it. */
 export async function begin(step: Step, device: Device, source: StepSource, disk: string): Promise<void> {
-  const { engine, leases, workloads } = device;
+  const { workloads } = device;
+  const { engine, leases, secrets } = device.agent;
   source.serve(step);
   for (const version of step.ill) workloads.ill.add(version);
   if (step.freeBytes !== undefined) await fill(disk, step.freeBytes);
@@ -54,6 +78,11 @@ export async function begin(step: Step, device: Device, source: StepSource, disk
     await leases.release('test', Date.now());
     engine.wake();
   }
+  if (step.hand === 'apply-stick' && step.stick)
+    await engine.apply(stickFolder(dirname(disk), step.stick), 'test');
+  const { name = '', content = '' } = step.secret ?? {};
+  if (step.hand === 'put-secret') await secrets.put(name, Buffer.from(content));
+  if (step.hand === 'remove-secret') await secrets.remove(name);
 }
 
 /** Waits until nothing moves any more. */
@@ -63,18 +92,18 @@ export async function settled(
   stateDir: string,
   isHalfWay: boolean,
 ): Promise<void> {
-  const { engine, ledger } = device;
-  const isThere = () =>
-    phases.includes(engine.status().phase) && (!version || engine.current?.version === version);
-  const isClean = () =>
-    !['committed'].includes(engine.status().phase) || orphansOf(ledger.load(), stateDir).length === 0;
-  const describe = () =>
-    `${phases.join(' or ')} with ${version}; is ${engine.status().phase} with ${engine.current?.version}, orphans ${orphansOf(ledger.load(), stateDir).join(' ')}; log: ${device.log.slice(-6).join(' | ')}`;
-  await until(() => isThere() && (isHalfWay || (isClean() && device.isQuiet())), {
-    timeoutMs: 8_000,
-    what: 'it',
-  }).catch(() => {
-    throw new Error(`Waited in vain for ${describe()}`);
+  const phase = () => device.agent.engine.status().phase;
+  const current = () => device.agent.engine.current?.version;
+  const isThere = () => phases.includes(phase()) && (!version || current() === version);
+  const orphans = () => orphansOf(device.agent.ledger.load(), stateDir);
+  const isClean = () => phase() !== 'committed' || orphans().length === 0;
+  const isDone = () => isThere() && (isHalfWay || (isClean() && device.agent.isQuiet()));
+  await until(() => !device.isSwitching && isDone(), { timeoutMs: SETTLE_MS, what: 'it' }).catch(() => {
+    const seen = device.isSwitching
+      ? 'between two agents'
+      : `${phase()} with ${current()}, orphans ${orphans().join(' ')}`;
+    const log = device.agent.log.slice(-6).join(' | ');
+    throw new Error(`Waited in vain for ${phases.join(' or ')} with ${version}; is ${seen}; log: ${log}`);
   });
 }
 

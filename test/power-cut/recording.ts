@@ -5,9 +5,10 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
-import type { Mark } from './device.ts';
 import { type Delta, type DiskBench, DiskWatch } from './disk.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Mark } from './marks.ts';
+import { writeStick } from './play.ts';
+import type { Scenario } from './story.ts';
 
 export interface Write {
   /** The operation of the C library, and the file below the state folder. */
@@ -40,6 +41,7 @@ export async function record(
   const factoryRoot = join(bench.folder, 'factory-root.json');
   writeFileSync(file, serialize(scenario));
   writeFileSync(factoryRoot, scenario.factoryRoot);
+  for (const { stick } of scenario.steps) if (stick) writeStick(bench.folder, stick);
   const image = bench.make();
   const disk = bench.mount(image);
   mkdirSync(join(disk, 'state'));
@@ -47,7 +49,13 @@ export async function record(
   const watch = new DiskWatch(image);
   const recording: Recording = { scenario, factoryRoot, before: watch.content(), writes: [], marks: [] };
   try {
-    const environment = { CUT_ROOT: join(disk, 'state'), CUT_OUT: '3', CUT_IN: '4', LD_PRELOAD: shim };
+    const environment = {
+      CUT_ROOT: join(disk, 'state'),
+      CUT_OUT: '3',
+      CUT_IN: '4',
+      CUT_SHIM: shim,
+      LD_PRELOAD: shim,
+    };
     await listen([CHILD, file, disk], { ...environment, ...(isEager && { CUT_EAGER: '1' }) }, (line) => {
       if (line.startsWith('M ')) {
         recording.marks.push({ after: recording.writes.length, mark: JSON.parse(line.slice(2)) as Mark });

@@ -1,76 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { AssignmentEnvelope } from '../../protocol/assignment.ts';
+import { blobObject } from '../../protocol/objects.ts';
 import { deltaOf, offerDelta } from '../support/deltas.ts';
-import { type TestLayer, TestRepository } from '../support/test-repository.ts';
+import type { TestRelease } from '../support/test-repository.ts';
+import { ownAgent } from './own-agent.ts';
+import { type Scenario, type Step, Story } from './story.ts';
 
 const MIB = 1024 * 1024;
-
-/** One thing that happens to a device, and what it settles at. Data: it is done in another process, and again after each cut. */
-export interface Step {
-  title: string;
-  /** What the server has by now. */
-  objects: Map<string, Buffer>;
-  /** The newest assignment; the server sends it again to whoever comes back. */
-  envelope: AssignmentEnvelope;
-  /** Offered in this step, or was before. */
-  isOffered: boolean;
-  /** Versions whose services do not stay well. */
-  ill: string[];
-  /** The source gives this many chunks of blobs and then nothing, until the download is called off. */
-  stallsAfter?: number;
-  /** Hand of somebody at the device. */
-  hand?: 'roll-back' | 'take-lease' | 'release-lease';
-  /** Leaves this much of the disk free, with a file of somebody else's; -1 gives it back. */
-  freeBytes?: number;
-  /** The step ends in this phase, with this version in force. */
-  phase: string;
-  version: string | undefined;
-  /** What a device cut in this step comes to, with the network there. */
-  final: { version: string; phases: string[] };
-}
-
-export interface Scenario {
-  name: string;
-  factoryRoot: string;
-  fleetKey: string;
-  steps: Step[];
-}
-
-type Change = Partial<Omit<Step, 'objects'>> & Pick<Step, 'title' | 'phase' | 'version'>;
-
-/** Takes down what the repository holds at each step. */
-class Story {
-  readonly repository = new TestRepository();
-  readonly scenario: Scenario;
-  #envelope: AssignmentEnvelope | undefined;
-  #generation = 0;
-
-  constructor(name: string) {
-    const { factoryRoot, fleetKeyPem: fleetKey } = this.repository;
-    this.scenario = { name, factoryRoot, fleetKey, steps: [] };
-  }
-
-  /** Publishes a version over the layers and assigns it. */
-  release(version: string, layers: TestLayer[], policy: object = {}): this {
-    const release = this.repository.publish(version, layers, { policy: { soakMs: 20 } });
-    this.#envelope = this.repository.assign(release, { generation: ++this.#generation, policy });
-    return this;
-  }
-
-  step(change: Change): this {
-    if (!this.#envelope) throw new Error('Cannot add a step: nothing is assigned yet');
-    const { version, phase } = change;
-    this.scenario.steps.push({
-      objects: new Map(this.repository.objects),
-      envelope: this.#envelope,
-      isOffered: true,
-      ill: [],
-      final: { version: version ?? '', phases: [phase] },
-      ...change,
-    });
-    return this;
-  }
-}
 
 async function firstRelease(): Promise<Scenario> {
   const story = new Story('first release');
@@ -201,6 +136,77 @@ async function fullDisk(): Promise<Scenario> {
   return story.scenario;
 }
 
+/** The first stick holds everything, which the server does not; what the second lacks, the server has. */
+async function bundles(): Promise<Scenario> {
+  const story = new Story('offline bundles');
+  const { repository } = story;
+  const base = await repository.layer(200_000);
+  story.release('1.0.0', [base]).step({ title: 'install 1.0.0', phase: 'committed', version: '1.0.0' });
+  story.served = new Map(repository.objects);
+  const apply = (release: TestRelease, without: readonly string[] = []): Partial<Step> => {
+    const { name, version, manifest } = release;
+    const objects = new Map(repository.objects);
+    for (const object of without) objects.delete(object);
+    return { hand: 'apply-stick', stick: { release: { name, version, manifest }, objects } };
+  };
+  // Cut before it was durable, the wish is gone with whoever brought the stick.
+  const final = { version: '', phases: ['committed'] };
+  const two = story.publish('2.0.0', [base, await repository.layer(2 * MIB)]);
+  story.step({ title: 'apply 2.0.0', phase: 'committed', version: '2.0.0', final, ...apply(two) });
+  const left = await repository.layer(1 * MIB);
+  const three = story.publish('3.0.0', [base, await repository.layer(700_000), left]);
+  story.served = undefined;
+  story.step({
+    title: 'apply what is there of 3.0.0',
+    phase: 'committed',
+    version: '3.0.0',
+    final,
+    ...apply(three, [blobObject(left.verity)]),
+  });
+  return story.scenario;
+}
+
+async function secrets(): Promise<Scenario> {
+  const story = new Story('secrets');
+  story.release('1.0.0', [await story.repository.layer(10_000)]);
+  const settled = { phase: 'committed', version: '1.0.0' };
+  story.step({ title: 'install 1.0.0', ...settled });
+  const put = (name: string, content: string): void => {
+    const title = `put the secret ${name}`;
+    story.step({ title, ...settled, hand: 'put-secret', secret: { name, content } });
+  };
+  put('pin', '1234');
+  put('token', 'a'.repeat(5_000));
+  put('pin', '99');
+  story.step({
+    title: 'remove the secret pin',
+    ...settled,
+    hand: 'remove-secret',
+    secret: { name: 'pin' },
+  });
+  return story.scenario;
+}
+
+/** The second release brings an agent, the third one that does not come up; then by hand to the agent before. */
+async function newAgents(): Promise<Scenario> {
+  const story = new Story('releases that bring their agent');
+  story.scenario.illAgents = ['9.1.0'];
+  const base = await story.repository.layer(100_000);
+  story.release('1.0.0', [base]).step({ title: 'install 1.0.0', phase: 'committed', version: '1.0.0' });
+  story.release('2.0.0', [base], await ownAgent(story.repository, '9.0.0'));
+  story.step({ title: 'update to 2.0.0 and its agent', phase: 'committed', version: '2.0.0' });
+  story.release('3.0.0', [base], await ownAgent(story.repository, '9.1.0'));
+  story.step({ title: 'fall back from the agent of 3.0.0', phase: 'rolled_back', version: '2.0.0' });
+  story.step({
+    title: 'roll back by hand to the agent before',
+    hand: 'roll-back',
+    phase: 'rolled_back',
+    version: '1.0.0',
+    final: { version: '', phases: ['rolled_back', 'committed'] },
+  });
+  return story.scenario;
+}
+
 export const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   firstRelease,
   nextReleases,
@@ -210,4 +216,7 @@ export const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   rotatedKeys,
   heldByLease,
   fullDisk,
+  bundles,
+  secrets,
+  newAgents,
 };

@@ -14,7 +14,12 @@ const ROLES: [RegExp, string][] = [
   [/^blobs\/[0-9a-f]{64}\.pieces\.new$/, 'blob: the map of its pieces'],
   [/^blobs$/, 'blob: names, or what was collected'],
   [/^leases\.json/, 'leases: the file'],
-  [/^$/, 'leases: the folder'],
+  [/^agent\/(trial|current|failed)\.new$/, 'agent: which one is to run'],
+  [/^agent$/, 'agent: its folder, or what was collected'],
+  [/^secrets\/[^/]+\.new$/, 'secret: its file'],
+  [/^secrets$/, 'secret: the folder'],
+  [/^secrets\.key\.new$/, 'key of the secrets'],
+  [/^$/, 'names in the state folder: leases, the key of the secrets'],
 ];
 
 /** As an update goes through them. */

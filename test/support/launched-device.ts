@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { placeAgentFiles } from '../../boards/builder/agent-tree.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
+import type { Platform } from '../../protocol/manifest.ts';
 import { NODE, ROOT } from '../../scripts/setup.mjs';
 import type { RealDevice } from './real-device.ts';
 import type { Layer, ServiceRelease } from './service-release.ts';
@@ -102,14 +103,15 @@ function agentsOf(config: string): number[] {
     });
 }
 
-/** An agent as a layer; what `change` makes of its main program is what runs. */
+/** An agent as a layer, without Node; what `change` makes of its main program is what runs. */
 export async function agentLayer(
   dir: string,
   version: string,
   change: (main: string) => string = (main) => main,
+  platform: Platform = 'linux/amd64',
 ): Promise<Layer> {
   const tree = join(dir, `agent-${version}`);
-  await placeAgentFiles(ROOT, tree, 'linux/amd64');
+  await placeAgentFiles(ROOT, tree, platform);
   const main = join(tree, 'dist/agent/main.js');
   writeFileSync(main, change(readFileSync(main, 'utf8')));
   writeFileSync(join(tree, 'package.json'), JSON.stringify({ version }));
@@ -120,12 +122,17 @@ export async function agentLayer(
   return { path, verity: digest, size: statSync(path).size };
 }
 
-export function withAgent(release: ServiceRelease, version: string, layers: Layer[]): ServiceRelease {
+export function withAgent(
+  release: ServiceRelease,
+  version: string,
+  layers: Layer[],
+  platform: Platform = 'linux/amd64',
+): ServiceRelease {
   const image = {
     manifestDigest: sha256Hex('agent'),
     layers: layers.map(({ verity, size }) => ({ verity, size, diffId: sha256Hex(verity) })),
   };
-  const manifest = { ...release.manifest, agent: { version, images: { 'linux/amd64': image } } };
+  const manifest = { ...release.manifest, agent: { version, images: { [platform]: image } } };
   const manifestText = JSON.stringify(manifest);
   return {
     layers: [...release.layers, ...layers],

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Health } from '../../agent/supervisor/core/health.ts';
 import { plan, type Step } from '../../agent/supervisor/core/plan.ts';
-import { noteFailure, type ServiceRecord } from '../../agent/supervisor/core/record.ts';
 import { backoffMs } from '../../agent/supervisor/core/restart-policy.ts';
 import { noShedding } from '../../agent/supervisor/core/shedding.ts';
-import type { ObservedContainer } from '../../agent/supervisor/ports.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { withoutCycles } from '../../protocol/dependency-order.ts';
 import { serviceSpec } from './service-specs.ts';
+import { CHECK, type Running, StepMachine } from './step-machine.ts';
 
 export const NAMES = ['a', 'b', 'c'] as const;
-export type Running = Extract<ObservedContainer, { state: 'running' }>;
 
 /** By version: what each waits for. Version 3 holds a ring, which no release may: it must not hang either. */
 const DEPENDS: Record<number, Record<string, NonNullable<ServiceSpec['dependsOn']>>> = {
@@ -19,15 +17,6 @@ const DEPENDS: Record<number, Record<string, NonNullable<ServiceSpec['dependsOn'
   3: { a: { b: 'started' }, b: { a: 'started' } },
 };
 const CRITICALITY = { a: 'critical', b: undefined, c: 'low' } as const;
-const CHECK = {
-  check: { kind: 'tcp', port: 80 },
-  intervalMs: 500,
-  timeoutMs: 100,
-  retries: 1,
-  startPeriodMs: 0,
-  whenUnhealthy: 'restart',
-} as const;
-
 export type Versions = Record<(typeof NAMES)[number], number>;
 
 /** A release: version 0 stands for "not in it", and nobody depends on what is not in it. */
@@ -63,22 +52,11 @@ const orderable = (specs: readonly ServiceSpec[]): Map<string, string[]> =>
   withoutCycles(new Map(specs.map(({ name, dependsOn = {} }) => [name, Object.keys(dependsOn)])));
 
 /** A machine on which steps take effect, and a history to assert on. */
-export class Machine {
-  now = 1_000_000;
-  desired: ServiceSpec[] = [];
-  containers = new Map<string, ObservedContainer>();
-  records = new Map<string, ServiceRecord>();
+export class Machine extends StepMachine {
   leftovers = new Set<string>();
-  obeysTerm = true;
-  failsStart = false;
-  isFirstPass = true;
-  isShuttingDown = false;
-  /** The agent dies between what it writes down and what it does. */
-  diesBeforeActing = false;
   /** Processes whose health check fails. */
   sick = new Set<number>();
   isSick = false;
-  shedLevel = 0;
   /** What each container was started with. */
   started = new Map<string, ServiceSpec>();
   /** What had been told to end before the plan was made. */
@@ -88,7 +66,6 @@ export class Machine {
   termSent = new Map<string, number>();
   lastExit = new Map<string, { digest: string; at: number; unasked: boolean }>();
   stopsOfUnchanged: string[] = [];
-  pid = 100;
 
   pass(): Step[] {
     this.ending = new Set([...this.records].filter(([, { stopping }]) => stopping).map(([name]) => name));
@@ -106,33 +83,19 @@ export class Machine {
       shedding: { ...noShedding(0), level: this.shedLevel },
       now: this.now,
     });
-    this.isFirstPass = false;
-    // What is remembered must survive being written down.
-    this.records = new Map(JSON.parse(JSON.stringify([...result.records])) as [string, ServiceRecord][]);
     const touched = result.steps.map(({ service }) => service);
     assert.equal(new Set(touched).size, touched.length);
-    for (const { service, until } of result.waiting) {
-      assert.ok(until === undefined || until > this.now, `${service} waits for the past`);
-    }
-    if (this.diesBeforeActing) {
-      this.diesBeforeActing = false;
-      this.isFirstPass = true;
-      return result.steps;
-    }
+    if (!this.accept(result)) return result.steps;
     for (const step of result.steps) this.execute(step);
     return result.steps;
   }
 
-  health(): Map<string, Health> {
-    const health = new Map<string, Health>();
-    for (const container of this.containers.values()) {
-      if (container.state !== 'running' || container.startedAt >= this.now) continue;
-      const { service, pid, startedAt } = container;
-      const state = this.sick.has(pid) ? 'unhealthy' : 'healthy';
-      health.set(service, { pid, startedAt, state, since: this.now, failures: 0, detail: 'sick' });
-    }
-    return health;
+  override reboot(): void {
+    super.reboot();
+    this.lastExit.clear();
   }
+
+  health = (): Map<string, Health> => this.healthBy(({ pid }) => !this.sick.has(pid));
 
   isRunning(name: string, spec?: ServiceSpec): boolean {
     const container = this.containers.get(name);
@@ -192,11 +155,8 @@ export class Machine {
       this.exit(service, 137, false);
     }
     if (step.kind === 'remove') {
-      assert.notEqual(container?.state, 'running');
-      this.containers.delete(service);
+      this.remove(service);
       this.leftovers.delete(service);
-      const record = this.records.get(service);
-      if (record) this.records.set(service, { ...record, holds: false });
     }
     if (step.kind === 'forget') this.records.delete(service);
     if (step.kind === 'start') this.start(step.spec);
@@ -226,36 +186,20 @@ export class Machine {
     }
     this.leftovers.add(spec.name);
     if (this.failsStart) {
-      const record = this.records.get(spec.name) as ServiceRecord;
-      const reason = { code: 'fail.runtime', message: 'refused', at: this.now } as const;
-      this.records.set(spec.name, noteFailure(record, spec, reason));
+      this.refuse(spec);
       this.lastExit.set(spec.name, { digest: spec.digest, at: this.now, unasked: true });
       return;
     }
     this.termSent.delete(spec.name);
-    this.pid += 1;
+    this.launch(spec);
     if (this.isSick) this.sick.add(this.pid);
     this.started.set(spec.name, spec);
-    this.containers.set(spec.name, {
-      service: spec.name,
-      specDigest: spec.digest,
-      state: 'running',
-      pid: this.pid,
-      startedAt: this.now,
-    });
   }
 
   exit(service: string, exitCode: number, unasked: boolean): void {
-    const container = this.containers.get(service);
-    if (container?.state !== 'running') return;
-    const { specDigest, startedAt } = container;
-    this.lastExit.set(service, {
-      digest: specDigest,
-      at: this.now,
-      unasked: unasked && !this.termSent.has(service),
-    });
-    const exited = { service, specDigest, startedAt, exitedAt: this.now };
-    this.containers.set(service, { ...exited, state: 'exited', exitCode, signal: undefined });
+    const digest = this.end(service, exitCode);
+    if (digest === undefined) return;
+    this.lastExit.set(service, { digest, at: this.now, unasked: unasked && !this.termSent.has(service) });
   }
 
   settle(): void {
@@ -263,9 +207,6 @@ export class Machine {
     this.isSick = false;
     this.sick.clear();
     this.shedLevel = 0;
-    for (let i = 0; i < 200; i++) {
-      this.now += 500;
-      this.pass();
-    }
+    this.letTimePass(200, () => this.pass());
   }
 }

@@ -1,28 +1,17 @@
 import assert from 'node:assert/strict';
 import type { Health } from '../../agent/supervisor/core/health.ts';
 import { plan, type Step } from '../../agent/supervisor/core/plan.ts';
-import { noteFailure, type ServiceRecord } from '../../agent/supervisor/core/record.ts';
 import { noShedding } from '../../agent/supervisor/core/shedding.ts';
 import { DRAIN_MS, type Slots, slotsOf } from '../../agent/supervisor/core/slots.ts';
 import { instancesOf, serviceOf } from '../../agent/supervisor/instance-name.ts';
-import type { ObservedContainer } from '../../agent/supervisor/ports.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 import { serviceSpec } from './service-specs.ts';
+import { CHECK, type Running, StepMachine } from './step-machine.ts';
 
 export const SERVICES = ['web', 'bus', 'plain'] as const;
 export type Service = (typeof SERVICES)[number];
 /** 0 = not in the release. Of web and bus, 4 is a version that stops first. */
 export type Versions = Record<Service, number>;
-type Running = Extract<ObservedContainer, { state: 'running' }>;
-
-const CHECK = {
-  check: { kind: 'tcp', port: 80 },
-  intervalMs: 500,
-  timeoutMs: 100,
-  retries: 1,
-  startPeriodMs: 0,
-  whenUnhealthy: 'restart',
-} as const;
 
 /** web has a health check and needs bus; bus has neither; plain stops first as ever. */
 export const releaseOf = (versions: Versions): ServiceSpec[] =>
@@ -37,27 +26,21 @@ export const releaseOf = (versions: Versions): ServiceSpec[] =>
   });
 
 /** A machine on which steps take effect, for services that may have two instances; names change as in the reconciler. */
-export class SlotMachine {
-  now = 1_000_000;
-  desired: ServiceSpec[] = [];
-  containers = new Map<string, ObservedContainer>();
-  records = new Map<string, ServiceRecord>();
+export class SlotMachine extends StepMachine {
   namedSince = new Map<string, number>();
-  isFirstPass = true;
-  isShuttingDown = false;
-  obeysTerm = true;
-  diesBeforeActing = false;
-  failsStart = false;
   /** Versions, as the arguments name them, whose health check never succeeds. */
   sick = new Set<string>();
-  shedLevel = 0;
   /** What was started, by digest. */
   known = new Map<string, ServiceSpec>();
   /** The instance to which each name leads. */
   names = new Map<string, string>();
-  pid = 100;
+  /** When the agent was started: it has looked at nothing before. */
+  bornAt = 0;
+  /** Instances that an earlier pass had asked to end. */
+  #asked = new Set<string>();
 
   pass(): Step[] {
+    this.#asked = new Set([...this.records].flatMap(([name, { stopping }]) => (stopping ? [name] : [])));
     for (const spec of this.desired) this.known.set(spec.digest, spec);
     const observed = [...this.containers.values()];
     const world = { observed, records: this.records, health: this.health(), now: this.now };
@@ -73,23 +56,16 @@ export class SlotMachine {
       degraded: new Map(),
       shedding: { ...noShedding(0), level: this.shedLevel },
     });
-    this.isFirstPass = false;
-    this.records = new Map(JSON.parse(JSON.stringify([...result.records])) as [string, ServiceRecord][]);
-    for (const { service, until } of result.waiting)
-      assert.ok(until === undefined || until > this.now, `${service} waits for the past`);
-    if (this.diesBeforeActing) {
-      this.diesBeforeActing = false;
-      this.agentDies();
-      return result.steps;
-    }
+    if (!this.accept(result)) return result.steps;
     for (const step of result.steps.filter(({ kind }) => kind !== 'start')) this.execute(step);
     this.note(slots);
     for (const step of result.steps.filter(({ kind }) => kind === 'start')) this.execute(step);
     return result.steps;
   }
 
-  agentDies(): void {
-    this.isFirstPass = true;
+  override agentDies(): void {
+    super.agentDies();
+    this.bornAt = this.now;
     this.namedSince.clear();
   }
 
@@ -99,26 +75,23 @@ export class SlotMachine {
         .filter((name) => !standby.has(name))
         .map((name) => [serviceOf(name), name]),
     );
+    for (const [service, instance] of this.names) this.#expectNamed(service, instance);
     const named = [...outgoing].flatMap(([name, { by }]) => (standby.has(name) ? [by] : []));
     for (const name of this.namedSince.keys()) if (!named.includes(name)) this.namedSince.delete(name);
     for (const name of named) if (!this.namedSince.has(name)) this.namedSince.set(name, this.now);
   }
 
-  health(): Map<string, Health> {
-    const health = new Map<string, Health>();
-    for (const container of this.running()) {
-      if (container.startedAt >= this.now) continue;
-      const { service, pid, startedAt } = container;
-      const state = this.isWell(container) ? 'healthy' : 'unhealthy';
-      health.set(service, { pid, startedAt, state, since: this.now, failures: 0, detail: 'sick' });
-    }
-    return health;
+  /** Nobody is led to what is ending while another one runs. */
+  #expectNamed(service: string, instance: string): void {
+    const staying = this.of(service).filter(({ service: name }) => !this.#asked.has(name));
+    if (this.specOf(service)?.update?.strategy && staying.length > 0 && !this.isShuttingDown)
+      assert.ok(!this.#asked.has(instance), `${service} leads to ${instance}, which is ending`);
   }
 
-  isWell = ({ specDigest }: Running): boolean => !this.sick.has(this.known.get(specDigest)?.args[0] ?? '');
+  health = (): Map<string, Health> =>
+    this.now === this.bornAt ? new Map<string, Health>() : this.healthBy(this.isWell);
 
-  running = (): Running[] =>
-    [...this.containers.values()].filter((container) => container.state === 'running');
+  isWell = ({ specDigest }: Running): boolean => !this.sick.has(this.known.get(specDigest)?.args[0] ?? '');
 
   of = (service: string): Running[] =>
     instancesOf(service).flatMap((name) => this.running().filter((each) => each.service === name));
@@ -131,12 +104,7 @@ export class SlotMachine {
     if (step.kind === 'stop') this.stop(step, container as Running);
     if (step.kind === 'kill') this.exit(name, 137);
     if (step.kind === 'forget') this.records.delete(name);
-    if (step.kind === 'remove') {
-      assert.notEqual(container?.state, 'running');
-      this.containers.delete(name);
-      const record = this.records.get(name);
-      if (record) this.records.set(name, { ...record, holds: false });
-    }
+    if (step.kind === 'remove') this.remove(name);
     if (step.kind === 'start') this.start(step.spec);
   }
 
@@ -148,7 +116,7 @@ export class SlotMachine {
     if (spec?.update?.strategy && !this.isShuttingDown && container.specDigest !== spec.digest) {
       const successor = others.find(({ specDigest }) => specDigest === spec.digest);
       const isRightful = successor !== undefined && this.isWell(successor);
-      const isAsked = this.records.get(name)?.stopping?.at !== this.now;
+      const isAsked = this.#asked.has(name);
       if (reason.code === 'stop.replaced' && !isAsked) {
         assert.ok(isRightful, `${name} leaves for nobody`);
         assert.equal(this.names.get(service), successor.service, 'nobody comes to what ends');
@@ -162,38 +130,17 @@ export class SlotMachine {
   }
 
   start(spec: ServiceSpec): void {
-    const { name, digest } = spec;
+    const { name } = spec;
     assert.ok(!this.containers.has(name), 'one container an instance');
     const others = this.of(serviceOf(name));
     assert.ok(others.length === 0 || spec.update?.strategy !== undefined, `${name} starts beside another`);
-    if (this.failsStart) {
-      const reason = { code: 'fail.runtime', message: 'refused', at: this.now } as const;
-      this.records.set(name, noteFailure(this.records.get(name) as ServiceRecord, spec, reason));
-      return;
-    }
-    this.pid += 1;
-    this.containers.set(name, {
-      service: name,
-      specDigest: digest,
-      state: 'running',
-      pid: this.pid,
-      startedAt: this.now,
-    });
+    if (this.failsStart) this.refuse(spec);
+    else this.launch(spec);
   }
 
   exit(name: string, exitCode: number): void {
-    const container = this.containers.get(name);
-    if (container?.state !== 'running') return;
-    const { specDigest, startedAt } = container;
-    const exited = { service: name, specDigest, startedAt, exitedAt: this.now };
-    this.containers.set(name, { ...exited, state: 'exited', exitCode, signal: undefined });
+    this.end(name, exitCode);
   }
 
-  /** Time goes by with nothing else happening. */
-  settle(): void {
-    for (let i = 0; i < 120; i++) {
-      this.now += 500;
-      this.pass();
-    }
-  }
+  settle = (): void => this.letTimePass(120, () => this.pass());
 }

@@ -44,7 +44,7 @@ await until(
     supervisor.health().isConverged &&
     supervisor.statuses().length === desired.services.length &&
     (untilEvent === undefined || events.some(({ code }) => code === untilEvent)),
-  { timeoutMs: 30_000, what: 'the services to be as desired' },
+  { timeoutMs: 120_000, what: 'the services to be as desired' },
 );
 if (takesDown) await supervisor.stop({ services: 'stop' });
 writeFileSync(join(dir, 'cut'), '');

@@ -8,9 +8,9 @@ export const updateApply: Command = {
   name: 'update apply',
   summary: 'take a release from an offline bundle',
   description:
-    'Takes the release that wherry release export wrote, from a stick or another read-only medium. It is verified ' +
-    'like one from the server: the release keys must have signed it. What the bundle lacks comes from the server. ' +
-    'The next assignment of the server takes over again.',
+    'Takes the release that wherry release export wrote, from a stick or another read-only medium, on a device in a ' +
+    'fleet or in none. It is verified like one from the server: the release keys must have signed it, whose root the ' +
+    'device was given. What the bundle lacks comes from the server. Its next assignment takes over again.',
   operands: ['folder'],
   options: BY,
   examples: [
@@ -84,10 +84,11 @@ async function wished(
   answer: Awaited<ReturnType<Call['client']['wish']>>,
   what: string,
 ): Promise<number> {
-  const { release, result, until } = answer;
+  const { release, result, until, root } = answer;
   if (isJson) await printJson(answer);
   else await print([`${release}: ${what}${until === undefined ? '' : ` until ${clockTime(until)}`}`]);
   if (result === 'held') await say('The disk does not take it yet: it counts once the disk does');
+  if (root) await say(`It is taken if the keys of root ${root.version} signed it, sha256 ${root.sha256}`);
   await say('See what comes of it: wherry update status');
   return EXIT.ok;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { test } from 'vitest';
+import { Machine, NAMES, releaseOf, type Versions } from '../../../test/support/plan-machine.ts';
 import {
-  Machine,
-  NAMES,
+  happeningToAny,
+  happenToAny,
+  KINDS_TO_ANY,
   type Running,
-  releaseOf,
-  type Versions,
-} from '../../../test/support/plan-machine.ts';
+} from '../../../test/support/step-machine.ts';
 
 const versions = fc.record({
   a: fc.integer({ min: 0, max: 3 }),
@@ -21,14 +21,8 @@ const happening = fc.oneof(
     name: fc.constantFrom(...NAMES),
     code: fc.constantFrom(0, 1, 137),
   }),
-  fc.record({ kind: fc.constant('pass-time' as const), ms: fc.integer({ min: 1, max: 6000 }) }),
-  fc.record({ kind: fc.constant('agent-dies' as const) }),
-  fc.record({ kind: fc.constant('deaf' as const), isDeaf: fc.boolean() }),
-  fc.record({ kind: fc.constant('start-fails' as const), fails: fc.boolean() }),
-  fc.record({ kind: fc.constant('reboot' as const) }),
-  fc.record({ kind: fc.constant('agent-dies-acting' as const) }),
   fc.record({ kind: fc.constant('sicken' as const), isSick: fc.boolean() }),
-  fc.record({ kind: fc.constant('shed' as const), level: fc.integer({ min: 0, max: 6 }) }),
+  { arbitrary: happeningToAny, weight: KINDS_TO_ANY },
 );
 
 function happen(machine: Machine, what: typeof happening extends fc.Arbitrary<infer T> ? T : never): void {
@@ -47,31 +41,11 @@ function happen(machine: Machine, what: typeof happening extends fc.Arbitrary<in
     case 'exit':
       machine.exit(what.name, what.code, true);
       return;
-    case 'pass-time':
-      machine.now += what.ms;
-      return;
-    case 'agent-dies':
-      machine.isFirstPass = true;
-      return;
-    case 'deaf':
-      machine.obeysTerm = !what.isDeaf;
-      return;
-    case 'start-fails':
-      machine.failsStart = what.fails;
-      return;
-    case 'agent-dies-acting':
-      machine.diesBeforeActing = true;
-      return;
     case 'sicken':
       machine.isSick = what.isSick;
       return;
-    case 'shed':
-      machine.shedLevel = what.level;
-      return;
-    case 'reboot':
-      machine.containers.clear();
-      machine.lastExit.clear();
-      machine.isFirstPass = true;
+    default:
+      happenToAny(machine, what);
   }
 }
 

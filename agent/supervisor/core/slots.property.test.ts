@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { test } from 'vitest';
 import { releaseOf, SERVICES, SlotMachine } from '../../../test/support/slot-machine.ts';
+import { happeningToAny, happenToAny, KINDS_TO_ANY } from '../../../test/support/step-machine.ts';
 import { instancesOf } from '../instance-name.ts';
 
 const version = fc.integer({ min: 0, max: 4 });
@@ -10,15 +11,9 @@ const instance = fc.constantFrom(...SERVICES.flatMap(instancesOf));
 const happening = fc.oneof(
   fc.record({ kind: fc.constant('desire' as const), versions }),
   fc.record({ kind: fc.constant('exit' as const), instance }),
-  fc.record({ kind: fc.constant('pass-time' as const), ms: fc.integer({ min: 1, max: 4000 }) }),
-  fc.record({ kind: fc.constant('agent-dies' as const) }),
-  fc.record({ kind: fc.constant('agent-dies-acting' as const) }),
-  fc.record({ kind: fc.constant('deaf' as const), isDeaf: fc.boolean() }),
-  fc.record({ kind: fc.constant('start-fails' as const), fails: fc.boolean() }),
   fc.record({ kind: fc.constant('sicken' as const), version: fc.integer({ min: 1, max: 4 }) }),
-  fc.record({ kind: fc.constant('shed' as const), level: fc.integer({ min: 0, max: 6 }) }),
-  fc.record({ kind: fc.constant('reboot' as const) }),
   fc.record({ kind: fc.constant('restart' as const), instance }),
+  { arbitrary: happeningToAny, weight: KINDS_TO_ANY },
 );
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 
@@ -30,35 +25,16 @@ function happen(machine: SlotMachine, what: Happening): void {
     case 'exit':
       machine.exit(what.instance, 1);
       return;
-    case 'pass-time':
-      machine.now += what.ms;
-      return;
-    case 'agent-dies':
-      machine.agentDies();
-      return;
-    case 'agent-dies-acting':
-      machine.diesBeforeActing = true;
-      return;
-    case 'deaf':
-      machine.obeysTerm = !what.isDeaf;
-      return;
-    case 'start-fails':
-      machine.failsStart = what.fails;
-      return;
     case 'sicken':
       machine.sick = new Set([`v${what.version}`]);
-      return;
-    case 'shed':
-      machine.shedLevel = what.level;
-      return;
-    case 'reboot':
-      machine.containers.clear();
-      machine.agentDies();
       return;
     case 'restart': {
       const record = machine.records.get(what.instance);
       if (record) machine.records.set(what.instance, { ...record, restartWanted: 'a test' });
+      return;
     }
+    default:
+      happenToAny(machine, what);
   }
 }
 
@@ -127,6 +103,29 @@ test('a version that is never well does not end the one before, also when the ag
       );
     }),
     { numRuns: 100 },
+  );
+});
+
+test('whoever asks for a name is not led back to what is ending, also by an agent that has just been started', () => {
+  const later = fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant('pass-time' as const), ms: fc.integer({ min: 1, max: 1500 }) }),
+      fc.record({ kind: fc.constant('agent-dies' as const) }),
+      fc.record({ kind: fc.constant('agent-dies-acting' as const) }),
+    ),
+    { minLength: 10, maxLength: 30 },
+  );
+  fc.assert(
+    fc.property(later, (happenings) => {
+      const machine = new SlotMachine();
+      machine.desired = releaseOf({ web: 1, bus: 1, plain: 1 });
+      machine.settle();
+      // The old version takes its whole grace to end.
+      machine.obeysTerm = false;
+      machine.desired = releaseOf({ web: 2, bus: 2, plain: 1 });
+      live(machine, happenings);
+    }),
+    { numRuns: 200 },
   );
 });
 

@@ -68,6 +68,20 @@ test('the old one may go some time after the new one is well and has the name', 
   expect(at(settled + DRAIN_MS, settled)).toMatchObject({ mayGo: true, standby: ['web'] });
 });
 
+test('once the old one is asked to end the name stays with the new one, whatever the agent knows of it', () => {
+  const ending = { ...record(old), stopping: { at: NOW } };
+  const both = {
+    observed: [running('web', old, 0), running('web.2', next, NOW)],
+    records: new Map([
+      ['web', ending],
+      ['web.2', record(next)],
+    ]),
+  };
+  expect([...look(next, both).standby]).toEqual(['web']);
+  // The other way round: the old version is wanted again, and is asked to end already.
+  expect([...look(old, both).standby]).toEqual(['web']);
+});
+
 test('a version that asks for less than the old one stops that first: only the new budget was admitted twice', () => {
   const slots = look(web('v2', 8 * MIB), onlyOld);
   expect(slots.desired).toMatchObject([{ name: 'web' }]);

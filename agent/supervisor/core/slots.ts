@@ -55,7 +55,12 @@ export function slotsOf(world: SlotWorld): Slots {
       slots.standby.add(other);
       continue;
     }
-    const outgoing = outgoingOf(own, { ...spec, name: own }, world, containers.get(own));
+    const isEnding = world.records.get(other)?.stopping !== undefined;
+    // Also for an agent that is new here and knows of no health yet: nobody is led back to what it is about to end.
+    const outgoing =
+      isEnding && containers.get(own)?.state === 'running'
+        ? { by: own, mayGo: true, until: undefined, isNamed: true }
+        : outgoingOf(own, { ...spec, name: own }, world, containers.get(own));
     slots.outgoing.set(other, outgoing);
     slots.standby.add(outgoing.isNamed ? other : own);
   }

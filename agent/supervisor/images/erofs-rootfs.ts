@@ -107,7 +107,10 @@ export class ErofsRootfs implements RootfsStore {
 
   destroy(): Promise<void> {
     return this.#inTurn(async () => {
-      for (const { point } of readMounts(this.#runDir).reverse()) await this.#unmount(point);
+      const points = readMounts(this.#runDir).map(({ point }) => point);
+      for (const point of points.reverse()) await runProgram('umount', [point]);
+      // Only now: one place may have been mounted on more than once.
+      for (const point of points) rmSync(point, { recursive: true, force: true });
       for (const folder of ['layers', 'roots', 'volumes']) {
         rmSync(join(this.#runDir, folder), { recursive: true, force: true });
         mkdirSync(join(this.#runDir, folder), { mode: 0o711 });

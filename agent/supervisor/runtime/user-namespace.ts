@@ -4,6 +4,7 @@ import { replaceFile } from '../../../protocol/durable-file.ts';
 import { needsHostIds } from '../../../protocol/loosenings.ts';
 import type { Degradation } from '../../../protocol/status.ts';
 import type { IdMapper } from '../images/id-mapper.ts';
+import { readMounts } from '../images/mount-table.ts';
 import { whyNotShifted } from '../images/shifted-layers.ts';
 import { serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
@@ -16,6 +17,8 @@ const RANGE = 65_536;
 const FIRST_VOLUME_GID = 60_000;
 /** Ranges end below 2^32 - 1, which the kernel keeps for "none". */
 const SLOTS = Math.floor((0xffff_ffff - FIRST_ID) / RANGE);
+
+const PROBE_TARGET = 'idmap-probe';
 
 interface Options {
   /** Slots are kept here in `id-slots.json`. */
@@ -166,6 +169,9 @@ function keptGids({ name, mounts }: ServiceSpec): number[] {
 async function whyNotMapped(runDir: string, mapper: IdMapper): Promise<string | undefined> {
   const probe = join(runDir, 'idmap-tmpfs');
   mkdirSync(probe, { recursive: true });
+  // An agent that was killed in the middle of this left its own.
+  for (const { point } of readMounts(runDir).reverse())
+    if ([probe, join(runDir, PROBE_TARGET)].includes(point)) await runProgram('umount', [point]);
   await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'wherry-probe', probe]);
   try {
     return await whyNotBound(runDir, mapper, probe);
@@ -175,7 +181,7 @@ async function whyNotMapped(runDir: string, mapper: IdMapper): Promise<string | 
 }
 
 async function whyNotBound(runDir: string, mapper: IdMapper, source: string): Promise<string | undefined> {
-  const target = join(runDir, 'idmap-probe');
+  const target = join(runDir, PROBE_TARGET);
   mkdirSync(target, { recursive: true });
   try {
     await mapper.bind({ hostBase: FIRST_ID, size: RANGE }, [{ source, target }]);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -26,6 +26,14 @@ test('secrets are listed by name and removed', async () => {
   expect(await store.list()).toEqual(['a', 'b']);
   expect([await store.remove('a'), await store.remove('a')]).toEqual([true, false]);
   expect(await text('a')).toBeUndefined();
+});
+
+test('what a power cut left of a put goes with the secret', async () => {
+  const store = new SecretStore(dir);
+  await store.put('a', Buffer.from('1'));
+  copyFileSync(join(dir, 'secrets/a'), join(dir, 'secrets/a.new'));
+  expect(await store.remove('a')).toBe(true);
+  expect(readdirSync(join(dir, 'secrets'))).toEqual([]);
 });
 
 test('a secret in the place of another, or of another device, does not open', async () => {

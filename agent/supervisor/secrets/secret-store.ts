@@ -44,10 +44,13 @@ export class SecretStore {
   /** Whether there was one. Durable at return. */
   async remove(name: string): Promise<boolean> {
     check(name);
-    if (!(await this.list()).includes(name)) return false;
-    await rm(join(this.#folder, name));
+    // A power cut leaves what was being put beside it.
+    const both = [name, `${name}.new`];
+    const present = (await readdir(this.#folder).catch(absent([]))).filter((file) => both.includes(file));
+    if (present.length === 0) return false;
+    for (const file of present) await rm(join(this.#folder, file));
     await syncFolder(this.#folder);
-    return true;
+    return present.includes(name);
   }
 
   /** undefined when there is none. Throws when it is not what this device sealed. */
