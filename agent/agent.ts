@@ -85,18 +85,16 @@ export async function startAgent(
     onAgentSwitch: launch.onAgentSwitch,
     log,
   };
-  const observed = () => {
-    const { channels } = details.channels.list();
-    return {
-      services: supervisor.statuses(),
-      device: health(),
-      ...(channels.length > 0 && { channels }),
-    };
-  };
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
     const { postMortems } = supervised;
-    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
+    const connected = connect({
+      ...updates,
+      identity,
+      bootId: bootId(),
+      observed: () => observedOf(supervised),
+      postMortems,
+    });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();
@@ -155,6 +153,11 @@ const openAgents = (
     running,
     blobs,
   });
+
+function observedOf({ supervisor, health, details }: Supervised) {
+  const { channels } = details.channels.list();
+  return { services: supervisor.statuses(), device: health(), ...(channels.length > 0 && { channels }) };
+}
 
 function summaryOf({ supervisor }: Supervised, online: Online): string {
   const statuses = supervisor.statuses();
