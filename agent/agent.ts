@@ -85,16 +85,11 @@ export async function startAgent(
     onAgentSwitch: launch.onAgentSwitch,
     log,
   };
+  const observed = () => observedOf(supervised);
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
     const { postMortems } = supervised;
-    const connected = connect({
-      ...updates,
-      identity,
-      bootId: bootId(),
-      observed: () => observedOf(supervised),
-      postMortems,
-    });
+    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();

@@ -160,7 +160,7 @@ function SubscriberRow({ subscriber, channel }: SubscriberRowProps) {
         <Count value={overruns} tone="warn" />
       </td>
       <td role="cell" data-label="Resets" className="right">
-        <Count value={resets} tone="warn" />
+        <span className={resets === 0 ? 'soft' : undefined}>{tally(resets)}</span>
       </td>
       <td role="cell" data-label="Torn" className="right">
         <Count value={torn} tone="warn" />
