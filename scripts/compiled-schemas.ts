@@ -1,34 +1,40 @@
 // The checkers of the agent's schemas, compiled when its bundle is built: ajv itself stays out of it (docs/adr/0008).
-import { registerHooks } from 'node:module';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
 import type { PluginOption } from 'vite';
 import { AJV_OPTIONS } from '../protocol/validate.ts';
-import { ROOT } from './setup.mjs';
+import { NODE, ROOT } from './setup.mjs';
 
 /** `const checkHello = validator<Hello>(helloSchema)`: a call that names a constant of its own file. */
 const CALL = /\bvalidator<[^(]+>\((\w+)\)/g;
 const IMPORT = /^import \{.*\bvalidator\b.*\} from '.*\/validate\.ts';$/m;
 const PREFIX = '\0checker:';
-const QUERY = '?constants=';
 
-/** Reads constants of a source file, exported or not. */
-async function constantsOf(file: string, names: readonly string[]): Promise<Record<string, object>> {
-  return import(`${pathToFileURL(file).href}${QUERY}${names.join(',')}`);
+/** Prints constants of a source file, exported or not, as JSON. By Node's own loader, whatever loaded this file. */
+const READ = `
+  import { registerHooks } from 'node:module';
+  import { pathToFileURL } from 'node:url';
+  const [file, ...names] = process.argv.slice(1);
+  const { href } = pathToFileURL(file);
+  registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context);
+      if (url !== href) return loaded;
+      const exported = names.map((name) => name + ' as ' + name + '_').join(', ');
+      return { ...loaded, source: loaded.source + '\\nexport { ' + exported + ' };' };
+    },
+  });
+  const module = await import(href);
+  process.stdout.write(JSON.stringify(names.map((name) => module[name + '_'])));
+`;
+
+async function constantsOf(file: string, names: readonly string[]): Promise<object[]> {
+  const { stdout } = await promisify(execFile)(NODE, ['--input-type=module', '-e', READ, file, ...names]);
+  return JSON.parse(stdout) as object[];
 }
-
-registerHooks({
-  load(url, context, next) {
-    const loaded = next(url, context);
-    const at = url.indexOf(QUERY);
-    if (at < 0) return loaded;
-    const names = url.slice(at + QUERY.length).split(',');
-    const exported = names.map((name) => `${name} as ${name}_`).join(', ');
-    return { ...loaded, source: `${loaded.source}\nexport { ${exported} };\n` };
-  },
-});
 
 /** ajv's code for a checker, as a module whose default export makes it. */
 function checkerModule(schema: object): string {
@@ -59,9 +65,9 @@ export function compiledSchemas(): PluginOption {
       if (!IMPORT.test(code))
         throw new Error(`Cannot compile the schemas of ${file}: its import of validator is not found`);
       const constants = await constantsOf(file, names);
-      const imports = names.map((name) => {
+      const imports = names.map((name, index) => {
         const id = `${PREFIX}${file}#${name}`;
-        checkers.set(id, checkerModule(constants[`${name}_`] as object));
+        checkers.set(id, checkerModule(constants[index] as object));
         return `import make_${name} from ${JSON.stringify(id)};`;
       });
       const validated = `import { validated } from ${JSON.stringify(join(ROOT, 'protocol/validated.ts'))};`;
