@@ -92,6 +92,7 @@ export class Subscriber {
       const wait = { isRef, end: (isReady) => end(isReady) };
       const end = (isReady) => {
         if (!this.#waits.delete(wait)) return;
+        if (this.#waits.size === 0) alarms.delete(this.#id);
         clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
         if (wait.isRef) keep(-1);
@@ -175,7 +176,6 @@ export class Subscriber {
     if (this.#handle === undefined) return;
     native.subscriberClose(this.#handle);
     this.#handle = undefined;
-    alarms.delete(this.#id);
     for (const wait of this.#waits) wait.end(false);
   }
 

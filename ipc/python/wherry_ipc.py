@@ -301,6 +301,7 @@ class Subscriber:
         _lib.wipc_subscriber_info(handle, byref(info))
         self.info = _channel_info(info)
         self.publisher_names = [_lib.wipc_subscriber_publisher(handle, i).decode() for i in range(info.publishers)]
+        self._alone = (c_void_p * 1)(handle)
         self._told = _Message()
         self._buffer = (c_char * info.slot_size)()
         self._bytes = memoryview(self._buffer).cast("B")
@@ -354,7 +355,15 @@ class Subscriber:
 
     def wait(self, timeout: Optional[float] = None) -> bool:
         """Sleeps until there is a message: True, or for `timeout` seconds: False. None: no end."""
-        return bool(wait_any([self], timeout))
+        end = _end(timeout)
+        while True:
+            with self._lock:
+                self._own()
+                code = _sleeping.wipc_wait(self._alone, 1, _slice_ms(end))
+            if code < 0:
+                raise _failure("wait for", self.info.channel, code)
+            if code == 1 or (end is not None and time.monotonic() >= end):
+                return code == 1
 
     def messages(self, timeout: Optional[float] = None) -> Iterator[Message]:
         """Ends when none has come for `timeout` seconds, or when the subscriber is closed."""
@@ -428,18 +437,25 @@ def _close(end: Union[Publisher, Subscriber], close: Callable[[c_void_p], None])
 
 def wait_any(subscribers: Sequence[Subscriber], timeout: Optional[float] = None) -> list[Subscriber]:
     """Sleeps until one has a message; gives those that have, none when `timeout` seconds have passed."""
-    end = None if timeout is None else time.monotonic() + timeout
+    end = _end(timeout)
     while True:
-        left = _SLICE_MS if end is None else max(0, min(_SLICE_MS, int((end - time.monotonic()) * 1000 + 0.999)))
         with ExitStack() as held:
             for subscriber in subscribers:
                 held.enter_context(subscriber._lock)
-            code = _sleeping.wipc_wait(_handles(subscribers), len(subscribers), left)
-            ready = [s for s in subscribers if _lib.wipc_spin(_handles([s]), 1, 1)]
+            code = _sleeping.wipc_wait(_handles(subscribers), len(subscribers), _slice_ms(end))
+            ready = [s for s in subscribers if _lib.wipc_spin(s._alone, 1, 1)]
         if code < 0:
             raise _failure("wait for", ", ".join(subscriber.info.channel for subscriber in subscribers), code)
         if ready or (end is not None and time.monotonic() >= end):
             return ready
+
+
+def _end(timeout: Optional[float]) -> Optional[float]:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _slice_ms(end: Optional[float]) -> int:
+    return _SLICE_MS if end is None else max(0, min(_SLICE_MS, int((end - time.monotonic()) * 1000 + 0.999)))
 
 
 def _handles(subscribers: Sequence[Subscriber]) -> ctypes.Array[c_void_p]:

@@ -21,10 +21,10 @@ const told = (worker, what) => new Promise((resolve) => worker.once(what, resolv
 `;
 let scripts = 0;
 /** Runs a module with one channel; it can start itself again as a worker thread. */
-function play(code: string): Promise<Ended> {
+function play(code: string, mode: 'lossy' | 'reliable' = 'lossy'): Promise<Ended> {
   const dir = bench.channels();
   const ends = { publishers: ['source'], subscribers: ['sink'] };
-  makeChannel(dir, { name: 'pipe', ...ends, slotSize: 1024, depth: 8 });
+  makeChannel(dir, { name: 'pipe', mode, ...ends, slotSize: 1024, depth: 8, blockTimeoutMs: 300 });
   const environment = clientEnvironment(dir, 'sink');
   const file = join(bench.programs, `script-${scripts++}.mjs`);
   writeFileSync(file, HEAD.replace('${LIBRARY}', environment['WHERRY_IPC_LIBRARY'] ?? '') + code);
@@ -82,6 +82,22 @@ test('worker threads wait on their own, and are ended while they do, again and a
   expect(await play(code)).toEqual(fine('to main\n'));
 });
 
+test('a process, and a worker thread, end while a message waits for room, and the end is free', async () => {
+  const code = `
+    const fill = (publisher) => { for (let i = 0; i < 8; i++) publisher.publish('x'); return publisher; };
+    if (isMainThread) {
+      const worker = new Worker(new URL(import.meta.url));
+      await told(worker, 'message');
+      await worker.terminate();
+      void publish().send('never');
+      setTimeout(() => process.exit(3), 20);
+    } else {
+      void fill(publish()).send('never');
+      parentPort.postMessage('full');
+    }`;
+  expect(await play(code, 'reliable')).toEqual({ code: 3, stdout: '', stderr: '' });
+});
+
 test('subscribers that nobody holds any more are collected, and their end is free', async () => {
   const code = `
     import { setFlagsFromString } from 'node:v8';
@@ -90,7 +106,7 @@ test('subscribers that nobody holds any more are collected, and their end is fre
     const { runInNewContext } = await import('node:vm');
     const collect = runInNewContext('gc');
     for (let i = 0; i < 20; i++) {
-      (() => subscribe().take())();
+      await (() => subscribe().ready({ timeoutMs: 1 }))();
       for (let tries = 0; tries < 5; tries++) { collect(); await turn(); }
     }
     console.log('free');`;
