@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { agentView, type Online } from './agent-view.ts';
 import type { AgentConfig } from './config.ts';
-import { type ConnectedParts, connect } from './connected.ts';
+import { connect } from './connected.ts';
 import { enrol } from './enrolment/enrol.ts';
 import { type Identity, loadIdentity } from './enrolment/identity.ts';
 import { leaseDesk } from './lease-desk.ts';
@@ -85,9 +85,11 @@ export async function startAgent(
     onAgentSwitch: launch.onAgentSwitch,
     log,
   };
+  const observed = () => observedOf(supervised);
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
-    const connected = connect({ ...updates, ...reported(supervised), identity, bootId: bootId() });
+    const { postMortems } = supervised;
+    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();
@@ -134,20 +136,6 @@ export async function startAgent(
   };
 }
 
-/** What is told of the services, the device and the channels. */
-const reported = ({
-  supervisor,
-  health,
-  details,
-  postMortems,
-}: Supervised): Pick<ConnectedParts, 'observed' | 'postMortems'> => ({
-  observed: () => {
-    const { channels } = details.channels.list();
-    return { services: supervisor.statuses(), device: health(), ...(channels.length > 0 && { channels }) };
-  },
-  postMortems,
-});
-
 /** mountinfo shows where things really are. */
 const openAgents = (
   { stateDir, runDir }: AgentConfig,
@@ -160,6 +148,11 @@ const openAgents = (
     running,
     blobs,
   });
+
+function observedOf({ supervisor, health, details }: Supervised) {
+  const { channels } = details.channels.list();
+  return { services: supervisor.statuses(), device: health(), ...(channels.length > 0 && { channels }) };
+}
 
 function summaryOf({ supervisor }: Supervised, online: Online): string {
   const statuses = supervisor.statuses();

@@ -108,6 +108,8 @@ async function showDevice(socket: string): Promise<void> {
   };
   say('');
   await runCli(['ps', '--socket', socket], io);
+  say('');
+  await runCli(['ipc', 'ls', '--socket', socket], io);
 }
 
 function showNext(client: ServerClient, layout: Layout, id: string): void {
@@ -120,6 +122,7 @@ Try next:
   - export WHERRY_SOCKET=${layout.device.socket}
     bin/wherry status          what the device runs and why
     bin/wherry logs -f analyser
+    bin/wherry ipc top         what passes between the services through shared memory; ipc tap readings: the messages
     bin/wherry why analyser    why it waited, started, is held back
     bin/wherry inspect redis   its budget as asked and as the kernel holds it, its network, its isolation
   - kill the agent (pkill -9 -f dist/agent/main.js): its services run on, the next agent takes them over

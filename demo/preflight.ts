@@ -12,6 +12,7 @@ const PROGRAMS: Record<string, string> = {
   mmdebstrap: 'mmdebstrap',
   umoci: 'umoci',
   wat2wasm: 'wabt',
+  gcc: 'gcc',
   ip: 'iproute2',
   nft: 'nftables',
 };

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildIpc } from '../ipc/build.ts';
 import type { Platform } from '../protocol/manifest.ts';
-import { appTree, baseTree, nodeTree, redisTree } from './layers.ts';
+import { appTree, baseTree, ipcArch, ipcPackage, ipcTree, nodeTree, redisTree } from './layers.ts';
 import { addLayer, configure, createLayout, finishLayout } from './layout.ts';
 import { run } from './run.ts';
 
 /** Part of the key: raise it when the same sources would give other images. */
-const BUILDER = '1';
+const BUILDER = '2';
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 export const IMAGES = ['sensor', 'analyser', 'analyser-2', 'redis', 'wasm-runtime'] as const;
 /** A module for the image `wasm-runtime`. */
@@ -25,6 +26,7 @@ interface Trees {
   base: string;
   node: string;
   redis: string;
+  ipc: string;
   sensor: string;
   analyser: string;
   'analyser-2': string;
@@ -37,6 +39,7 @@ export async function buildImages({
   platforms,
   onProgress = () => {},
 }: BuildImagesOptions): Promise<void> {
+  await buildIpc(onProgress, platforms.map(ipcArch));
   const key = await keyOf(platforms);
   const keyFile = join(outDir, 'key');
   if ((await readFile(keyFile, 'utf8').catch(() => '')) === key) return;
@@ -64,6 +67,8 @@ export async function buildImages({
 
 /** What both apps speak to redis with. */
 const CLIENT = 'redis/client.js';
+const SENSOR = ['sensor/sensor.js', 'sensor/samples.js', 'sensor/frames.js', CLIENT];
+const ANALYSER = [...['analyser', 'recent', 'rolling', 'spot'].map((name) => `analyser/${name}.js`), CLIENT];
 
 async function layerTars(outDir: string, work: string, platform: Platform): Promise<Trees> {
   const dir = join(work, platform.replace('/', '-'));
@@ -72,16 +77,18 @@ async function layerTars(outDir: string, work: string, platform: Platform): Prom
     baseTree(dir, platform).then(async (base) => ({ base, redis: await redisTree(dir, platform, base) })),
     nodeTree(join(outDir, 'cache'), dir, platform),
   ]);
-  const [sensor, analyser, second, wasm] = await Promise.all([
-    appTree(dir, 'sensor', ['sensor/sensor.js', 'sensor/samples.js', CLIENT]),
-    appTree(dir, 'analyser', ['analyser/analyser.js', 'analyser/rolling.js', CLIENT]),
-    appTree(dir, 'analyser-2', ['analyser/analyser.js', 'analyser/rolling.js', 'analyser/trend.js', CLIENT]),
+  const [ipc, sensor, analyser, second, wasm] = await Promise.all([
+    ipcTree(dir, platform),
+    appTree(dir, 'sensor', SENSOR),
+    appTree(dir, 'analyser', ANALYSER),
+    appTree(dir, 'analyser-2', [...ANALYSER, 'analyser/trend.js']),
     appTree(dir, 'wasm-runtime', ['wasm-runtime/run.js']),
   ]);
   return {
     base: packages.base.tar,
     node,
     redis: packages.redis,
+    ipc,
     sensor,
     analyser,
     'analyser-2': second,
@@ -104,8 +111,9 @@ async function layouts(
   await grow(undefined, 'base', 'base');
   await grow('base', 'redis', 'redis');
   await grow('base', 'node', 'node');
-  for (const app of ['sensor', 'analyser', 'analyser-2', 'wasm-runtime'] as const)
-    await grow('node', app, app);
+  await grow('node', 'ipc', 'ipc');
+  for (const app of ['sensor', 'analyser', 'analyser-2'] as const) await grow('ipc', app, app);
+  await grow('node', 'wasm-runtime', 'wasm-runtime');
   for (const image of IMAGES) {
     const layout = join(work, image);
     for (const platform of platforms) await configure(layout, platform, configOf(image));
@@ -129,17 +137,22 @@ function configOf(image: (typeof IMAGES)[number]): { user: string; entrypoint: s
   return { user: 'nonroot', entrypoint: ['/usr/bin/node', ...options, `/app/${SCRIPTS[image]}`] };
 }
 
-/** Of every source file below images/, and the architecture-independent inputs. */
+/** Of every source file below images/, the channel library as it was built, and the architecture-independent inputs. */
 async function keyOf(platforms: Platform[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([BUILDER, [...platforms].sort()]));
-  const files = (await readdir(SOURCES, { recursive: true, withFileTypes: true }))
+  const sources = (await readdir(SOURCES, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && /\.(ts|js|wat)$/.test(entry.name) && !/\.test\./.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => !file.startsWith(join(SOURCES, '.build')))
     .sort();
-  for (const file of files) hash.update(`${file.slice(SOURCES.length)}\0`).update(await readFile(file));
+  const built = [...platforms].sort().map(ipcPackage);
+  for (const file of [...sources, ...(await Promise.all(built.map(filesIn))).flat()])
+    hash.update(`${relative(SOURCES, file)}\0`).update(await readFile(file));
   return hash.digest('hex');
 }
+
+const filesIn = async (folder: string): Promise<string[]> =>
+  (await readdir(folder)).sort().map((name) => join(folder, name));
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const outDir = process.argv[2] ?? join(SOURCES, '.build');

@@ -1,5 +1,6 @@
-import { chmod, copyFile, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type IpcArch, ipcFolder } from '../ipc/build.ts';
 import type { Platform } from '../protocol/manifest.ts';
 import { debianSources } from './debian-sources.ts';
 import { BUILT_AT } from './layout.ts';
@@ -80,6 +81,15 @@ export async function nodeTree(cacheDir: string, dir: string, platform: Platform
   await chmod(join(root, 'usr/bin/node'), 0o755);
   return packed(dir, 'node');
 }
+
+/** The channel library for Node as the package `wherry-ipc`, with what ipc/build.ts made for the platform. */
+export async function ipcTree(dir: string, platform: Platform): Promise<string> {
+  await cp(ipcPackage(platform), join(dir, 'ipc/app/node_modules/wherry-ipc'), { recursive: true });
+  return packed(dir, 'ipc');
+}
+
+export const ipcArch = (platform: Platform): IpcArch => (platform === 'linux/amd64' ? 'x64' : 'arm64');
+export const ipcPackage = (platform: Platform): string => join(ipcFolder(ipcArch(platform)), 'node');
 
 /** `/app` of an image: files of this folder under their own paths, so that imports hold in both places. */
 export async function appTree(dir: string, name: string, files: string[]): Promise<string> {

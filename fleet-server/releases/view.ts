@@ -1,3 +1,4 @@
+import { channelBudgetBytes } from '../../protocol/channels.ts';
 import { looseningsOf } from '../../protocol/loosenings.ts';
 import { layersIn, type Manifest, type ManifestService } from '../../protocol/manifest.ts';
 import type { Release } from '../rest/api.ts';
@@ -22,6 +23,7 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
     services: Object.entries(manifest.services).map(([name, service]) =>
       serviceView(name, service, manifest.networks),
     ),
+    ...(manifest.channels && { channels: channelViews(manifest.channels) }),
     ...(manifest.agent && { agentVersion: manifest.agent.version }),
     signedBy: JSON.parse(row.signedByJson) as string[],
     targetsVersion: row.targetsVersion,
@@ -61,6 +63,14 @@ function serviceView(
     ...(health && { health: checkText(health.check) }),
     ...(loosenings.length > 0 && { loosenings }),
   };
+}
+
+function channelViews(channels: NonNullable<Manifest['channels']>): Release['channels'] {
+  return Object.entries(channels).map(([name, channel]) => ({
+    name,
+    ...channel,
+    memoryBytes: channelBudgetBytes(channel),
+  }));
 }
 
 function checkText(check: NonNullable<ManifestService['health']>['check']): string {

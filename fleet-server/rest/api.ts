@@ -1,5 +1,6 @@
 /** Bodies of the REST API under /api/v1: the schemas routes validate with, OpenAPI shows and the web client types come from. */
 import { type Static, Type } from 'typebox';
+import { CHANNEL_MODES } from '../../protocol/channels.ts';
 import type { DeviceEvent, Report } from '../../protocol/messages.ts';
 import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
 import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../../protocol/post-mortem.ts';
@@ -114,6 +115,22 @@ export const Release = Type.Object({
       /** In what it is less isolated than the default, one sentence each; absent = in nothing. */
       loosenings: Type.Optional(Type.Array(Type.String())),
     }),
+  ),
+  /** Shared memory between its services; absent = none. */
+  channels: Type.Optional(
+    Type.Array(
+      Type.Object({
+        name: Type.String(),
+        mode: Type.Enum([...CHANNEL_MODES]),
+        /** The largest message, and how many a publisher's ring holds. */
+        slotSizeBytes: Type.Integer(),
+        depth: Type.Integer(),
+        publishers: Type.Array(Type.String()),
+        subscribers: Type.Array(Type.String()),
+        /** What admission counts: the budget of its cgroup on a device. */
+        memoryBytes: Type.Integer(),
+      }),
+    ),
   ),
   /** Of the agent that it brings; absent = none. */
   agentVersion: Type.Optional(Type.String()),

@@ -1,18 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { openPublisher } from 'wherry-ipc';
 import { Redis } from '../redis/client.js';
+import { drawFrame, FRAME_BYTES } from './frames.js';
 import { cpuPercent, cpuTimes, memory } from './samples.js';
 
 const EVERY_MS = Number(process.env.SAMPLE_MS ?? 1000);
-/** Samples kept in redis: ten minutes at one a second. */
+const FRAME_MS = Number(process.env.FRAME_MS ?? 250);
+/** Samples kept in redis, for an analyser that begins anew: ten minutes at one a second. */
 const KEEP = 600;
 /** One sample in so many is printed too. */
 const PRINT_EACH = Number(process.env.PRINT_EACH ?? 10);
 
+const readings = openPublisher('readings');
+const frames = openPublisher('frames');
 const redis = new Redis({ host: process.env.REDIS_HOST ?? 'redis' });
 const THERMAL = '/sys/class/thermal';
 let before = cpuTimes(readFileSync('/proc/stat', 'utf8'));
 let count = 0;
 let wasAway = false;
+let wasFull = false;
 
 /** Zone name to degrees Celsius; a machine without sensors, or a zone that cannot be read, gives none. */
 function temperatures() {
@@ -28,6 +34,20 @@ function temperatures() {
   return found;
 }
 
+/** A second later there is another reading: a subscriber that is too slow for this one is not waited for. */
+function tell(line) {
+  const isFull = !readings.publish(line);
+  if (isFull !== wasFull)
+    console.log(JSON.stringify({ at: Date.now(), event: isFull ? 'readings are dropped' : 'readings flow' }));
+  wasFull = isFull;
+}
+
+/** Drawn in the ring itself. The channel counts frames over all starts of the sensor, so the spot goes on. */
+function frame() {
+  const number = frames.stats().published;
+  frames.write(FRAME_BYTES, (slot) => drawFrame(slot, number));
+}
+
 async function sample() {
   const after = cpuTimes(readFileSync('/proc/stat', 'utf8'));
   const cpu = cpuPercent(before, after);
@@ -39,6 +59,7 @@ async function sample() {
     celsius: temperatures(),
   });
   if (count++ % PRINT_EACH === 0) console.log(line);
+  tell(line);
   try {
     await redis.command('LPUSH', 'samples', line);
     await redis.command('LTRIM', 'samples', 0, KEEP - 1);
@@ -51,9 +72,9 @@ async function sample() {
   }
 }
 
-const timer = setInterval(() => void sample(), EVERY_MS);
+const timers = [setInterval(() => void sample(), EVERY_MS), setInterval(frame, FRAME_MS)];
 for (const signal of ['SIGTERM', 'SIGINT'])
   process.on(signal, () => {
-    clearInterval(timer);
+    for (const timer of timers) clearInterval(timer);
     process.exit(0);
   });

@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasSwapAccounting, openCgroups } from '../../agent/supervisor/cgroup/detect.ts';
-import { serviceChannel } from '../../agent/supervisor/from-manifest.ts';
 import { ErofsRootfs } from '../../agent/supervisor/images/erofs-rootfs.ts';
 import { type IdMapper, PerlIdMapper } from '../../agent/supervisor/images/id-mapper.ts';
 import { openIsolation } from '../../agent/supervisor/runtime/isolation.ts';
@@ -22,6 +21,7 @@ import type { IdRange, Placement } from '../../agent/supervisor/runtime/placemen
 import { UserNamespaces } from '../../agent/supervisor/runtime/user-namespace.ts';
 import { SecretStore } from '../../agent/supervisor/secrets/secret-store.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
+import { frames } from '../support/channel-bench.ts';
 import { runContainer } from '../support/run-container.ts';
 import { serviceSpec } from '../support/service-specs.ts';
 import { type TinyImage, tinyImage } from '../support/tiny-image.ts';
@@ -128,15 +128,7 @@ describe.each(['crun', 'runc'] as const)('a service under %s', (runtime) => {
     });
 
     test('who is on a channel takes no page out of a file, and anybody else may', async () => {
-      const channels = [
-        serviceChannel('frames', {
-          publishers: ['one'],
-          subscribers: ['one'],
-          slotSizeBytes: 64,
-          depth: 2,
-          mode: 'lossy',
-        }),
-      ];
+      const channels = [frames({ publishers: ['one'], subscribers: ['one'] })];
       const page = 0x400000;
       // fallocate of no file: with FALLOC_FL_PUNCH_HOLE, and without. madvise: MADV_REMOVE, MADV_NORMAL.
       const list = ['285 -1 3 0 4096', '285 -1 0 0 4096', `28 ${page} 4096 9`, `28 ${page} 4096 0`];

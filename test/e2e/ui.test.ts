@@ -100,6 +100,25 @@ test('a device shows each service with its use against its budget, and changes b
   expect(await isMarked()).toBe(true);
 });
 
+test('a device shows its channels: who publishes how much, who keeps up', async () => {
+  const channels = panel('Channels');
+  const channel = (name: string) => channels.getByRole('region', { name: `Channel ${name}` });
+  await sees(channel('frames').getByText('Flowing'), 30_000);
+  expect(await channel('frames').innerText()).toMatch(/lossy[\s\S]*4 × 1 MiB/);
+  const [camera, reader] = [/^sensor Publishing/, /^analyser Keeps up/].map((peer) =>
+    channel('frames').getByRole('row', { name: peer }),
+  );
+  expect(await camera?.innerText()).toMatch(/\d\/s [\d.]+ MiB\/s/);
+  await sees(channel('frames').getByRole('meter', { name: 'analyser is behind by' }));
+  await sees(channel('readings').getByRole('row', { name: /^analyser Keeps up/ }));
+  const received = await reader?.innerText();
+  await until(async () => (await reader?.innerText()) !== received, {
+    timeoutMs: 30_000,
+    what: 'the count of messages to go up',
+  });
+  expect(await browser.look('device-channels', channels)).toEqual([]);
+});
+
 test('the releases stand with their size and where they run', async () => {
   await section('Releases').click();
   await sees(row(/demo 2\.0\.0/));
@@ -113,6 +132,9 @@ test('the releases stand with their size and where they run', async () => {
   expect(await main().innerText()).toMatch(/redis[\s\S]*64 MiB/);
   expect(await row(/^sensor/).innerText()).toMatch(/criticality: critical\s+starts when redis is healthy/);
   expect(await row(/^redis/).innerText()).toMatch(/redis-cli -e ping[\s\S]*bus \(internal\)/);
+  expect(await panel('Channels').innerText()).toMatch(
+    /frames\s+lossy[\s\S]*sensor\s+analyser\s+4 × 1 MiB[\s\S]*readings\s+reliable/,
+  );
   expect(await browser.look('release', main().getByRole('heading', { level: 1 }))).toEqual([]);
 });
 

@@ -23,7 +23,7 @@ test('a user who is not root is told to use sudo', () => {
 test('a missing program is named with the package that holds it', () => {
   const bin = join(dir, 'bin');
   mkdirSync(bin);
-  for (const program of ['crun', 'conmon', 'umoci', 'wat2wasm', 'ip', 'nft'])
+  for (const program of ['crun', 'conmon', 'umoci', 'wat2wasm', 'gcc', 'ip', 'nft'])
     symlinkSync('/bin/true', join(bin, program));
   const { status, stderr } = run(NODE, DEMO, { PATH: bin });
   expect({ status, stderr }).toEqual({

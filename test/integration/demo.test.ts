@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AgentStatus } from '../../agent/local-api/ports.ts';
 import { readOptions } from '../../demo/options.ts';
 import { ServerClient } from '../../demo/server-client.ts';
+import type { ChannelStatus } from '../../protocol/channel-status.ts';
 import { wherry } from '../support/cli.ts';
 import { Demo } from '../support/demo.ts';
 import { type Traces, tracesOf } from '../support/machine.ts';
@@ -45,16 +47,31 @@ function kernelLimit(pid: number, controller: string, v1File: string, v2File: st
   ).trim();
 }
 
+interface Summary {
+  at: number;
+  cpuPercent: { count: number };
+  readings: { received: number; lost: number };
+  frames: { received: number; lost: number; spot: { x: number; y: number } };
+}
+
 /** Waits for a summary of samples that was written after this time. */
-const summaryAfter = (time: number) =>
+const summaryAfter = (time: number): Promise<Summary> =>
   until(
     async () => {
       const { stdout } = await wherry(['logs', 'analyser', '-n', '1'], { WHERRY_SOCKET: demo.socket });
-      const summary = JSON.parse(/\{.*\}/.exec(stdout)?.[0] ?? '{}');
-      return summary.at > time && summary.cpuPercent?.count > 0;
+      const summary: Summary = JSON.parse(/\{.*\}/.exec(stdout)?.[0] ?? '{}');
+      return summary.at > time && summary.cpuPercent?.count > 0 && summary;
     },
     { timeoutMs: 30_000, what: 'a summary by the analyser' },
   );
+
+const channels = async (): Promise<ChannelStatus[]> => {
+  const { stdout } = await wherry(['ipc', 'ls', '--json'], { WHERRY_SOCKET: demo.socket });
+  return (JSON.parse(stdout) as { channels: ChannelStatus[] }).channels;
+};
+
+/** What tells one making of a channel, and one start of its publisher, from another. */
+const same = ({ name, since, publishers }: ChannelStatus) => [name, since, publishers[0]?.starts];
 
 beforeAll(async () => {
   demo = new Demo(PORT, dataDir);
@@ -76,6 +93,8 @@ describe('npm start', () => {
       'redis',
       'sensor',
       'running',
+      'frames    lossy      4 x 1 MiB',
+      'readings  reliable  16 x 4 KiB',
       'Try next:',
     ]) {
       expect(demo.output).toContain(words);
@@ -127,8 +146,29 @@ describe('npm start', () => {
     expect(inspected.stdout).toMatch(/^Loosenings +none$/m);
   });
 
-  test('the services do their work: samples of this machine reach the analyser through redis', async () => {
-    expect(await summaryAfter(0)).toBe(true);
+  test('the services do their work: readings and pictures reach the analyser through shared memory', async () => {
+    const { readings, frames } = await summaryAfter(Date.now());
+    expect(readings.received).toBeGreaterThan(0);
+    expect(frames.received).toBeGreaterThan(readings.received);
+    // A radius of 384 around the middle.
+    expect(Math.hypot(frames.spot.x - 512, frames.spot.y - 512)).toBeCloseTo(384, -1);
+    expect(await channels()).toMatchObject([
+      { name: 'frames', publishers: [{ service: 'sensor', isUp: true }], subscribers: [{ isUp: true }] },
+      { name: 'readings', mode: 'reliable', subscribers: [{ service: 'analyser', isEvicted: false }] },
+    ]);
+    const [shown] = await channels();
+    expect(shown?.publishers[0]?.bytes).toBe((shown?.publishers[0]?.messages ?? 0) * MIB);
+  });
+
+  test('what shall be kept is in redis: the samples, and what the analyser made of them', async () => {
+    const { redis = 0 } = await pids();
+    const length = (list: string): number => {
+      const enter = ['--target', String(redis), '--net', '--mount'];
+      const ask = ['/usr/bin/redis-cli', '--raw', 'LLEN', list];
+      return Number(execFileSync('nsenter', [...enter, ...ask], { encoding: 'utf8' }));
+    };
+    expect(length('samples')).toBeGreaterThan(0);
+    expect(length('summaries')).toBeGreaterThan(0);
   });
 
   test('a service that dies comes back with a reason', async () => {
@@ -140,7 +180,7 @@ describe('npm start', () => {
     });
     const why = await wherry(['why', 'redis'], { WHERRY_SOCKET: demo.socket });
     expect(why.stdout).toMatch(/SIGKILL|signal 9/);
-    expect(await summaryAfter(Date.now())).toBe(true);
+    expect((await summaryAfter(Date.now())).readings.received).toBeGreaterThan(0);
   });
 
   test('kill -9 of the agent leaves the services untouched, and the next agent takes them over', async () => {
@@ -185,6 +225,7 @@ describe('npm start', () => {
 
   test('version 2: only what is lacking is fetched, only the changed service restarts', async () => {
     const running = await pids();
+    const before = await channels();
     const client = new ServerClient(demo.url);
     await client.signIn('admin', demo.password);
     const [device] = await client.devices();
@@ -209,6 +250,11 @@ describe('npm start', () => {
     });
     expect(after['analyser']).not.toBe(running['analyser']);
     expect((await status()).current).toMatchObject({ version: '2.0.0' });
+    expect((await channels()).map(same)).toEqual(before.map(same));
+    // The new analyser goes on where the old one ended, with the minute before from redis.
+    const { cpuPercent, frames } = await summaryAfter(Date.now());
+    expect(cpuPercent.count).toBeGreaterThan(10);
+    expect(frames.received).toBeGreaterThan(0);
   });
 
   test('a second demo in the same folder, or on the same port, says what to do', async () => {

@@ -79,6 +79,16 @@ export function serviceRelease(
   return { layers, manifest, manifestText, manifestSha256: sha256Hex(manifestText) };
 }
 
+/** The same release with shared memory between its services. */
+export function withChannels(
+  release: ServiceRelease,
+  channels: NonNullable<Manifest['channels']>,
+): ServiceRelease {
+  const manifest = { ...release.manifest, channels };
+  const manifestText = JSON.stringify(manifest);
+  return { ...release, manifest, manifestText, manifestSha256: sha256Hex(manifestText) };
+}
+
 function service({
   layers,
   args = WILLING,

@@ -9,6 +9,7 @@ import './styles/base.css';
 import './styles/shell.css';
 import './styles/controls.css';
 import './styles/tables.css';
+import './styles/channels.css';
 import './styles/pages.css';
 import './styles/rules.css';
 import './styles/post-mortem.css';

@@ -1,4 +1,5 @@
 import type { Release } from '../../../rest/api.ts';
+import { channelsAt } from './channels.ts';
 import { type MockDevice, mockDevice, record } from './device.ts';
 import { somePostMortems } from './post-mortems.ts';
 import { windowReason } from './progress.ts';
@@ -20,7 +21,7 @@ export function someDevices(now: number, releases: readonly Release[]): MockDevi
     mockDevice(now, { id: 'gauge-02', release: v1 }),
     refusing(mockDevice(now, { id: 'gauge-03', release: v1 }), now, find('river-gauge', '1.2.0')),
     mockDevice(now, { id: 'gauge-04', release: v1, board: 'raspberry-pi-3' }),
-    failing(mockDevice(now, { id: 'gauge-05', release: v1 }), now),
+    failing(mockDevice(now, { id: 'gauge-05', release: v1 }), now, v1),
     mockDevice(now, {
       id: 'gauge-06',
       release: v0,
@@ -128,7 +129,7 @@ function refusing(device: MockDevice, now: number, wanted: Release): MockDevice 
   return device;
 }
 
-function failing(device: MockDevice, now: number): MockDevice {
+function failing(device: MockDevice, now: number, release: Release): MockDevice {
   const { detail } = device;
   const service = detail.report?.services.find(({ name }) => name === 'analyser');
   if (!service) return device;
@@ -157,6 +158,14 @@ function failing(device: MockDevice, now: number): MockDevice {
       message: 'The kernel killed node (pid 2231): 128 MiB of 128 MiB in use',
     });
   }
+  const { report } = detail;
+  if (report?.channels) report.channels = channelsAt(now, release.channels ?? [], report.services);
+  record(device, now - 8 * MINUTE, {
+    kind: 'service',
+    code: 'channel.evicted',
+    service: 'analyser',
+    message: 'Channel "readings": analyser stood still a whole ring behind; publishers no longer wait for it',
+  });
   device.postMortems.push(...somePostMortems(now));
   record(device, now - 4 * MINUTE, {
     kind: 'service',

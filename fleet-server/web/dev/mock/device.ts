@@ -3,6 +3,7 @@ import type { PostMortem } from '../../../../protocol/post-mortem.ts';
 import type { ReasonCode } from '../../../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../../../protocol/status.ts';
 import type { DeviceDetail, DeviceMetrics, DeviceSummary, Release } from '../../../rest/api.ts';
+import { channelsAt } from './channels.ts';
 import { digest, uuid } from './ids.ts';
 
 const MIB = 1024 ** 2;
@@ -61,6 +62,7 @@ export function mockDevice(now: number, setup: Setup): MockDevice {
 }
 
 function firstReport(now: number, release: Release, generation: number): Report {
+  const services = release.services.map((service) => runningService(now, service));
   return {
     v: 1,
     at: now,
@@ -73,8 +75,9 @@ function firstReport(now: number, release: Release, generation: number): Report 
       release: { name: release.name, version: release.version, manifest: release.manifestSha256, generation },
       progress: { doneBytes: 6 * MIB, totalBytes: 6 * MIB, reusedBytes: 86 * MIB },
     },
-    services: release.services.map((service) => runningService(now, service)),
+    services,
     device: health(now),
+    ...(release.channels && { channels: channelsAt(now, release.channels, services) }),
   };
 }
 

@@ -1,6 +1,15 @@
-import type { Attempt, Release, Rollout, StartRollout, StreamEvent } from '../../../rest/api.ts';
+import type { Report } from '../../../../protocol/messages.ts';
+import type {
+  Attempt,
+  DeviceDetail,
+  Release,
+  Rollout,
+  StartRollout,
+  StreamEvent,
+} from '../../../rest/api.ts';
 import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { someDevices } from './cast.ts';
+import { channelsAt } from './channels.ts';
 import { type MockDevice, record, runningService, summaryOf, usageAt } from './device.ts';
 import { uuid } from './ids.ts';
 import { advance, newAttempt } from './progress.ts';
@@ -91,6 +100,7 @@ export class Fleet {
     if (detail.report) {
       detail.report = {
         ...detail.report,
+        ...this.#channels(detail, now),
         at: now,
         sequence: detail.report.sequence + 1,
         device: {
@@ -112,6 +122,12 @@ export class Fleet {
       this.#emit({ kind: 'device-report', data: { id: detail.id, report: detail.report } });
     }
     this.#emit({ kind: 'device', data: summaryOf(device) });
+  }
+
+  #channels({ report }: DeviceDetail, now: number): Pick<Report, 'channels'> {
+    const release = this.releases.find(({ manifestSha256 }) => manifestSha256 === report?.current?.manifest);
+    if (!report?.channels || !release?.channels) return {};
+    return { channels: channelsAt(now, release.channels, report.services) };
   }
 
   #countReleases(): void {
@@ -154,11 +170,13 @@ function install(device: MockDevice, release: Release, generation: number, now: 
   detail.current = { name, version, generation };
   detail.services = { total: release.services.length, running: release.services.length };
   if (detail.report) {
+    const services = release.services.map((service) => ({ ...runningService(now, service), since: now }));
     detail.report = {
       ...detail.report,
       generation,
       current: { name, version, manifest, generation },
-      services: release.services.map((service) => ({ ...runningService(now, service), since: now })),
+      services,
+      ...(release.channels && { channels: channelsAt(now, release.channels, services) }),
     };
   }
   record(device, now, {

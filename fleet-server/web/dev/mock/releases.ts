@@ -1,4 +1,5 @@
 import type { Release } from '../../../rest/api.ts';
+import { declared } from './channels.ts';
 import { digest, uuid } from './ids.ts';
 
 const MIB = 1024 ** 2;
@@ -28,6 +29,23 @@ const river: Release['services'] = [
   },
 ];
 
+const riverChannels = declared({
+  frames: {
+    mode: 'lossy',
+    slotSizeBytes: MIB,
+    depth: 8,
+    publishers: ['sensor'],
+    subscribers: ['analyser', 'web'],
+  },
+  readings: {
+    mode: 'reliable',
+    slotSizeBytes: 2048,
+    depth: 64,
+    publishers: ['sensor'],
+    subscribers: ['analyser'],
+  },
+});
+
 function release(name: string, version: string, rest: Partial<Release> & { uploadedAt: number }): Release {
   return {
     id: uuid(`${name} ${version}`),
@@ -38,6 +56,7 @@ function release(name: string, version: string, rest: Partial<Release> & { uploa
     boards: ['raspberry-pi-4', 'raspberry-pi-3'],
     sizeBytes: { 'linux/arm64': 93 * MIB },
     services: river,
+    ...(rest.services === undefined && { channels: riverChannels }),
     signedBy: [digest('targets key 1'), digest('targets key 2')],
     targetsVersion: 7,
     uploadedBy: 'admin',

@@ -1,3 +1,8 @@
+export type {
+  ChannelPublisher,
+  ChannelStatus,
+  ChannelSubscriber,
+} from '../../../../protocol/channel-status.ts';
 export type { DeviceEvent, Report, UpdatePhase, UpdateStatus } from '../../../../protocol/messages.ts';
 export type { PostMortem, PostMortemSummary } from '../../../../protocol/post-mortem.ts';
 export type { DeviceHealth, ServiceState, ServiceStatus } from '../../../../protocol/status.ts';

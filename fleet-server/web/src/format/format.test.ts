@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { eventTone } from './event-tone.ts';
-import { bytes, cores, count, percent } from './quantity.ts';
+import { bytes, cores, count, percent, tally } from './quantity.ts';
 import { refusalOf } from './refusal.ts';
 import { duration, localTimes, relative } from './time.ts';
 
 const MIB = 1024 ** 2;
+
+it.each([
+  [0, '0'],
+  [3.9, '3.9'],
+  [9120, '9,120'],
+  [999_999, '999,999'],
+  [1_284_400, '1.284M'],
+  [86_400_000_000, '86.4bn'],
+])('writes the count %d as %s', (value, words) => expect(tally(value)).toBe(words));
 
 describe('bytes', () => {
   it.each([
@@ -85,6 +94,11 @@ describe('codes', () => {
     expect(eventTone('exit.oom')).toBe('bad');
     expect(eventTone('exit.code')).toBe('warn');
     expect(eventTone('update.offered')).toBe('quiet');
+  });
+
+  it('marks what a slow subscriber did, worst where it was evicted, and well again where it caught up', () => {
+    const codes = ['channel.evicted', 'channel.overruns', 'channel.restored', 'channel.reset'];
+    expect(codes.map(eventTone)).toEqual(['bad', 'warn', 'ok', 'quiet']);
   });
 });
 

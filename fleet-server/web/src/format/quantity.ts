@@ -39,6 +39,14 @@ export function count(number: number, singular: string, plural = `${singular}s`)
   return `${number} ${number === 1 ? singular : plural}`;
 }
 
+const GROUPED = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+const SHORT = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+
+/** Counts that go up for ever: 9,120 and then 1.284M; a B would be taken for bytes. */
+export function tally(number: number): string {
+  return number < 1e6 ? GROUPED.format(number) : SHORT.format(number).replace('B', 'bn');
+}
+
 export function shortDigest(hex: string): string {
   return hex.slice(0, 12);
 }

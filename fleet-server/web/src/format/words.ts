@@ -1,5 +1,6 @@
 import type {
   Attempt,
+  ChannelStatus,
   DeviceHealth,
   PostMortem,
   Rollout,
@@ -49,6 +50,12 @@ export const HEALTH_WORDS: Record<NonNullable<ServiceStatus['health']>['state'],
 };
 
 export const THROTTLED_WORD: Word = { label: 'Throttled', tone: 'warn' };
+
+export const CHANNEL_MODE_WORDS: Record<ChannelStatus['mode'], string> = {
+  lossy: 'the newest win, nobody waits',
+  latest: 'readers jump to the newest',
+  reliable: 'publishers wait for readers',
+};
 
 export const CLOCK_WORDS: Record<NonNullable<DeviceHealth['clock']>['state'], string> = {
   synchronised: 'synchronised',

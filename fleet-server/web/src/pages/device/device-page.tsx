@@ -7,6 +7,7 @@ import { Notice } from '../../ui/notice.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
 import { ReleaseLabel } from '../../ui/release-label.tsx';
 import { When } from '../../ui/when.tsx';
+import { ChannelsPanel } from './channels-panel.tsx';
 import { ConditionNotices } from './condition-facts.tsx';
 import { HealthPanel } from './health-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
@@ -82,6 +83,7 @@ function Body({ device }: { device: DeviceDetail }) {
         <ConditionNotices health={report?.device} />
         <UpdatePanel device={device} />
         <ServicesPanel services={report?.services} />
+        <ChannelsPanel channels={report?.channels} />
         <UsePanel id={device.id} services={report?.services ?? []} />
         <PostMortemsPanel id={device.id} />
         <HistoryPanel id={device.id} />

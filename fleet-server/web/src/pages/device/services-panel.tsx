@@ -2,6 +2,7 @@ import type { ServiceStatus } from '../../api/types.ts';
 import { bytes, cores } from '../../format/quantity.ts';
 import { HEALTH_WORDS, SERVICE_WORDS, THROTTLED_WORD } from '../../format/words.ts';
 import { Badge } from '../../ui/badge.tsx';
+import { Count } from '../../ui/count.tsx';
 import { Meter } from '../../ui/meter.tsx';
 import { Panel } from '../../ui/panel.tsx';
 import { MoreUse, Shortfalls, Why } from './service-detail.tsx';
@@ -99,8 +100,4 @@ function ServiceRow({ service }: { service: ServiceStatus }) {
       </td>
     </tr>
   );
-}
-
-function Count({ value, tone }: { value: number; tone: 'warn' | 'bad' }) {
-  return value === 0 ? <span className="soft">0</span> : <strong className={`text-${tone}`}>{value}</strong>;
 }

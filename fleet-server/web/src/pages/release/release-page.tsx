@@ -11,6 +11,7 @@ import { Load } from '../../ui/load.tsx';
 import { PageHeader } from '../../ui/page-header.tsx';
 import { Panel } from '../../ui/panel.tsx';
 import { BudgetTable } from './budget-table.tsx';
+import { ChannelTable } from './channel-table.tsx';
 
 export function ReleasePage({ id }: { id: string }) {
   const query = useRelease(id);
@@ -40,6 +41,7 @@ function Body({ release }: { release: Release }) {
     <div className="device-layout">
       <div className="stack device-main">
         <BudgetTable services={release.services} />
+        {release.channels ? <ChannelTable channels={release.channels} /> : null}
         <WhereItRuns release={release} />
       </div>
       <aside className="stack device-aside" aria-label="About the release">
