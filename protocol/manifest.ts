@@ -1,7 +1,8 @@
 import type { FromSchema } from 'json-schema-to-ts';
 import { CHANNEL_LIMITS, channelFaults, manifestChannelSchema } from './channels.ts';
 import { LIMITS } from './limits.ts';
-import { agentImagesSchema, manifestServiceSchema } from './manifest-service.ts';
+import { agentImagesSchema } from './manifest-image.ts';
+import { manifestServiceSchema } from './manifest-service.ts';
 import { type Validated, validator } from './validate.ts';
 
 /**

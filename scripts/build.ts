@@ -33,6 +33,8 @@ const web: Target = {
   inputs: [
     'fleet-server/web',
     'fleet-server/rest/api.ts',
+    'fleet-server/rest/api-parts.ts',
+    'fleet-server/rest/api-rollouts.ts',
     'protocol',
     'package-lock.json',
     'scripts/build.ts',

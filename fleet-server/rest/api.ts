@@ -4,13 +4,11 @@ import { CHANNEL_MODES } from '../../protocol/channels.ts';
 import type { DeviceEvent, Report } from '../../protocol/messages.ts';
 import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
 import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../../protocol/post-mortem.ts';
-import { type UpdatePolicy, updatePolicySchema } from '../../protocol/update-policy.ts';
+import { Closed, Nullable, RefusalReason, ReleaseRef, Text, Time } from './api-parts.ts';
+import type { Rollout } from './api-rollouts.ts';
 
-const Text = Type.String({ maxLength: 1024 });
-const Time = Type.Integer({ description: 'Unix time in milliseconds' });
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
-  Type.Union([schema, Type.Null()]);
-const Closed = { additionalProperties: false };
+export { ReleaseRef } from './api-parts.ts';
+export * from './api-rollouts.ts';
 
 /** RFC 9457 problem details, with our stable `code`. */
 export const Problem = Type.Object({
@@ -28,11 +26,6 @@ export const Login = Type.Object(
 );
 export const Session = Type.Object({ name: Type.String(), role: Type.Literal('admin'), expiresAt: Time });
 export type Session = Static<typeof Session>;
-
-export const ReleaseRef = Type.Object({ id: Type.String(), name: Type.String(), version: Type.String() });
-export type ReleaseRef = Static<typeof ReleaseRef>;
-
-const RefusalReason = Type.Object({ code: Type.String(), message: Type.String(), at: Time });
 
 export const DeviceSummary = Type.Object({
   id: Type.String(),
@@ -186,114 +179,6 @@ export const Repository = Type.Object({
   onlineKeys: Type.Object({ snapshot: TufKey, timestamp: TufKey }),
 });
 export type Repository = Static<typeof Repository>;
-
-export const ATTEMPT_STATES = [
-  'queued',
-  'offered',
-  'downloading',
-  /** Ready, or not begun, and held by its policy; `reason` says by what. */
-  'waiting',
-  'installing',
-  'soaking',
-  'committed',
-  'already_current',
-  'rolled_back',
-  'rejected',
-  'superseded',
-] as const;
-export const ENDED_ATTEMPT_STATES: readonly string[] = [
-  'committed',
-  'already_current',
-  'rolled_back',
-  'rejected',
-  'superseded',
-];
-
-export const Attempt = Type.Object({
-  id: Type.String(),
-  device: Type.String(),
-  state: Type.Enum([...ATTEMPT_STATES]),
-  generation: Type.Integer(),
-  progress: Nullable(
-    Type.Object({ doneBytes: Type.Number(), totalBytes: Type.Number(), reusedBytes: Type.Number() }),
-  ),
-  reason: Nullable(RefusalReason),
-  updatedAt: Time,
-});
-export type Attempt = Static<typeof Attempt>;
-
-/** How devices may take the release. Who makes it urgent is the server's to say. */
-const { urgent: _urgent, ...askedProperties } = updatePolicySchema.properties;
-export type AskedPolicy = Omit<UpdatePolicy, 'urgent'>;
-const AskedPolicy = Type.Unsafe<AskedPolicy>({ ...updatePolicySchema, properties: askedProperties });
-
-/** Bytes a second. Less than the least would keep a device from its metadata for minutes. */
-const EgressRate = Type.Integer({ minimum: 1_000, maximum: 100_000_000_000 });
-
-export const Rollout = Type.Object({
-  id: Type.String(),
-  release: ReleaseRef,
-  state: Type.Enum(['running', 'completed', 'superseded']),
-  createdAt: Time,
-  createdBy: Type.String(),
-  /** What it asks of the devices, and its windows in words; absent = nothing. */
-  policy: Type.Optional(Type.Unsafe<UpdatePolicy>(updatePolicySchema)),
-  windows: Type.Optional(Type.Array(Type.String())),
-  /** What leaves the server for all its devices together; absent = no limit of its own. */
-  egressBytesPerSecond: Type.Optional(EgressRate),
-  attempts: Type.Array(Attempt),
-});
-export type Rollout = Static<typeof Rollout>;
-
-export const StartRollout = Type.Object(
-  {
-    releaseId: Type.String(),
-    devices: Type.Array(Type.String(), { maxItems: 10_000, uniqueItems: true }),
-    policy: Type.Optional(AskedPolicy),
-    /** Overrides windows, leases, metered links and deferrals, by name of who asks. */
-    urgent: Type.Optional(Type.Literal(true)),
-    egressBytesPerSecond: Type.Optional(EgressRate),
-  },
-  Closed,
-);
-export type StartRollout = Static<typeof StartRollout>;
-
-export const CheckWindows = Type.Object(
-  {
-    windows: Type.Unsafe<NonNullable<UpdatePolicy['windows']>>(updatePolicySchema.properties.windows),
-  },
-  Closed,
-);
-export type CheckWindows = Static<typeof CheckWindows>;
-export const WindowsInWords = Type.Object({ words: Type.Array(Type.String()) });
-export type WindowsInWords = Static<typeof WindowsInWords>;
-
-export const AskUpdateSizes = Type.Object(
-  {
-    releaseId: Type.String({ maxLength: 36 }),
-    devices: Type.Array(Type.String(), { maxItems: 10_000, uniqueItems: true }),
-  },
-  Closed,
-);
-export type AskUpdateSizes = Static<typeof AskUpdateSizes>;
-/** What an update sends to each device, by what the devices run now: one item for each release and platform. */
-export const UpdateSizes = Type.Object({
-  items: Type.Array(
-    Type.Object({
-      /** Null = no release, or none that this server knows. */
-      base: Nullable(ReleaseRef),
-      platform: Type.String(),
-      devices: Type.Integer(),
-      wireBytes: Type.Integer({ description: 'to each device, by delta where there is one' }),
-      fullBytes: Type.Integer({
-        description: 'to each device if it held none of the layers it lacks in any version',
-      }),
-      /** False while deltas are being made: `wireBytes` is then the most that it can be. */
-      isFinal: Type.Boolean(),
-    }),
-  ),
-});
-export type UpdateSizes = Static<typeof UpdateSizes>;
 
 export const CreateEnrolmentToken = Type.Object(
   {

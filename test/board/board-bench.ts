@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createReadStream, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, createReadStream, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import type { AgentStatus } from '../../agent/local-api/ports.ts';
 import { buildBoard } from '../../boards/builder/build-board.ts';
 import { type BootOptions, EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
 import { HOST_ADDRESS } from '../../boards/emulator/qemu-arguments.ts';
+import { buildIpc } from '../../ipc/build.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import type { ManifestService } from '../../protocol/manifest.ts';
@@ -22,6 +23,7 @@ import {
   type ServiceParts,
   type ServiceRelease,
   serviceRelease,
+  withChannels,
 } from '../support/service-release.ts';
 import { makeSigner } from '../support/signed-release.ts';
 import { tinyImageOf } from '../support/tiny-image.ts';
@@ -44,14 +46,16 @@ export class BoardBench {
   readonly fleet: TestFleet;
   readonly publisher: Publisher;
   readonly board: EmulatedBoard;
-  readonly layer: Layer;
+  readonly #layers: Layer[];
   readonly #dir: string;
 
-  private constructor(parts: Pick<BoardBench, 'fleet' | 'publisher' | 'board' | 'layer'> & { dir: string }) {
+  private constructor(
+    parts: Pick<BoardBench, 'fleet' | 'publisher' | 'board'> & { layers: Layer[]; dir: string },
+  ) {
     this.fleet = parts.fleet;
     this.publisher = parts.publisher;
     this.board = parts.board;
-    this.layer = parts.layer;
+    this.#layers = parts.layers;
     this.#dir = parts.dir;
   }
 
@@ -80,8 +84,8 @@ export class BoardBench {
       cpus: 2,
       extraDisk: join(dir, 'extra.erofs'),
     });
-    const layer = { path: base, verity: digest, size: statSync(base).size };
-    return new BoardBench({ fleet, publisher, board, layer, dir });
+    const layers = [{ path: base, verity: digest, size: statSync(base).size }, await channelLayer(dir)];
+    return new BoardBench({ fleet, publisher, board, layers, dir });
   }
 
   boot(options?: BootOptions): Promise<void> {
@@ -146,9 +150,11 @@ export class BoardBench {
   ): Promise<void> {
     const parts = Object.entries(services).map(([name, part]): [string, ServiceParts] => [
       name,
-      { ...part, layers: [this.layer] },
+      { ...part, layers: this.#layers },
     ]);
-    const made = serviceRelease(version, Object.fromEntries(parts), { boards: [BOARD] });
+    const made = withChannels(serviceRelease(version, Object.fromEntries(parts), { boards: [BOARD] }), {
+      ticks: { publishers: ['one'], subscribers: ['two'], slotSizeBytes: 4096, depth: 8, mode: 'lossy' },
+    });
     for (const [name, { change }] of Object.entries(services))
       Object.assign(made.manifest.services[name] ?? {}, { criticality: 'critical' }, change);
     const manifestText = JSON.stringify(made.manifest);
@@ -175,6 +181,18 @@ export class BoardBench {
     await this.fleet.close();
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+/** `wherry-ipc` for the board's processor. */
+async function channelLayer(dir: string): Promise<Layer> {
+  await buildIpc(() => undefined, ['arm64']);
+  const folder = join(dir, 'ipc');
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  copyFileSync(join(ROOT, 'dist/ipc/linux-arm64/wherry-ipc'), join(folder, 'bin/wherry-ipc'));
+  const path = join(dir, 'ipc.erofs');
+  execFileSync('mkfs.erofs', ['--quiet', '--all-root', path, folder]);
+  const { digest } = await verityOf(createReadStream(path));
+  return { path, verity: digest, size: statSync(path).size };
 }
 
 /** What a board finds in /etc/wherry. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { PostMortemsAnswer } from '../../agent/local-api/answers.ts';
+import type { ChannelsAnswer, PostMortemsAnswer } from '../../agent/local-api/answers.ts';
 import type { AgentStatus } from '../../agent/local-api/ports.ts';
 import type { PostMortem, PostMortemSummary } from '../../protocol/post-mortem.ts';
 import { until } from '../support/until.ts';
@@ -7,12 +7,10 @@ import { BoardBench } from './board-bench.ts';
 
 const MIB = 1024 ** 2;
 const CGROUP = '/sys/fs/cgroup/wherry-agent/services';
+const FOREVER = 'trap "exit 0" TERM; while :; do sleep 1 & wait $!; done';
 /** Does what it is asked for by signal: eats memory, or fails. */
-const OBEDIENT = [
-  '/bin/sh',
-  '-c',
-  'trap "exec tail /dev/zero" USR1; trap "exit 7" USR2; trap "exit 0" TERM; while :; do sleep 1 & wait $!; done',
-];
+const OBEDIENT = `trap "exec tail /dev/zero" USR1; trap "exit 7" USR2; ${FOREVER}`;
+const shell = (script: string) => ({ args: ['/bin/sh', '-c', script] });
 const FULL = {
   memoryMaxBytes: 24 * MIB,
   memoryHighBytes: 20 * MIB,
@@ -25,9 +23,12 @@ const FULL = {
 };
 /** The third asks for a reboot when it fails. */
 const SERVICES = {
-  one: { change: { resources: FULL } },
-  two: { args: OBEDIENT },
-  three: { args: OBEDIENT, restart: { maxAttempts: 1, whenExhausted: 'reboot' as const } },
+  one: {
+    ...shell(`(while :; do echo tick; sleep 1; done | wherry-ipc pub ticks) & ${FOREVER}`),
+    change: { resources: FULL },
+  },
+  two: shell(`wherry-ipc sub ticks > /dev/null & ${OBEDIENT}`),
+  three: { ...shell(OBEDIENT), restart: { maxAttempts: 1, whenExhausted: 'reboot' as const } },
 };
 
 /** An emulated board on a busy machine needs minutes for what takes it half a minute else: three starts of an agent. */
@@ -140,6 +141,20 @@ describe('a board with a kernel that has cgroup v2 alone', () => {
     expect(map[0]).toBe('0');
     expect(Number(map[1])).toBeGreaterThanOrEqual(65_536);
     expect(await bench.sh(`stat -c %u /proc/${pid}/root/bin/busybox`)).toBe(map[1]);
+  });
+
+  test('carries messages from container to container, and none is torn', async () => {
+    const taken = await until(
+      async () => {
+        const { channels } = await bench.local<ChannelsAnswer>('/v1/channels');
+        return (channels[0]?.subscribers[0]?.received ?? 0) > 3 && channels[0];
+      },
+      { timeoutMs: 60_000, what: 'messages to be taken' },
+    );
+    expect(taken.fault).toBeUndefined();
+    expect(taken.publishers[0]).toMatchObject({ service: 'one', isUp: true, epoch: 1 });
+    expect(taken.subscribers[0]).toMatchObject({ service: 'two', isUp: true, torn: 0, overruns: 0 });
+    expect(taken.usedBytes).toBeGreaterThanOrEqual(taken.budgetBytes);
   });
 
   test('kills what eats more than its memory, names it, keeps a post-mortem and restarts it', async () => {
