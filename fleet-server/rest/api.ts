@@ -7,7 +7,6 @@ import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../..
 import { Closed, Nullable, RefusalReason, ReleaseRef, Text, Time } from './api-parts.ts';
 import type { Rollout } from './api-rollouts.ts';
 
-export type { ReleaseRef } from './api-parts.ts';
 export * from './api-rollouts.ts';
 
 /** RFC 9457 problem details, with our stable `code`. */
