@@ -1,7 +1,7 @@
 /*
- * A publisher that truncates its ring makes readers of the lost pages fault (SIGBUS). The agent's Landlock rules
- * forbid it; where they cannot (a kernel before 6.2), this keeps the reader alive: while a guard is set, a fault
- * inside its memory jumps back to where it was set. Every other fault goes to the handler that was there before.
+ * A publisher that truncates its ring makes readers of the lost pages fault (SIGBUS), until the agent has set the file
+ * right. This keeps the reader alive: while a guard is set, a fault inside its memory jumps back to where it was set.
+ * Every other fault goes to the handler that was there before.
  */
 #include "internal.h"
 

@@ -129,9 +129,9 @@ WIPC_API int wipc_subscriber_open(const char *dir, const char *service, const ch
  */
 WIPC_API int wipc_take(wipc_subscriber *subscriber, void *buffer, size_t cap, wipc_message *out);
 /*
- * Without a copy: out->data is the slot, read-only, which its publisher may overwrite at any time and, unless the
- * agent's Landlock rules hold it back, truncate (SIGBUS here). For publishers that you trust. wipc_view_end says
- * whether it was whole: 1 what was read is the message, 0 it was overwritten meanwhile and must be thrown away.
+ * Without a copy: out->data is the slot, read-only, which its publisher may overwrite at any time and may truncate
+ * (SIGBUS here). For publishers that you trust. wipc_view_end says whether it was whole: 1 what was read is the
+ * message, 0 it was overwritten meanwhile and must be thrown away.
  */
 WIPC_API int wipc_view(wipc_subscriber *subscriber, wipc_message *out);
 WIPC_API int wipc_view_end(wipc_subscriber *subscriber);
