@@ -23,3 +23,10 @@ export async function cutAgent(options: SupervisorChildOptions & { cutAt: number
 /** To be printed: a test of cuts says how many there were. */
 export const told = (what: string, names: readonly string[]): void =>
   console.log(`${what}: ${names.length} cut points: ${names.join(', ')}`);
+
+/**
+ * The effects at which an agent was killed, before or during them. Which of the two is left to chance: each agent is
+ * another run, which may take one look more or less than the last, and then a cut falls a place further.
+ */
+export const effectsCut = (names: readonly string[]): string[] =>
+  names.map((name) => name.replace(/^(?:before|during) /, ''));
