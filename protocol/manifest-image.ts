@@ -1,8 +1,9 @@
 import { LIMITS } from './limits.ts';
 
 const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$', description: '64 hex digits' } as const;
-const integer = { type: 'integer', minimum: 0 } as const;
-const strings = { type: 'array', items: { type: 'string' }, maxItems: 512 } as const;
+/** Of any field of a manifest. */
+export const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+export const strings = { type: 'array', items: { type: 'string' }, maxItems: 512 } as const;
 
 const layer = {
   type: 'object',

@@ -1,14 +1,12 @@
 import { LIMITS } from './limits.ts';
-import { image } from './manifest-image.ts';
+import { image, integer, strings } from './manifest-image.ts';
 
-/** A service of a built release. */
-const integer = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
-const strings = { type: 'array', items: { type: 'string' }, maxItems: 512 } as const;
 const name = { pattern: '^[a-z][a-z0-9-]{0,31}$' } as const;
 const weight = { type: 'integer', minimum: 1, maximum: 10_000 } as const;
 const port = { type: 'integer', minimum: 1, maximum: 65_535 } as const;
 const devicePath = { type: 'string', pattern: '^/dev/' } as const;
 
+/** A service of a built release. */
 export const manifestServiceSchema = {
   type: 'object',
   additionalProperties: false,
