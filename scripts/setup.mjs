@@ -47,7 +47,7 @@ export const PACKAGES = {
     'libcap2-bin',
     'attr',
     'clang',
-    'libclang-rt-14-dev',
+    'libclang-rt-dev',
     'spin',
     'qemu-user-static',
     'python3',
