@@ -55,6 +55,15 @@ describe('a hostile service', () => {
     parts.supervisor.statuses().find((candidate) => candidate.name === name);
   const isAnswering = (): Promise<boolean> => answers(port);
 
+  /** Takes the attacker away: the end of one attack must not be taken for the end of the next. */
+  async function takeAway(): Promise<void> {
+    apply(victim());
+    await until(() => status('attacker') === undefined, {
+      timeoutMs: 20_000,
+      what: 'the attacker to be gone',
+    });
+  }
+
   /** Runs the attack beside the neighbour and returns the attacker's last status. */
   async function attack(script: string, extra: Partial<ServiceSpec> = {}): Promise<ServiceStatus> {
     apply(victim());
@@ -76,11 +85,7 @@ describe('a hostile service', () => {
     expect(status('victim')).toMatchObject({ state: 'running', pid, restarts: 0, oomKills: 0 });
     const last = status('attacker');
     if (last === undefined) throw new Error('The attacker is gone');
-    apply(victim());
-    await until(() => status('attacker') === undefined, {
-      timeoutMs: 20_000,
-      what: 'the attacker to be gone',
-    });
+    await takeAway();
     expect(pidsOf(`wherry-${instance}/services/attacker`), 'processes left').toEqual([]);
     return last;
   }
@@ -91,6 +96,7 @@ describe('a hostile service', () => {
       .map((line, index) => `if (${line}) >/dev/null 2>&1; then exit ${10 + index}; fi`)
       .join('\n');
     const root = { uid: 0, gid: 0, restart: { ...service('x', '').restart, policy: 'never' as const } };
+    await takeAway();
     apply(victim(), service('attacker', script, { ...root, ...extra }));
     await until(() => ['completed', 'failed'].includes(status('attacker')?.state ?? ''), {
       what: 'the attempts to end',
@@ -185,10 +191,23 @@ describe('a hostile service', () => {
     ).toMatch(/^completed/);
   });
 
-  test('sees nothing of its neighbours', async () => {
+  test('sees nothing of its neighbours, as root in the container', async () => {
+    apply(victim());
+    await until(isAnswering, { what: 'the neighbour to answer' });
     expect(
-      await attempts(['ps | grep -q httpd', 'kill -0 2', 'ls /run/wherry', 'ip link | grep -q eth0']),
+      await attempts([
+        // The pattern does not match the attempt itself, whose command line is listed too.
+        'ps | grep -q "[h]ttpd"',
+        `test -e /proc/${status('victim')?.pid}`,
+        'ls /run/wherry',
+        'ip -o link | grep -vq ": lo:"',
+        `nc 127.0.0.1 ${port} < /dev/null`,
+      ]),
     ).toMatch(/^completed/);
+  });
+
+  test('is seen to succeed when it can', async () => {
+    expect(await attempts(['false', 'ps | grep "[s]h -c"'])).toMatch(/^failed: Exited with code 11/);
   });
 });
 

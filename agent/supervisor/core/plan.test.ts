@@ -63,6 +63,12 @@ describe('an exit', () => {
     expect(after.get('sensor')?.reasons.map(({ code }) => code)).toContain('exit.code');
   });
 
+  test('never came before the start, whatever the times of files say', () => {
+    const early = { ...exited(), startedAt: NOW, exitedAt: NOW - 3 } as ObservedContainer;
+    const [reason] = plan(world({ observed: [early], records: record() })).news;
+    expect(reason?.reason.message).toMatch(/after 0\.0 s$/);
+  });
+
   test('is counted, explained and followed by a back-off', () => {
     const result = plan(world({ observed: [exited()], records: record() }));
     expect(result.steps).toEqual([{ kind: 'remove', service: 'sensor' }]);

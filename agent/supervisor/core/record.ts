@@ -171,7 +171,9 @@ function exitReason(
   oomKills: number,
   now: number,
 ): Reason {
-  const after = `after ${((exit.exitedAt - exit.startedAt) / 1000).toFixed(1)} s`;
+  // The end is the time of a file, by a clock that the kernel moves some milliseconds late.
+  const ranMs = Math.max(0, exit.exitedAt - exit.startedAt);
+  const after = `after ${(ranMs / 1000).toFixed(1)} s`;
   if (oomKills > 0)
     return { code: 'exit.oom', message: `Ran out of its memory budget and was killed ${after}`, at: now };
   return exit.signal === undefined
