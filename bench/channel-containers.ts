@@ -52,6 +52,7 @@ export class BenchContainers {
 
   constructor() {
     for (const folder of ['rootfs', 'tmp', 'shm', 'programs']) mkdirSync(join(this.dir, folder));
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(this.dir, 'shm')]);
     for (const name of ['bin', 'sbin', 'lib', 'lib64']) symlinkSync(`usr/${name}`, join(this.#rootfs, name));
     // Iceoryx and mosquitto ask for the names of their user and group.
     mkdirSync(join(this.#rootfs, 'etc'));
@@ -152,6 +153,7 @@ export class BenchContainers {
     await this.#memory.destroy();
     await this.#cgroups.destroy();
     execFileSync('ip', ['netns', 'delete', this.#netns]);
+    execFileSync('umount', [join(this.dir, 'shm')]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -53,6 +53,12 @@ function socket(task: Task): string[] {
   return [task.role === 'echo' || task.role === 'sink' ? '--in' : '--out', path];
 }
 
+/** Both ends one file in memory. */
+const file = (task: Task): string[] => {
+  const path = `/dev/shm/${fresh(task)}.bare`;
+  return [task.role === 'sink' ? '--in' : '--out', path];
+};
+
 function installed(name: string, folders: string[]): boolean {
   const found = folders.some((folder) => existsSync(join(folder, name)));
   if (!found) console.error(`Not compared: ${name} is not installed; its keys are left out`);
@@ -93,15 +99,19 @@ async function started(running: Running, name: string): Promise<Running> {
   return running;
 }
 
-/** A program of ipc/c/bench. */
-function c(name: string, ...flags: string[]): Peer['command'] {
-  return (task, label) => [
-    `/programs/bench-${name}`,
-    ...numbers(task),
-    ...flags,
-    ...(name === 'ring' ? channels(task, label) : socket(task)),
-  ];
+/** A program of ipc/c/bench; where it finds its other end. */
+function c(
+  name: string,
+  place: (task: Task, label: string) => string[],
+  ...flags: string[]
+): Peer['command'] {
+  return (task, label) => [`/programs/bench-${name}`, ...numbers(task), ...flags, ...place(task, label)];
 }
+
+/** Channels as they are without looking before a sleep. */
+const sleeping =
+  (command: Peer['command']): Peer['command'] =>
+  (task, label) => ['/usr/bin/env', 'WHERRY_IPC_LINGER_US=0', ...command(task, label)];
 
 export async function openPeers(containers: BenchContainers): Promise<Record<string, Peer>> {
   const programs = await buildIpcBench(containers.programs);
@@ -109,9 +119,11 @@ export async function openPeers(containers: BenchContainers): Promise<Record<str
   const mqtt = await mqttPeer(containers);
   const iceoryx = await iceoryxPeer(containers, programs.iceoryx);
   return {
-    c: { share: 1, command: c('ring') },
-    c_spin: { share: 0.3, command: c('ring', '--spin') },
-    uds: { share: 0.3, command: c('uds') },
+    c: { share: 1, command: c('ring', channels) },
+    c_futex: { share: 1, command: sleeping(c('ring', channels)) },
+    c_spin: { share: 0.3, command: c('ring', channels, '--spin') },
+    bare: { share: 1, command: c('bare', file) },
+    uds: { share: 0.3, command: c('uds', socket) },
     memcpy: { share: 1, command: (task) => ['/programs/bench-memory', ...numbers(task)] },
     node: {
       share: 0.3,

@@ -27,25 +27,31 @@ type Kind = 'rtt' | 'tput' | 'fan' | 'cpu';
 const NAMES = Object.keys(SIZES) as Size[];
 const READERS = Array.from({ length: FAN_OUT }, (_, index) => `b${index}`);
 
-const ROUND_TRIP = ['c', 'c_spin', 'uds', 'iceoryx', 'node', 'node_uds', 'mqtt', 'python'];
-const ONE_WAY = ['c', 'uds', 'iceoryx', 'memcpy', 'node', 'node_uds', 'mqtt', 'python'];
-const RATED = ['c', 'uds', 'node', 'node_uds', 'mqtt', 'python'];
+const ROUND_TRIP = ['c', 'c_futex', 'c_spin', 'uds', 'iceoryx', 'node', 'node_uds', 'mqtt', 'python'];
+const ONE_WAY = ['c', 'c_futex', 'bare', 'uds', 'iceoryx', 'memcpy', 'node', 'node_uds', 'mqtt', 'python'];
+const RATED = ['c', 'c_futex', 'uds', 'node', 'node_uds', 'mqtt', 'python'];
 
 /** Key, what is measured, and of whom: the first divided by the second. */
 const RATIOS: [key: string, kind: Kind, ours: string, theirs: string][] = [
   ['c_spin_rtt_{}_vs_iceoryx', 'rtt', 'c_spin', 'iceoryx'],
-  ['c_futex_rtt_{}_vs_uds', 'rtt', 'c', 'uds'],
-  ['node_rtt_{}_vs_c_futex', 'rtt', 'node', 'c'],
+  ['c_rtt_{}_vs_uds', 'rtt', 'c', 'uds'],
+  ['c_futex_rtt_{}_vs_uds', 'rtt', 'c_futex', 'uds'],
+  ['node_rtt_{}_vs_c', 'rtt', 'node', 'c'],
+  ['node_rtt_{}_vs_c_futex', 'rtt', 'node', 'c_futex'],
   ['node_rtt_{}_vs_node_uds', 'rtt', 'node', 'node_uds'],
   ['node_rtt_{}_vs_mqtt', 'rtt', 'node', 'mqtt'],
-  ['python_rtt_{}_vs_c_futex', 'rtt', 'python', 'c'],
+  ['python_rtt_{}_vs_c_futex', 'rtt', 'python', 'c_futex'],
   ['c_tput_{}_vs_uds', 'tput', 'c', 'uds'],
+  ['c_futex_tput_{}_vs_uds', 'tput', 'c_futex', 'uds'],
+  ['c_tput_{}_vs_bare', 'tput', 'c', 'bare'],
+  ['bare_tput_{}_vs_memcpy', 'tput', 'bare', 'memcpy'],
   ['c_tput_{}_vs_iceoryx', 'tput', 'c', 'iceoryx'],
   ['c_tput_{}_vs_memcpy', 'tput', 'c', 'memcpy'],
   ['node_tput_{}_vs_node_uds', 'tput', 'node', 'node_uds'],
   ['node_tput_{}_vs_mqtt', 'tput', 'node', 'mqtt'],
   ['python_tput_{}_vs_c', 'tput', 'python', 'c'],
   ['c_cpu_{}_vs_uds', 'cpu', 'c', 'uds'],
+  ['c_cpu_{}_vs_c_futex', 'cpu', 'c', 'c_futex'],
   ['node_cpu_{}_vs_node_uds', 'cpu', 'node', 'node_uds'],
   ['node_cpu_{}_vs_mqtt', 'cpu', 'node', 'mqtt'],
 ];
@@ -213,12 +219,15 @@ function metricsOf(figures: Runs['figures']): Record<string, number> {
 
 export const bench: Bench = async () => {
   const containers = new BenchContainers();
+  const interrupted = () => void containers.close().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     await containers.prepare(channels());
     const runs = new Runs(containers, await openPeers(containers));
     for (let index = 0; index < ROUNDS; index++) await runs.round(index);
     return { rows: tableOf(runs.figures), metrics: metricsOf(runs.figures) };
   } finally {
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await containers.close();
   }
 };

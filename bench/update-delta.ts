@@ -16,6 +16,7 @@ import type { BlobFile } from '../protocol/delta/build.ts';
 import { deltaObject, offerObject, type ReadyOffer } from '../protocol/delta/offer.ts';
 import { verityOf } from '../protocol/fsverity.ts';
 import { leavesObject } from '../protocol/objects.ts';
+import { agentFlags } from './agent-flags.ts';
 import type { Applied, ApplyJob } from './apply-delta.ts';
 import { type Bench, round } from './bench.ts';
 import type { MadeDelta, MakeJob } from './make-delta.ts';
@@ -116,7 +117,7 @@ async function apply(
   writeFileSync(join(job.objects, leavesObject(next.digest)), next.leaves);
   writeFileSync(join(job.objects, offerObject(next.digest, [old.digest])), JSON.stringify(offer));
   linkSync(join(work, `level-${LEVELS.best}`), join(job.objects, deltaObject(sha256)));
-  const { stdout } = await run(process.execPath, [APPLY, JSON.stringify(job)]);
+  const { stdout } = await run(process.execPath, [...agentFlags(), APPLY, JSON.stringify(job)]);
   return JSON.parse(stdout) as Applied;
 }
 

@@ -172,6 +172,7 @@ async function buildFor(arch: IpcArch, onProgress: (line: string) => void): Prom
 const BENCH = join(SOURCE, 'bench');
 const BENCH_PARTS = {
   ring: [join(ipcFolder(process.arch as IpcArch), 'libwherry-ipc.a')],
+  bare: [],
   uds: [],
   memory: [],
   iceoryx: ['-liceoryx_binding_c'],

@@ -35,7 +35,7 @@ test('a ring is its header and its slots, each with a header and whole lines', (
 
 test('its files are meta, a ring for each publisher and an ack for each subscriber, in whole pages', () => {
   const two = { ...frames, publishers: ['camera', 'second'] };
-  expect(channelFileBytes(two)).toEqual([8192, ringBytes(two), ringBytes(two), 128, 128]);
+  expect(channelFileBytes(two)).toEqual([8192, ringBytes(two), ringBytes(two), 256, 256]);
   const small = { ...frames, slotSizeBytes: 64, depth: 2 };
   expect(channelTmpfsBytes(small, 4096)).toBe(8192 + 4096 + 2 * 4096);
   expect(channelTmpfsBytes(small, 16384)).toBe(4 * 16384);

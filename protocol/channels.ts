@@ -59,7 +59,7 @@ export const RING_HEADER_BYTES = 256;
 const SLOT_HEADER_BYTES = 64;
 const LINE_BYTES = 64;
 /** An ack file has this for each ring. */
-export const ACK_BYTES = 64;
+export const ACK_BYTES = 128;
 export const META_BYTES = 8192;
 
 const roundUp = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit;

@@ -88,6 +88,16 @@ void fence(memory_order order);
 #define WAIT_CAP_MS 250 /* the longest sleep: a reader could requeue another's wait away */
 #define POLL_MS 5       /* where nobody wakes: observers, kernels before futex_waitv */
 
+/*
+ * How long a wait looks before it sleeps: about what going to sleep and being woken costs, so that looking in vain at most
+ * doubles the cost of a wait. Only after a wait that was over soon: where messages come seldom nothing is spent.
+ */
+#define LINGER_NS 20000u
+#define SOON_NS (3 * LINGER_NS)
+#define LOOKS_A_TIME 8 /* between looks at the clock */
+uint64_t linger_ns(void); /* LINGER_NS, or what the environment says; 0 on a single processor */
+void relax_for(unsigned times);
+
 uint64_t clock_ns(void);
 uint64_t clock_tick_ns(void); /* cheap, as old as a scheduler tick */
 int futex_wake(word32 *word);
@@ -99,6 +109,7 @@ void futex_wait(word32 *word, uint32_t seen, uint64_t ns);
 struct reader {
   struct ring *ring;
   struct ack *ack; /* an observer's own memory, not shared */
+  uint64_t known;  /* a head that was seen: up to here no look at the ring's is needed */
   uint64_t lost;   /* not yet told in a message */
   uint64_t lost_sum;
   _Atomic uint64_t lame_until; /* CLOCK_MONOTONIC ns: it faulted and is left alone until then; 0: well */
@@ -123,6 +134,7 @@ struct wipc_subscriber {
   int viewing;   /* ring of the open view; -1: none */
   uint64_t viewed;
   char names[WIPC_MAX_PEERS][WIPC_NAME_MAX];
+  word32 waits_are_short; /* the last sleep was over before one pays; wait.c */
   struct reader reader[WIPC_MAX_PEERS];
 };
 

@@ -70,14 +70,16 @@ struct ring {
   word32 epoch;
   word64 head64; /* messages published; stored before head */
   uint8_t pad_head[48];
-  word64 bytes, last_publish_ns, blocked, dropped, wakes;
-  word32 publisher_waiting; /* reliable: a take must wake the publisher */
+  word64 bytes, last_publish_ns, wakes; /* written with each message, read by observers */
+  uint8_t pad_stats[40];
+  word32 publisher_waiting; /* reliable: a take must wake the publisher. Read by takes: on a line that stays as it is */
   word32 slow;              /* reliable: bit j: subscriber j has held this publisher up for block_timeout_ms */
-  uint8_t pad_stats[80];
+  word64 blocked, dropped;
+  uint8_t pad_waiting[40];
 };
 _Static_assert(offsetof(struct ring, file_size) == 32 && offsetof(struct ring, crc32c) == 48, "ring");
 _Static_assert(offsetof(struct ring, head) == 64 && offsetof(struct ring, head64) == 72, "ring");
-_Static_assert(offsetof(struct ring, bytes) == 128 && offsetof(struct ring, publisher_waiting) == 168, "ring");
+_Static_assert(offsetof(struct ring, bytes) == 128 && offsetof(struct ring, publisher_waiting) == 192, "ring");
 _Static_assert(sizeof(struct ring) == RING_HEADER, "ring");
 
 struct slot {
@@ -94,11 +96,15 @@ _Static_assert(sizeof(struct slot) == SLOT_HEADER && offsetof(struct slot, type)
 struct ack {
   word32 waiting;        /* sleep_on(the head it sleeps on); 0: awake */
   word32 attached_epoch; /* 0: never took from this ring */
-  word64 cursor;         /* sequence of the next message to take; its low half is the futex word of the publisher */
-  word64 received, overruns, last_ns, resets, torn;
-  uint8_t pad[8];
+  word64 overruns, resets, torn;
+  uint8_t pad[32];
+  /* Written with each take: on a line of their own, for the publisher reads `waiting` with each message. */
+  word64 cursor; /* sequence of the next message to take; its low half is the futex word of the publisher */
+  word64 received, last_ns;
+  uint8_t pad_takes[40];
 };
-_Static_assert(sizeof(struct ack) == 64 && offsetof(struct ack, torn) == 48, "ack");
+_Static_assert(sizeof(struct ack) == 128 && offsetof(struct ack, torn) == 24, "ack");
+_Static_assert(offsetof(struct ack, cursor) == 64, "ack");
 
 /* Odd, so never 0; tells heads apart that are less than 2^31 messages apart. */
 static inline uint32_t sleep_on(uint32_t head) { return head << 1 | 1; }

@@ -10,9 +10,15 @@ static uint64_t head_of(const struct reader *reader) {
   return atomic_load_explicit(&reader->ring->head64, memory_order_acquire);
 }
 
+/* Whether the publisher waits is looked at with every quarter of a ring and, as its head stands still then, at the head. */
+static bool is_time_to_wake(const struct reader *reader, const struct geometry *geometry, uint64_t cursor) {
+  uint32_t quarter = geometry->depth < 4 ? 1 : geometry->depth / 4;
+  return cursor >= reader->known || (cursor & (quarter - 1)) == 0;
+}
+
 static void set_cursor(struct reader *reader, const struct geometry *geometry, uint64_t cursor) {
   atomic_store_explicit(&reader->ack->cursor, cursor, memory_order_release);
-  if (geometry->mode != WIPC_RELIABLE) return;
+  if (geometry->mode != WIPC_RELIABLE || !is_time_to_wake(reader, geometry, cursor)) return;
   /* Pairs with the fence of wait_for: either the publisher sees this cursor, or this sees that it waits. */
   fence(memory_order_seq_cst);
   if (get(reader->ring->publisher_waiting) == 0) return;
@@ -82,19 +88,24 @@ static void overrun(struct reader *reader, const struct geometry *geometry, uint
   skip(reader, geometry, cursor, head - geometry->depth / 2);
 }
 
+/* The count went back: only a faulty publisher does that. Follow it, or it would be deaf to us for ever. */
+static bool went_back(struct reader *reader, const struct geometry *geometry, uint64_t cursor, uint64_t head) {
+  if (head - cursor <= INT64_MAX) return false;
+  add(reader->ack->resets, 1);
+  set_cursor(reader, geometry, head);
+  return true;
+}
+
 /* The next sequence worth a look; false: none. Moves a cursor that the ring has left behind. */
 static bool choose(struct reader *reader, const struct geometry *geometry, bool evicted, uint64_t *n) {
-  uint64_t head = head_of(reader);
   uint64_t cursor = get(reader->ack->cursor);
+  *n = cursor;
+  if (cursor < reader->known && geometry->mode != WIPC_LATEST && !evicted) return true;
+  uint64_t head = head_of(reader);
+  reader->known = head;
   attach(reader);
   uint64_t lag = head - cursor;
-  if (lag == 0) return false;
-  if (lag > INT64_MAX) {
-    /* The count went back: only a faulty publisher does that. Follow it, or it would be deaf to us for ever. */
-    add(reader->ack->resets, 1);
-    set_cursor(reader, geometry, head);
-    return false;
-  }
+  if (lag == 0 || went_back(reader, geometry, cursor, head)) return false;
   if (geometry->mode == WIPC_LATEST && lag > 1)
     skip(reader, geometry, cursor, head - 1);
   else if (lag > geometry->depth || (evicted && lag > geometry->depth / 2))
@@ -110,6 +121,8 @@ static int take_once(struct reader *reader, const struct geometry *geometry, boo
   int rc = copy_slot(reader, geometry, n, buffer, cap, out);
   if (rc == 0) {
     uint64_t head = head_of(reader);
+    reader->known = head;
+    if (went_back(reader, geometry, n, head)) return 0;
     if (head - n < geometry->depth) {
       /* Not overtaken, and yet not the message that the head promised: give up all that it promised. */
       add(reader->ack->torn, 1);

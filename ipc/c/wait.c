@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
+#define LINGER_MAX_US 1000
 #define WORDS_MAX 128 /* FUTEX_WAITV_MAX */
 
 /* Debian 12's headers have it; spelled out for older ones, since it is a kernel matter. */
@@ -109,10 +112,54 @@ static void sleep_once(wipc_subscriber *const *subscribers, size_t n, uint64_t n
     wait_any(words, (unsigned)count, ns);
 }
 
+static void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Of this process, found out once. 0 on a single processor: nobody could publish meanwhile. */
+uint64_t linger_ns(void) {
+  static _Atomic int64_t known = -1;
+  int64_t ns = get(known);
+  if (ns >= 0) return (uint64_t)ns;
+  const char *text = getenv("WHERRY_IPC_LINGER_US");
+  char *end = NULL;
+  long us = text == NULL ? -1 : strtol(text, &end, 10);
+  ns = end == NULL || end == text || *end != '\0' || us < 0 || us > LINGER_MAX_US ? LINGER_NS : us * 1000;
+  cpu_set_t processors;
+  if (sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) < 2) ns = 0;
+  set(known, ns);
+  return (uint64_t)ns;
+}
+
+void relax_for(unsigned times) {
+  while (times-- > 0) relax();
+}
+
+int wipc_linger(wipc_subscriber *const *subscribers, size_t n) {
+  uint64_t ns = linger_ns();
+  if (any_pending(subscribers, n)) return 1;
+  if (ns == 0 || n == 0 || get(subscribers[0]->waits_are_short) == 0) return 0;
+  uint64_t end = clock_ns() + ns;
+  do
+    if (wipc_spin(subscribers, n, LOOKS_A_TIME)) return 1;
+  while (clock_ns() < end);
+  return 0;
+}
+
+static void learn(wipc_subscriber *const *subscribers, size_t n, bool was_short) {
+  for (size_t i = 0; i < n; i++) set(subscribers[i]->waits_are_short, was_short);
+}
+
 int wipc_wait_or(wipc_subscriber *const *subscribers, size_t n, int timeout_ms, uint32_t *word, uint32_t seen) {
   if (n > 0 && subscribers == NULL) return WIPC_EINVAL;
-  if (any_pending(subscribers, n)) return 1;
-  uint64_t end = timeout_ms < 0 ? UINT64_MAX : clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+  bool lingers = word == NULL && timeout_ms != 0;
+  if (lingers ? wipc_linger(subscribers, n) : any_pending(subscribers, n)) return 1;
+  uint64_t start = clock_ns();
+  uint64_t end = timeout_ms < 0 ? UINT64_MAX : start + (uint64_t)timeout_ms * NS_PER_MS;
   int ready = 0;
   for (;;) {
     uint64_t now = clock_ns();
@@ -123,6 +170,7 @@ int wipc_wait_or(wipc_subscriber *const *subscribers, size_t n, int timeout_ms, 
     if (word != NULL && __atomic_load_n(word, __ATOMIC_ACQUIRE) != seen) break;
   }
   say_awake(subscribers, n);
+  learn(subscribers, n, ready != 0 && clock_ns() - start < SOON_NS);
   return ready;
 }
 
@@ -133,14 +181,6 @@ int wipc_wait(wipc_subscriber *const *subscribers, size_t n, int timeout_ms) {
 void wipc_wake_word(uint32_t *word) {
   __atomic_add_fetch(word, 1, __ATOMIC_RELEASE);
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-}
-
-static void relax(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
 }
 
 int wipc_spin(wipc_subscriber *const *subscribers, size_t n, unsigned spins) {

@@ -145,6 +145,11 @@ WIPC_API int wipc_wait(wipc_subscriber *const *subscribers, size_t n, int timeou
 WIPC_API int wipc_wait_or(wipc_subscriber *const *subscribers, size_t n, int timeout_ms, uint32_t *word,
                           uint32_t seen);
 WIPC_API void wipc_wake_word(uint32_t *word);
+/*
+ * What wipc_wait does before it sleeps, for callers of wipc_wait_or, which does not: looks for 20 µs
+ * ($WHERRY_IPC_LINGER_US, at most 1000; 0: never) if the last sleep was over soon. 1 a message is there, 0 not.
+ */
+WIPC_API int wipc_linger(wipc_subscriber *const *subscribers, size_t n);
 /* Looks up to `spins` times without sleeping: 1 a message is there, 0 not. For a core that has nothing else to do. */
 WIPC_API int wipc_spin(wipc_subscriber *const *subscribers, size_t n, unsigned spins);
 WIPC_API void wipc_subscriber_info(const wipc_subscriber *subscriber, wipc_info *out);

@@ -170,7 +170,7 @@ static napi_value arm(napi_env env, napi_callback_info info) {
   arguments(env, info, 1, argv);
   struct subscriber *subscriber = subscriber_of(env, argv[0]);
   if (subscriber == NULL) return number(env, WIPC_EINVAL);
-  if (wipc_spin(&subscriber->handle, 1, 1)) return number(env, 1);
+  if (wipc_linger(&subscriber->handle, 1)) return number(env, 1);
   return number(env, waiter_arm(subscriber) == 0 ? 0 : WIPC_ENOMEM);
 }
 

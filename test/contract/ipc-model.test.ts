@@ -32,6 +32,7 @@ test.each([
   ['lossy, the publisher killed at any step', []],
   ['lossy, with a sleep that ends by itself', ['SPURIOUS', 'MESSAGES=3']],
   ['reliable, the publisher killed at any step', ['RELIABLE']],
+  ['reliable, looking at every second take whether it waits', ['RELIABLE', 'LOOK_EVERY=2']],
 ])('%s: no torn message, none out of order, no lost wake-up', { timeout: 120_000 }, async (name, defines) => {
   const found = await search('-O2', ...defines);
 

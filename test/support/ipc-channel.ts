@@ -2,6 +2,7 @@
 // of the library that run without an agent.
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { ACK_BYTES } from '../../protocol/channels.ts';
 
 export interface ChannelSpec {
   name: string;
@@ -90,7 +91,7 @@ export function makeChannel(dir: string, spec: ChannelSpec): string {
   for (const name of spec.publishers)
     writeFile(join(folder, `ring.${name}`), ringHeaderOf(spec, channelId), ringSizeOf(spec));
   for (const name of spec.subscribers)
-    writeFile(join(folder, `ack.${name}`), Buffer.alloc(0), 64 * spec.publishers.length);
+    writeFile(join(folder, `ack.${name}`), Buffer.alloc(0), ACK_BYTES * spec.publishers.length);
   return folder;
 }
 

@@ -31,6 +31,18 @@ static void times_out(void) {
   wipc_subscriber_close(s);
 }
 
+/* Where nothing came soon before, no time is spent; what is there is told at once. */
+static void does_not_linger_unasked(void) {
+  make_channel(&(struct spec){"seldom", {"a"}, {"b"}, 64, 4, WIPC_LOSSY, 0});
+  wipc_publisher *p = publisher_of("seldom", "a");
+  wipc_subscriber *s = subscriber_of("seldom", "b");
+  CHECK(wipc_linger(&s, 1) == 0 && wipc_linger(NULL, 0) == 0);
+  CHECK(publish_seed(p, 1, 64, 0) == 0);
+  CHECK(wipc_linger(&s, 1) == 1);
+  wipc_publisher_close(p);
+  wipc_subscriber_close(s);
+}
+
 static void publish_wakes_one_of_many(void) {
   make_channel(&(struct spec){"one", {"a"}, {"b"}, 64, 4, WIPC_LOSSY, 0});
   make_channel(&(struct spec){"two", {"a", "c"}, {"b"}, 64, 4, WIPC_LOSSY, 0});
@@ -152,6 +164,7 @@ static void no_wake_is_lost(void) {
 
 const struct test wait_tests[] = {
     {"a wait ends in time and leaves no flag", times_out},
+    {"a wait looks before it sleeps only after one that was over soon", does_not_linger_unasked},
     {"a publish wakes whoever waits for several", publish_wakes_one_of_many},
     {"a word ends the wait", a_word_ends_the_wait},
     {"a burst, or a subscriber that died asleep, costs one wake", a_burst_costs_one_wake},

@@ -82,7 +82,7 @@ test('its files: meta is the first of the list, each ring and ack belongs to one
     { name: 'meta', bytes: 8192, writer: undefined, kind: 'meta' },
     { name: 'ring.camera', bytes: 8960, writer: 'camera', kind: 'ring' },
     { name: 'ring.second', bytes: 8960, writer: 'second', kind: 'ring' },
-    { name: 'ack.detector', bytes: 128, writer: 'detector', kind: 'ack' },
+    { name: 'ack.detector', bytes: 256, writer: 'detector', kind: 'ack' },
   ]);
 });
 

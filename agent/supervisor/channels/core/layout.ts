@@ -49,20 +49,20 @@ export const RING = {
   head64: 72,
   bytes: 128,
   lastPublishNs: 136,
-  blocked: 144,
-  dropped: 152,
-  wakes: 160,
-  waiting: 168,
-  countersEnd: 176,
+  wakes: 144,
+  waiting: 192,
+  blocked: 200,
+  dropped: 208,
+  countersEnd: 216,
 } as const;
 
 export const ACK = {
   attachedEpoch: 4,
-  cursor: 8,
-  received: 16,
-  overruns: 24,
-  resets: 40,
-  torn: 48,
+  overruns: 8,
+  resets: 16,
+  torn: 24,
+  cursor: 64,
+  received: 72,
   bytes: ACK_BYTES,
 } as const;
 

@@ -34,9 +34,9 @@ test('counters are read where the libraries write them', () => {
   const header = new Uint8Array(RING.countersEnd);
   const view = viewOf(header);
   view.setUint32(68, 3, true);
-  for (const [index, at] of [72, 128, 144, 152, 160].entries())
+  for (const [index, at] of [72, 128, 200, 208, 144].entries())
     view.setBigUint64(at, BigInt(index + 10), true);
-  view.setUint32(168, 1, true);
+  view.setUint32(192, 1, true);
   expect(ringCounters(header)).toEqual({
     epoch: 3,
     head: 10n,
@@ -47,9 +47,9 @@ test('counters are read where the libraries write them', () => {
     isWaiting: true,
   });
   const ack = new Uint8Array(2 * ACK.bytes);
-  const second = viewOf(ack.subarray(64));
+  const second = viewOf(ack.subarray(128));
   second.setUint32(4, 9, true);
-  for (const [index, at] of [8, 16, 24, 40, 48].entries()) second.setBigUint64(at, BigInt(index + 1), true);
+  for (const [index, at] of [64, 72, 8, 16, 24].entries()) second.setBigUint64(at, BigInt(index + 1), true);
   expect(ackCounters(ack, 2)[1]).toEqual({
     attachedEpoch: 9,
     cursor: 1n,
