@@ -53,14 +53,14 @@ export const PARTITIONS = {
   firmware: primary('firmware', 1, FAT, 1, 64),
   'boot-a': primary('boot-a', 2, FAT, 65, 64),
   'boot-b': primary('boot-b', 3, FAT, 129, 64),
-  extended: primary('extended', 4, EXTENDED, 193, 1092),
+  extended: primary('extended', 4, EXTENDED, 193, 1091),
   'system-a': logical('system-a', 5, 194, 512),
   'system-b': logical('system-b', 6, 707, 512),
   data: logical('data', 7, 1220, 64),
 } as const satisfies Readonly<Record<PartitionName, Partition>>;
 
-/** Of an image as it is built: where `data` ends, and one MiB. */
-export const DISK_SECTORS = MIB(1285);
+/** Of an image as it is built: up to the end of `data`. */
+export const DISK_SECTORS = MIB(1284);
 
 /** The two partitions that a slot is made of. */
 export const slotPartitions = (slot: Slot): { boot: Partition; system: Partition } => ({

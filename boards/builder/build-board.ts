@@ -60,14 +60,14 @@ export async function buildBoard({
     packages: [kernel.package, ...wanted.boot, ...wanted.system, ...wanted.agent],
     onProgress,
   });
-  const builder = await folderKey(join(BOARDS, 'builder'));
+  const unpacking = await sourcesKey(['build-board.ts', 'kernel-modules.ts', 'unpack.ts'].map(inBuilder));
   const digests = packages.map(({ sha256 }) => sha256);
-  const unpackedKey = keyOf(builder, kernel, wanted.unwanted, wanted.boot, digests);
+  const unpackedKey = keyOf(unpacking, kernel, wanted.unwanted, wanted.boot, digests);
   const unpacked = await made(cacheDir, `${board}-packages`, unpackedKey, async (folder) => {
     onProgress(`Unpacking ${packages.length} Debian packages`);
     await unpackSystem(folder, packages, config);
   });
-  const key = keyOf(unpackedKey, variant, config, await ownSources(variant));
+  const key = keyOf(unpackedKey, variant, config, await sourcesKey(ownSources(variant)));
   const image = await made(cacheDir, `${board}-${variant}`, key, async (folder) => {
     onProgress('Packing the system');
     await packSystem(folder, { config, variant, unpacked, cacheDir });
@@ -127,16 +127,17 @@ async function unpackSystem(
   await writeFile(join(folder, 'modules.json'), JSON.stringify({ version, dependencies: [...dependencies] }));
 }
 
-/** Digest over the files that are ours: what is put on the board, and what puts it there. */
-async function ownSources(variant: Variant): Promise<string> {
-  const paths = [
-    ...overlays(variant).flatMap(({ files, links }) => [files, links]),
-    join(BOARDS, 'initramfs'),
-    join(BOARDS, 'uboot'),
-    join(BOARDS, 'layout.ts'),
-    join(PROJECT, 'packaging'),
-    ...agentSources(PROJECT),
-  ];
+const inBuilder = (file: string): string => join(BOARDS, 'builder', file);
+
+/** Files and folders that are ours: what is put on the board, and what puts it there. */
+const ownSources = (variant: Variant): string[] => [
+  ...overlays(variant).flatMap(({ files, links }) => [files, links]),
+  ...['builder', 'initramfs', 'uboot', 'layout.ts', 'fat.ts'].map((path) => join(BOARDS, path)),
+  join(PROJECT, 'packaging'),
+  ...agentSources(PROJECT),
+];
+
+async function sourcesKey(paths: readonly string[]): Promise<string> {
   const keys = await Promise.all(
     paths.map(async (path) =>
       (await stat(path)).isDirectory() ? folderKey(path) : (await readFile(path)).toString('base64'),

@@ -3,10 +3,11 @@ setenv active a
 setenv trial
 setenv token
 setenv tried
+setenv seconds
 setenv trialargs
 ${devtype} dev ${devnum}
 # What has no right CRC is as if it were not there.
-if ${devtype} read @SCRATCH@ @CHOICE_SECTOR@ 1; then env import -c @SCRATCH@ 200 active trial token; fi
+if ${devtype} read @SCRATCH@ @CHOICE_SECTOR@ 1; then env import -c @SCRATCH@ 200 active trial token seconds; fi
 if ${devtype} read @SCRATCH@ @TRIES_SECTOR@ 1; then env import -c @SCRATCH@ 200 tried; fi
 if test "${active}" = b; then setenv other a; else setenv active a; setenv other b; fi
 
@@ -23,6 +24,7 @@ if test -n "${token}" && test "${tried}" != "${token}"; then
     if env export -c -s 200 @SCRATCH@ tried && ${devtype} write @SCRATCH@ @TRIES_SECTOR@ 1; then
       setenv slot ${trial}
       setenv trialargs " wherry.trial=${token}"
+      if test -n "${seconds}"; then setenv trialargs "${trialargs} wherry.trial-seconds=${seconds}"; fi
       echo "Trial boot of slot ${slot}"
       run boot_slot
       setenv trialargs
