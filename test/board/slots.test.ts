@@ -6,7 +6,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type BuiltBoard, buildBoard } from '../../boards/builder/build-board.ts';
 import { EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
 import { putFiles } from '../../boards/fat.ts';
-import { CHOICE_SECTOR, PARTITIONS, SECTOR, type Slot, TRIES_SECTOR } from '../../boards/layout.ts';
+import {
+  CHOICE_SECTOR,
+  PARTITIONS,
+  SECTOR,
+  type Slot,
+  slotPartitions,
+  TRIES_SECTOR,
+} from '../../boards/layout.ts';
 import { decodeEnvironment, encodeEnvironment } from '../../boards/uboot/environment.ts';
 import { buildAgent } from '../../scripts/build.ts';
 import { until } from '../support/until.ts';
@@ -47,9 +54,10 @@ async function fillOther(files: Record<string, Buffer>, root = built.root): Prom
   const boot = join(dir, 'boot.img');
   copyFileSync(built.boot, boot);
   await putFiles(boot, files);
+  const places = slotPartitions('b');
   for (const [file, { start }] of [
-    [boot, PARTITIONS['boot-b']],
-    [root, PARTITIONS['system-b']],
+    [boot, places.boot],
+    [root, places.system],
   ] as const)
     execFileSync('qemu-img', ['convert', '-n', '-f', 'raw', '-O', 'raw', file, target(start)]);
 }
@@ -109,7 +117,7 @@ describe('the slots of a board', () => {
   test('a trial is booted once: what nobody commits is gone back from, by the guard', async () => {
     await fillOther({});
     choose({ active: 'a', trial: 'b', token: 't1' });
-    await boot('wherry.trial-seconds=20');
+    await boot('wherry.trial-seconds=100');
     expect(await slot()).toBe('b');
     expect(await inBoard("grep -o 'wherry.trial=.*' /proc/cmdline")).toContain('wherry.trial=t1');
     const trial = board.bootId ?? '';
@@ -120,7 +128,7 @@ describe('the slots of a board', () => {
 
   test('a trial that is committed stays, also over the next boot', async () => {
     choose({ active: 'a', trial: 'b', token: 't2' });
-    await boot('wherry.trial-seconds=20');
+    await boot('wherry.trial-seconds=100');
     expect(await slot()).toBe('b');
     const block = encodeEnvironment({ active: 'b', trial: '', token: '' }, SECTOR).toString('base64');
     await inBoard(
@@ -128,7 +136,7 @@ describe('the slots of a board', () => {
     );
     const before = board.bootId;
     await until(async () => (await inBoard('pgrep -f trial-guard || :')) === '', {
-      timeoutMs: 90_000,
+      timeoutMs: 150_000,
       what: 'the guard to be content',
     });
     expect(board.bootId).toBe(before);
