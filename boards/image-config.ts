@@ -6,11 +6,13 @@ import { parseYaml } from '../release/yaml.ts';
 
 const names = { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1 } as const;
 
+const address = { type: 'string', pattern: '^0x[0-9a-f]{8}$' } as const;
+
 /** `board-configs/<board>/image.yaml`: what the builder and the emulator need to know of a board. */
 export const imageConfigSchema = {
   type: 'object',
   additionalProperties: false,
-  required: ['suite', 'kernel', 'packages', 'emulator'],
+  required: ['suite', 'kernel', 'packages', 'bootloader', 'emulator'],
   properties: {
     suite: { enum: ['trixie'] },
     kernel: {
@@ -21,7 +23,7 @@ export const imageConfigSchema = {
         package: { type: 'string', pattern: '^linux-image-[a-z0-9-]+$' },
         /** Regular expressions over paths below kernel/, without ".ko". */
         modules: names,
-        /** Loaded before the root filesystem is there. */
+        /** Loaded before the root filesystem is there: names, each with its options behind it. */
         early: names,
         commandLine: names,
       },
@@ -29,23 +31,46 @@ export const imageConfigSchema = {
     packages: {
       type: 'object',
       additionalProperties: false,
-      required: ['system', 'agent', 'unwanted'],
+      required: ['boot', 'system', 'agent', 'unwanted'],
       properties: {
+        /** What is in front of the kernel; not part of the root filesystem. */
+        boot: names,
         system: names,
         agent: names,
         /** Come along with others, and are left out. */
         unwanted: names,
       },
     },
+    bootloader: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['file', 'load'],
+      properties: {
+        /** U-Boot, by its path in the packages for booting. */
+        file: { type: 'string' },
+        /** Where the boot script loads to, in memory; it lies in none of them itself. */
+        load: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['scratch', 'kernel', 'initramfs', 'deviceTree'],
+          properties: {
+            scratch: address,
+            kernel: address,
+            initramfs: address,
+            /** An address, or the variable of U-Boot that holds it. */
+            deviceTree: { type: 'string' },
+          },
+        },
+      },
+    },
     emulator: {
       type: 'object',
       additionalProperties: false,
-      required: ['program', 'machine', 'cpu', 'console'],
+      required: ['program', 'machine', 'cpu'],
       properties: {
         program: { type: 'string' },
         machine: { type: 'string' },
         cpu: { type: 'string' },
-        console: { type: 'string' },
       },
     },
   },

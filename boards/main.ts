@@ -1,9 +1,11 @@
-// Builds the files that a board boots from: `node boards/main.ts <board>`.
+// Builds a board's disk: `node boards/main.ts <board> [production|development]`.
 import { buildAgent } from '../scripts/build.ts';
 import { say } from '../scripts/setup.mjs';
 import { buildBoard } from './builder/build-board.ts';
 
-const [board = 'qemu-virt'] = process.argv.slice(2);
+const [board = 'qemu-virt', variant = 'production'] = process.argv.slice(2);
+if (variant !== 'production' && variant !== 'development')
+  throw new Error(`Cannot build variant "${variant}": it is production or development`);
 await buildAgent(say);
-const { kernel, initramfs, system, manifest } = await buildBoard({ board, onProgress: say });
-say([kernel, initramfs, system, manifest].join('\n'));
+const { disk, boot, root, bootloader, manifest } = await buildBoard({ board, variant, onProgress: say });
+say([disk, boot, root, bootloader, manifest].join('\n'));

@@ -55,7 +55,7 @@ export const PACKAGES = {
     'faketime',
     'openssl',
   ],
-  board: ['qemu-system-arm', 'kmod', 'xz-utils', 'dpkg'],
+  board: ['qemu-system-arm', 'qemu-utils', 'kmod', 'xz-utils', 'dpkg', 'mtools', 'dosfstools', 'fdisk'],
 };
 
 /** A set-up fault that a person can mend; printed without a stack. */

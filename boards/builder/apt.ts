@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { debianSources } from '../../images/debian-sources.ts';
 import { run } from '../../images/run.ts';
@@ -45,7 +45,14 @@ async function resolve(request: PackageRequest): Promise<PackageFile[]> {
   onProgress('Looking for Debian packages');
   await run('apt-get', [...options, 'update', '-q']);
   const install = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
-  const found = parseUris(await run('apt-get', [...options, '--print-uris', ...install]));
+  // Seen from an empty archive: apt does not name what it has already.
+  const none = await mkdtemp(join(cacheDir, 'none-'));
+  await mkdir(join(none, 'partial'));
+  const empty = ['-o', `Dir::Cache::archives=${none}`];
+  const printed = await run('apt-get', [...options, ...empty, '--print-uris', ...install]).finally(() =>
+    rm(none, { recursive: true }),
+  );
+  const found = parseUris(printed);
   const files = found.map((each) => ({ ...each, path: join(cacheDir, 'archives', each.file) }));
   const missing = files.filter(({ path }) => !existsSync(path));
   if (missing.length > 0) {

@@ -1,44 +1,53 @@
-import { copyFile, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run } from '../../images/run.ts';
 import { type ImageConfig, loadImageConfig } from '../image-config.ts';
-import { agentSources, placeAgent } from './agent-tree.ts';
+import { agentSources } from './agent-tree.ts';
 import { fetchPackages, type PackageFile } from './apt.ts';
 import { folderKey, keyOf, made } from './cache.ts';
-import { initramfs } from './initramfs.ts';
+import { compress } from './compress.ts';
+import { writeDisk } from './disk-image.ts';
 import { pruneModules } from './kernel-modules.ts';
+import { spdxDocument } from './spdx.ts';
+import { overlays, packSystem, type Variant } from './system-image.ts';
 import { unpackPackages } from './unpack.ts';
 
 const BOARDS = join(import.meta.dirname, '..');
-const LINKS = join(BOARDS, 'rootfs-links.txt');
 const PROJECT = join(BOARDS, '..');
-/** 2025-01-01: of every file, so that the same input gives the same bytes. */
-const BUILT_AT = '1735689600';
-const SYSTEM_UUID = '77686572-7279-4000-8000-000000000001';
 
 export interface BuildBoardOptions {
   board: string;
+  /** `development`: with a shell on the serial line and the port that carries commands. */
+  variant?: Variant;
   /** Downloads and all that is made from them. */
   cacheDir?: string;
   onProgress?: (line: string) => void;
 }
 
-/** What a board boots from. */
+/** What is built of a board. Files of the cache: not to be written to. */
 export interface BuiltBoard {
+  board: string;
+  variant: Variant;
   config: ImageConfig;
-  kernel: string;
-  initramfs: string;
-  /** The read-only root filesystem: EROFS. */
-  system: string;
-  /** Every package with its version and digest. */
+  /** The whole disk as it is before its first boot, sparse. */
+  disk: string;
+  /** What a system slot holds, and so what a release brings: the boot partition's FAT and the read-only root, EROFS. */
+  boot: string;
+  root: string;
+  /** U-Boot, for an emulator; a board has it on its firmware partition. */
+  bootloader: string;
+  /** Every package with its version and digest: SPDX 2.3, JSON. */
   manifest: string;
   /** The packages, unpacked. */
   packages: string;
+  /** Digest over all that it is made from. */
+  key: string;
 }
 
-/** Makes the files that a board boots from. `dist/agent` has been built. What has not changed is not made again. */
+/** Builds a board's disk. `dist/agent` has been built. What has not changed is not made again. */
 export async function buildBoard({
   board,
+  variant = 'production',
   cacheDir = join(BOARDS, '.build'),
   onProgress = () => undefined,
 }: BuildBoardOptions): Promise<BuiltBoard> {
@@ -48,53 +57,67 @@ export async function buildBoard({
     cacheDir: join(cacheDir, 'debian'),
     suite,
     architecture: 'arm64',
-    packages: [kernel.package, ...wanted.system, ...wanted.agent],
+    packages: [kernel.package, ...wanted.boot, ...wanted.system, ...wanted.agent],
     onProgress,
   });
-  const builder = await folderKey(join(BOARDS, 'builder'));
-  const unpackedKey = keyOf(
-    builder,
-    kernel,
-    wanted.unwanted,
-    packages.map(({ sha256 }) => sha256),
-  );
+  const unpacking = await sourcesKey(['build-board.ts', 'kernel-modules.ts', 'unpack.ts'].map(inBuilder));
+  const digests = packages.map(({ sha256 }) => sha256);
+  const unpackedKey = keyOf(unpacking, kernel, wanted.unwanted, wanted.boot, digests);
   const unpacked = await made(cacheDir, `${board}-packages`, unpackedKey, async (folder) => {
     onProgress(`Unpacking ${packages.length} Debian packages`);
     await unpackSystem(folder, packages, config);
   });
-  const own = join(BOARDS, 'rootfs');
-  const systemKey = keyOf(
-    unpackedKey,
-    await sourcesKey([
-      own,
-      LINKS,
-      join(BOARDS, 'initramfs'),
-      join(PROJECT, 'packaging'),
-      ...agentSources(PROJECT),
-    ]),
-  );
-  const system = await made(cacheDir, `${board}-system`, systemKey, async (folder) => {
+  const key = keyOf(unpackedKey, variant, config, await sourcesKey(ownSources(variant)));
+  const image = await made(cacheDir, `${board}-${variant}`, key, async (folder) => {
     onProgress('Packing the system');
-    await packSystem({ folder, unpacked, own, cacheDir, packages, config });
+    await packSystem(folder, { config, variant, unpacked, cacheDir });
+    onProgress('Writing the disk');
+    const slot = { boot: join(folder, 'boot.img'), root: join(folder, 'root.erofs') };
+    await writeDisk(join(folder, 'disk.img'), slot, config);
+    await writeFile(join(folder, 'spdx.json'), await spdxDocument(PROJECT, board, packages));
   });
   return {
+    board,
+    variant,
     config,
-    kernel: join(unpacked, 'kernel'),
-    initramfs: join(system, 'initramfs'),
-    system: join(system, 'system.erofs'),
-    manifest: join(system, 'packages.json'),
+    disk: join(image, 'disk.img'),
+    boot: join(image, 'boot.img'),
+    root: join(image, 'root.erofs'),
+    bootloader: join(unpacked, 'boot', config.bootloader.file),
+    manifest: join(image, 'spdx.json'),
     packages: join(unpacked, 'root'),
+    key,
   };
 }
 
-/** `<folder>/root` with the packages and only the modules wanted, `<folder>/kernel`, `<folder>/modules.json`. */
+/** The disk as one file to flash, compressed; its path. Made once for a build, which takes a minute or two. */
+export async function compressedImage(
+  { board, variant, disk, key }: BuiltBoard,
+  cacheDir = join(BOARDS, '.build'),
+  onProgress: (line: string) => void = () => undefined,
+): Promise<string> {
+  const name = `wherry-${board}-${variant}.img.zst`;
+  const folder = await made(cacheDir, `${board}-image-${variant}`, key, async (work) => {
+    onProgress('Compressing the image');
+    await compress(disk, join(work, name));
+  });
+  return join(folder, name);
+}
+
+/** `<folder>/root` with the packages and only the modules wanted, `boot`, `kernel`, `modules.json`. */
 async function unpackSystem(
   folder: string,
   packages: readonly PackageFile[],
   { kernel, packages: chosen }: ImageConfig,
 ): Promise<void> {
   const root = join(folder, 'root');
-  await unpackPackages(packages, root, chosen.unwanted);
+  const isForBoot = ({ name }: PackageFile): boolean => chosen.boot.includes(name);
+  await unpackPackages(packages.filter(isForBoot), join(folder, 'boot'), []);
+  await unpackPackages(
+    packages.filter((each) => !isForBoot(each)),
+    root,
+    chosen.unwanted,
+  );
   const [version] = await readdir(join(root, 'usr/lib/modules'));
   if (version === undefined) throw new Error(`Cannot build: package ${kernel.package} holds no modules`);
   await copyFile(join(root, 'boot', `vmlinuz-${version}`), join(folder, 'kernel'));
@@ -104,51 +127,15 @@ async function unpackSystem(
   await writeFile(join(folder, 'modules.json'), JSON.stringify({ version, dependencies: [...dependencies] }));
 }
 
-interface PackParts {
-  folder: string;
-  unpacked: string;
-  own: string;
-  cacheDir: string;
-  packages: readonly PackageFile[];
-  config: ImageConfig;
-}
+const inBuilder = (file: string): string => join(BOARDS, 'builder', file);
 
-async function packSystem({ folder, unpacked, own, cacheDir, packages, config }: PackParts): Promise<void> {
-  const root = join(folder, 'root');
-  // Links cost nothing; what replaces a file of a package must not be written through one.
-  await run('cp', ['-al', join(unpacked, 'root'), root]);
-  await run('cp', ['-a', '--remove-destination', '--no-preserve=ownership', `${own}/.`, root]);
-  await makeLinks(root);
-  await placeAgent(PROJECT, join(cacheDir, 'npm'), join(root, 'opt/wherry'));
-  await mkdir(join(root, 'etc/init.d'), { recursive: true });
-  await cp(
-    join(PROJECT, 'packaging/wherry-agent.service'),
-    join(root, 'etc/systemd/system/wherry-agent.service'),
-  );
-  await cp(join(PROJECT, 'packaging/wherry-agent.init'), join(root, 'etc/init.d/wherry-agent'), { mode: 0 });
-  await run('chmod', ['755', join(root, 'etc/init.d/wherry-agent')]);
-  for (const point of ['proc', 'sys', 'dev', 'run', 'mnt', 'tmp', 'var', 'root', 'home', 'etc/wherry'])
-    await mkdir(join(root, point), { recursive: true });
-  const image = join(folder, 'system.erofs');
-  await run('mkfs.erofs', ['--quiet', '--all-root', '-T', BUILT_AT, '-U', SYSTEM_UUID, image, root]);
-  const modules = JSON.parse(await readFile(join(unpacked, 'modules.json'), 'utf8'));
-  const first = await initramfs({
-    init: join(BOARDS, 'initramfs/init'),
-    busybox: join(root, 'usr/bin/busybox'),
-    modulesDir: join(root, 'usr/lib/modules', modules.version),
-    dependencies: new Map(modules.dependencies),
-    early: config.kernel.early,
-  });
-  await writeFile(join(folder, 'initramfs'), first);
-  const listed = packages.map(({ name, version, sha256, path }) => ({
-    name,
-    version,
-    sha256,
-    file: basename(path),
-  }));
-  await writeFile(join(folder, 'packages.json'), JSON.stringify(listed, undefined, 1));
-  await run('rm', ['-rf', root]);
-}
+/** Files and folders that are ours: what is put on the board, and what puts it there. */
+const ownSources = (variant: Variant): string[] => [
+  ...overlays(variant).flatMap(({ files, links }) => [files, links]),
+  ...['builder', 'initramfs', 'uboot', 'layout.ts', 'fat.ts'].map((path) => join(BOARDS, path)),
+  join(PROJECT, 'packaging'),
+  ...agentSources(PROJECT),
+];
 
 async function sourcesKey(paths: readonly string[]): Promise<string> {
   const keys = await Promise.all(
@@ -157,15 +144,4 @@ async function sourcesKey(paths: readonly string[]): Promise<string> {
     ),
   );
   return keyOf(keys);
-}
-
-/** A table of links in place of links: tools that walk the project would follow them out of it. */
-async function makeLinks(root: string): Promise<void> {
-  const lines = (await readFile(LINKS, 'utf8')).split('\n').filter((line) => line && !line.startsWith('#'));
-  for (const line of lines) {
-    const [path = '', target = ''] = line.split(' ');
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await rm(join(root, path), { force: true });
-    await symlink(target, join(root, path));
-  }
 }

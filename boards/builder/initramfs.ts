@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { cpioArchive } from './cpio.ts';
-import { type Dependencies, loadOrder } from './kernel-modules.ts';
+import { type Dependencies, loadOrder, moduleName } from './kernel-modules.ts';
 
 export interface InitramfsParts {
   /** The script that becomes process 1. */
   init: string;
+  /** Shell variables that it reads from /layout. */
+  layout: string;
   /** A static busybox of the board's architecture. */
   busybox: string;
   modulesDir: string;
@@ -16,7 +18,13 @@ export interface InitramfsParts {
 
 /** The kernel's first root filesystem: busybox, a script and the few modules that it takes to reach the real one. */
 export async function initramfs(parts: InitramfsParts): Promise<Buffer> {
-  const order = loadOrder(parts.dependencies, parts.early);
+  const early = parts.early.map((entry) => entry.split(' '));
+  const order = loadOrder(
+    parts.dependencies,
+    early.map(([name = '']) => name),
+  );
+  const optionsOf = (path: string): string[] =>
+    early.find(([name = '']) => moduleName(path) === name.replaceAll('-', '_'))?.slice(1) ?? [];
   const modules = await Promise.all(
     order.map(async (path) => ({
       path: `modules/${basename(path)}`,
@@ -35,8 +43,9 @@ export async function initramfs(parts: InitramfsParts): Promise<Buffer> {
       path: 'modules/order',
       kind: 'file',
       mode: 0o644,
-      data: Buffer.from(`${order.map((path) => basename(path)).join('\n')}\n`),
+      data: Buffer.from(order.map((path) => `${[basename(path), ...optionsOf(path)].join(' ')}\n`).join('')),
     },
+    { path: 'layout', kind: 'file', mode: 0o644, data: Buffer.from(parts.layout) },
   ]);
   // Little to unpack beats little to read on a slow processor.
   return gzipSync(archive, { level: 1 });

@@ -42,7 +42,8 @@ export function loadOrder(all: Dependencies, names: readonly string[]): string[]
   return [...order];
 }
 
-const moduleName = (path: string): string =>
+/** As the kernel writes it, from the path of its file. */
+export const moduleName = (path: string): string =>
   basename(path)
     .replace(/\.ko(\.xz)?$/, '')
     .replaceAll('-', '_');

@@ -4,18 +4,24 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { run } from '../../images/run.ts';
 import type { BuiltBoard } from '../builder/build-board.ts';
+import type { FatFiles } from '../fat.ts';
 import { type CommandResult, ControlChannel } from './control-channel.ts';
-import { BOARD_ADDRESS, HOST_ADDRESS, qemuArguments } from './qemu-arguments.ts';
+import { makeOverlay } from './overlay.ts';
+import { qemuArguments } from './qemu-arguments.ts';
+import { writeFlash } from './uboot-flash.ts';
 
 export interface EmulatedBoardOptions {
+  /** The development variant: a board without the control port takes no commands. */
   built: BuiltBoard;
-  /** Sockets, console and the data disk; made here. */
+  /** Sockets, console and the disk; made here. */
   dir: string;
-  /** Becomes the first content of the data disk, the board's /var. */
-  dataFolder: string;
-  dataMib: number;
+  /** Becomes the first content of the data partition, the board's /var. */
+  dataFolder?: string;
+  /** Files of the firmware partition, as a flasher writes them. */
+  firmwareFiles?: FatFiles;
+  /** The medium is larger than the image by so much. */
+  spareMib: number;
   memoryMib: number;
   cpus: number;
   /** An EROFS image that the board mounts at /mnt. */
@@ -25,10 +31,12 @@ export interface EmulatedBoardOptions {
 export interface BootOptions {
   /** The board's process 1. */
   init?: string;
+  /** More of the kernel's command line. */
+  extra?: readonly string[];
   timeoutMs?: number;
 }
 
-/** A board in QEMU. Its data disk outlives its boots, as a card in a real board does. */
+/** A board in QEMU. Its disk outlives its boots, as a card in a real board does. */
 export class EmulatedBoard {
   readonly #options: EmulatedBoardOptions;
   #process: ChildProcess | undefined;
@@ -38,51 +46,54 @@ export class EmulatedBoard {
     this.#options = options;
   }
 
-  /** Makes its data disk; not booted. */
+  /** Makes its disk; not booted. */
   static async create(options: EmulatedBoardOptions): Promise<EmulatedBoard> {
-    const { dir, dataFolder, dataMib } = options;
+    const { built, dir, ...parts } = options;
     await mkdir(dir, { recursive: true });
-    const disk = join(dir, 'data.img');
-    await rm(disk, { force: true });
-    await run('mkfs.ext4', ['-q', '-F', '-d', dataFolder, '-E', 'root_owner=0:0', disk, `${dataMib}M`]);
+    await makeOverlay(join(dir, 'disk.qcow2'), { disk: built.disk, ...parts });
     return new EmulatedBoard(options);
   }
 
+  /** The board's disk: qcow2. Only to be touched while the power is off. */
+  get disk(): string {
+    return join(this.#options.dir, 'disk.qcow2');
+  }
+
   /** Power on. Resolves when the board takes commands. */
-  async boot({ init, timeoutMs = 120_000 }: BootOptions = {}): Promise<void> {
-    const { built, dir, cpus, memoryMib, extraDisk } = this.#options;
-    const disks = [
-      { file: built.system, format: 'raw' as const, isReadOnly: true },
-      { file: join(dir, 'data.img'), format: 'raw' as const, isReadOnly: false },
-      ...(extraDisk === undefined ? [] : [{ file: extraDisk, format: 'raw' as const, isReadOnly: true }]),
-    ];
+  async boot({ timeoutMs = 120_000, ...options }: BootOptions = {}): Promise<void> {
+    const { built, dir } = this.#options;
     const controlSocket = join(dir, 'control.sock');
-    const args = qemuArguments({
-      emulator: built.config.emulator,
-      cpus,
-      memoryMib,
-      kernel: built.kernel,
-      initramfs: built.initramfs,
-      commandLine: [
-        ...built.config.kernel.commandLine,
-        'wherry.system=/dev/vda',
-        'wherry.data=/dev/vdb',
-        ...(extraDisk === undefined ? [] : ['wherry.extra=/dev/vdc']),
-        `wherry.address=${BOARD_ADDRESS}`,
-        `wherry.gateway=${HOST_ADDRESS}`,
-        ...(init === undefined ? [] : [`wherry.init=${init}`]),
-      ],
-      disks,
-      consoleFile: join(dir, 'console.log'),
-      controlSocket,
-      monitorSocket: join(dir, 'monitor.sock'),
-    });
+    const args = await this.#arguments(controlSocket, options);
     for (const socket of ['control.sock', 'monitor.sock']) await rm(join(dir, socket), { force: true });
     const child = spawn(built.config.emulator.program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#process = child;
     const deadline = Date.now() + timeoutMs;
     this.#control = await this.#patiently(deadline, () => ControlChannel.open(controlSocket));
     await this.#patiently(deadline, async () => this.bootId);
+  }
+
+  async #arguments(controlSocket: string, { init, extra = [] }: BootOptions): Promise<string[]> {
+    const { built, dir, cpus, memoryMib, extraDisk } = this.#options;
+    const flash = join(dir, 'flash.img');
+    await writeFlash(flash, [
+      ...extra,
+      ...(extraDisk === undefined ? [] : ['wherry.extra=/dev/vdb']),
+      ...(init === undefined ? [] : [`wherry.init=${init}`]),
+    ]);
+    return qemuArguments({
+      emulator: built.config.emulator,
+      cpus,
+      memoryMib,
+      bootloader: built.bootloader,
+      flash,
+      disks: [
+        { file: this.disk, format: 'qcow2', isReadOnly: false },
+        ...(extraDisk === undefined ? [] : [{ file: extraDisk, format: 'raw' as const, isReadOnly: true }]),
+      ],
+      consoleFile: join(dir, 'console.log'),
+      controlSocket,
+      monitorSocket: join(dir, 'monitor.sock'),
+    });
   }
 
   get bootId(): string | undefined {

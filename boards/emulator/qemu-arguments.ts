@@ -11,9 +11,9 @@ export interface EmulationParts {
   emulator: ImageConfig['emulator'];
   cpus: number;
   memoryMib: number;
-  kernel: string;
-  initramfs: string;
-  commandLine: readonly string[];
+  /** U-Boot, and the flash that holds its environment. */
+  bootloader: string;
+  flash: string;
   disks: readonly Disk[];
   /** What the board writes to its serial line. */
   consoleFile: string;
@@ -23,13 +23,12 @@ export interface EmulationParts {
   monitorSocket: string;
 }
 
-/** Addresses of QEMU's own network: the board, and the emulating machine as the board sees it. */
-export const BOARD_ADDRESS = '10.0.2.15/24';
+/** The emulating machine as the board sees it in QEMU's own network, which also gives it its address. */
 export const HOST_ADDRESS = '10.0.2.2';
 
 /** Arguments of QEMU for one board. The board reaches ports of the host's loopback interface at HOST_ADDRESS. */
 export function qemuArguments(parts: EmulationParts): string[] {
-  const { emulator, cpus, memoryMib, kernel, initramfs, commandLine, disks } = parts;
+  const { emulator, cpus, memoryMib, bootloader, flash, disks } = parts;
   const options = [
     ['-machine', `${emulator.machine},gic-version=2`],
     ['-cpu', emulator.cpu],
@@ -37,9 +36,8 @@ export function qemuArguments(parts: EmulationParts): string[] {
     ['-smp', String(cpus)],
     ['-m', `${memoryMib}M`],
     ['-nographic', '-nodefaults', '-no-user-config'],
-    ['-kernel', kernel],
-    ['-initrd', initramfs],
-    ['-append', [`console=${emulator.console}`, ...commandLine].join(' ')],
+    ['-bios', bootloader],
+    ['-drive', `if=pflash,unit=1,file=${flash},format=raw,readonly=on`],
     ...disks.flatMap((disk, index) => [
       ['-drive', `if=none,id=disk${index},file=${disk.file},format=${disk.format},${cacheOf(disk)}`],
       ['-device', `virtio-blk-pci,drive=disk${index},serial=wherry${index}`],
@@ -47,6 +45,7 @@ export function qemuArguments(parts: EmulationParts): string[] {
     ['-netdev', 'user,id=net'],
     ['-device', 'virtio-net-pci,netdev=net,romfile='],
     ['-device', 'virtio-rng-pci'],
+    ['-device', 'i6300esb', '-action', 'watchdog=reset'],
     ['-serial', `file:${parts.consoleFile}`],
     ['-qmp', `unix:${parts.monitorSocket},server=on,wait=off`],
     ['-device', 'virtio-serial-pci'],

@@ -63,7 +63,7 @@ export class BoardBench {
   static async create(contract: readonly string[]): Promise<BoardBench> {
     const dir = await mkdtemp(join(tmpdir(), 'wherry-board-'));
     await buildAgent(() => undefined);
-    const built = await buildBoard({ board: BOARD });
+    const built = await buildBoard({ board: BOARD, variant: 'development' });
     const extra = join(dir, 'extra');
     await bundleContract(contract, extra);
     writeFileSync(join(extra, 'call.pl'), CALL);
@@ -79,7 +79,7 @@ export class BoardBench {
       built,
       dir,
       dataFolder,
-      dataMib: 512,
+      spareMib: 512,
       memoryMib: 1024,
       cpus: 2,
       extraDisk: join(dir, 'extra.erofs'),
