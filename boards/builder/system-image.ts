@@ -49,6 +49,9 @@ export async function packSystem(
   await placeUnits(root);
   for (const point of ['proc', 'sys', 'dev', 'run', 'mnt', 'tmp', 'var', 'root', 'home', 'etc/wherry'])
     await mkdir(join(root, point), { recursive: true });
+  // Whatever the umask and whoever builds; and nothing on a board takes another user's rights.
+  await run('chmod', ['-R', 'u+rwX,a+rX,go-w,u-s,g-s,-t', root]);
+  await run('chmod', ['1777', join(root, 'tmp')]);
   const image = join(folder, 'root.erofs');
   await run('mkfs.erofs', ['--quiet', '--all-root', '-T', String(BUILT_AT), '-U', SYSTEM_UUID, image, root]);
   await packBoot(join(folder, 'boot.img'), root, unpacked, config);

@@ -1,4 +1,5 @@
 # Chooses the system slot and boots it (docs/boards.md). @NAMES@ are filled in from boards/layout.ts and image.yaml.
+# That a panic reboots is said here, not in a slot: it may be a bad one.
 setenv active a
 setenv trial
 setenv token
@@ -15,7 +16,7 @@ setenv load_slot 'if test "${slot}" = b; then setenv part @BOOT_B@; else setenv 
 setenv load_env 'load ${devtype} ${devnum}:${part} @SCRATCH@ boot.env && env import -t @SCRATCH@ ${filesize} cmdline'
 setenv load_kernel 'load ${devtype} ${devnum}:${part} @KERNEL@ Image'
 setenv load_initramfs 'load ${devtype} ${devnum}:${part} @RAMDISK@ initramfs'
-setenv boot_slot 'run load_slot && setenv bootargs "${cmdline} wherry.disk=@DISK_ID@ wherry.slot=${slot}${trialargs} ${extra}" && booti @KERNEL@ @RAMDISK@:${filesize} @DEVICE_TREE@'
+setenv boot_slot 'run load_slot && setenv bootargs "${cmdline} panic=5 wherry.disk=@DISK_ID@ wherry.slot=${slot}${trialargs} ${extra}" && booti @KERNEL@ @RAMDISK@:${filesize} @DEVICE_TREE@'
 
 # A trial is written down before it is booted, so that it is booted once. One that cannot be written down is none.
 if test -n "${token}" && test "${tried}" != "${token}"; then

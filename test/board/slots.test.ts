@@ -147,7 +147,7 @@ describe('the slots of a board', () => {
   }, 900_000);
 
   test('a kernel that panics falls back by itself', async () => {
-    await fillOther({ 'boot.env': environment('rdinit=/absent', 'init=/absent') });
+    await fillOther({ 'boot.env': environment('rdinit=/absent', 'init=/absent', 'panic=0') });
     choose({ active: 'a', trial: 'b', token: 't3' });
     await boot();
     expect(await slot()).toBe('a');
@@ -179,6 +179,13 @@ describe('the slots of a board', () => {
     await boot();
     expect(await slot()).toBe('a');
     expect(await consoleSince()).toContain('Booting slot a: the active one does not load');
+  }, 900_000);
+
+  test('a data partition without its first superblock is mended on the way', async () => {
+    write(Buffer.alloc(4096), PARTITIONS.data.start * SECTOR);
+    await boot();
+    expect(await consoleSince()).toContain('repairing /dev/vda7');
+    expect(await inBoard('findmnt -n -o SOURCE,FSTYPE /var')).toMatch(/vda7 +ext4/);
   }, 900_000);
 
   test('a choice that is half written is none: slot a boots, whatever trial it named', async () => {
