@@ -6,8 +6,8 @@ import type { Board } from '../protocol/board.ts';
 import { canonicalJson, sha256Hex } from '../protocol/canonical.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import {
+  blobsIn,
   checkManifest,
-  layersIn,
   type Manifest,
   type ManifestAgent,
   type ManifestService,
@@ -265,7 +265,7 @@ async function write(
 
 /** Every blob a release names, each once, in order of digest. */
 export function blobsOf(manifest: Manifest): { verity: string; sizeBytes: number }[] {
-  const sizes = new Map(layersIn(manifest).map(({ verity, size }) => [verity, size]));
+  const sizes = new Map(blobsIn(manifest).map(({ verity, size }) => [verity, size]));
   return [...sizes]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([verity, sizeBytes]) => ({ verity, sizeBytes }));

@@ -40,6 +40,8 @@ const board = {
   reserve: { system: '64MiB', agent: '64MiB' },
 };
 
+export const RECEIVER = { platform: board.platform, board: board.name };
+
 /** The update half of an agent with all that it keeps on a disk; only the services and the network are fake. */
 export async function openAgent(options: AgentOptions) {
   const { stateDir, source, fleetKey, workloads, running, onMark = () => {} } = options;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { blobsInUse } from '../../agent/update/blobs-in-use.ts';
 import type { UpdateRecord } from '../../agent/update/core/record.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
-import { type Agent, type AgentOptions, openAgent } from './agent.ts';
+import { type Agent, type AgentOptions, openAgent, RECEIVER } from './agent.ts';
 import { chooseAgent } from './choose.ts';
 import type { Scenario } from './story.ts';
 
@@ -79,7 +79,7 @@ export type Device = Awaited<ReturnType<typeof openDevice>>;
 /** Files in the blob folder that no release needs, or that are left from a download that is done. */
 export function orphansOf(record: UpdateRecord, stateDir: string): string[] {
   const folder = join(stateDir, 'blobs');
-  const inUse = blobsInUse(record, 'linux/amd64') ?? new Set();
+  const inUse = blobsInUse(record, RECEIVER) ?? new Set();
   const wanted = new Set([...inUse].map((verity) => `${verity}.erofs`));
   return existsSync(folder) ? readdirSync(folder).filter((name) => !wanted.has(name)) : [];
 }

@@ -7,7 +7,7 @@ import { blobObject } from '../../protocol/objects.ts';
 import { type Device, openDevice, orphansOf } from './device.ts';
 import { agentFaults, secretFaults } from './judge-parts.ts';
 import type { Mark } from './marks.ts';
-import { type Held, heldPieces, isWhole, layersOfText, manifestOf } from './on-disk.ts';
+import { blobsOfText, type Held, heldPieces, isWhole, manifestOf } from './on-disk.ts';
 import { isWholeAgent } from './own-agent.ts';
 import { begin, empty, StepSource, settled } from './play.ts';
 import type { Recording } from './recording.ts';
@@ -140,7 +140,7 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
     record.previous,
     isReady ? record.incoming : undefined,
   ])
-    for (const layer of layersOfText(release?.manifest))
+    for (const layer of blobsOfText(release?.manifest))
       expect(
         await isWhole(stateDir, layer),
         `blob ${layer.verity.slice(0, 8)} of a release it holds is not whole`,
@@ -150,7 +150,7 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
 function checkProgress(held: Held[], known: Known, stateDir: string, expect: Expect): void {
   for (const { verity, piece } of held.filter(({ isTrue }) => !isTrue))
     expect(false, `the map of ${verity.slice(0, 8)} names piece ${piece}, which is not on disk`);
-  const wanted = new Set(layersOfText(manifestOf(known.step)).map(({ verity }) => verity));
+  const wanted = new Set(blobsOfText(manifestOf(known.step)).map(({ verity }) => verity));
   for (const [verity, said] of known.pieces) {
     if (!wanted.has(verity) || existsSync(join(stateDir, 'blobs', `${verity}.erofs`))) continue;
     const kept = held.filter((piece) => piece.verity === verity && piece.isTrue).length;
@@ -168,7 +168,7 @@ async function goOn(
   expect: Expect,
 ): Promise<void> {
   const stateDir = join(disk, 'state');
-  const wanted = layersOfText(manifestOf(step));
+  const wanted = blobsOfText(manifestOf(step));
   // What is on the stick is not asked of the network.
   const missing = wanted.filter(
     ({ verity }) =>
