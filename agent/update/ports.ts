@@ -133,8 +133,17 @@ export interface SlotStatus {
   active: Slot;
   /** The token of the trial that this boot is; absent = it is none. */
   trialBoot?: string;
-  /** A trial that was asked for. `wasTried`: the bootloader has taken it up, and will not do so again. */
-  trial?: { slot: Slot; token: string; wasTried: boolean };
+  trial?: SlotTrial;
+}
+
+/** A trial that was asked for. */
+export interface SlotTrial {
+  slot: Slot;
+  token: string;
+  /** The bootloader has taken it up, and will not do so again. */
+  wasTried: boolean;
+  /** How far it is known to have come: past its kernel, or to the time it was given. */
+  cameTo?: 'booted' | 'not-committed';
 }
 
 export type PlacedSystem = { ok: true } | { ok: false; code: ReasonCode; message: string };

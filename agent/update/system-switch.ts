@@ -79,10 +79,8 @@ export class SystemSwitch {
     const wanted = systemWanted(record());
     this.#isHeld = slots !== undefined && wanted !== undefined && !this.#isSettled(slots, wanted);
     if (!this.#isHeld || slots === undefined || wanted === undefined) return true;
-    this.#work = this.#work.then(async () => {
-      if (turn !== this.#turns || this.#isStopped) return;
-      await this.#bring(slots, wanted, then).catch((error: Error) => this.#again(error, then));
-    });
+    const isOver = () => turn !== this.#turns || this.#isStopped;
+    this.#work = this.#work.then(() => (isOver() ? undefined : this.#bring(slots, wanted, then)));
     return false;
   }
 
@@ -100,6 +98,14 @@ export class SystemSwitch {
   }
 
   async #bring(slots: SystemSlots, wanted: WantedSystem, then: () => void): Promise<void> {
+    try {
+      await this.#tell(slots, wanted, then);
+    } catch (error) {
+      this.#again(error instanceof Error ? error : new Error(String(error)), then);
+    }
+  }
+
+  async #tell(slots: SystemSlots, wanted: WantedSystem, then: () => void): Promise<void> {
     const { booted, active } = slots.status();
     const { id, slot } = wanted;
     if (wanted.isTrial) {

@@ -6,7 +6,7 @@ import {
   systemWanted,
   type UpdateRecord,
 } from './record.ts';
-import type { BootReason, UpdateContext, UpdateEvent } from './transition.ts';
+import type { SystemFacts, UpdateContext, UpdateEvent } from './transition.ts';
 
 /** What became of the trial boot of a release's system, looked at from the boot that runs now. */
 export type TrialSeen =
@@ -29,17 +29,22 @@ export function trialSeen({ incoming }: UpdateRecord, { system: facts }: UpdateC
   if (facts.trialBoot === trial.token) return { is: 'here', incoming: under({ ...trial, isReached: true }) };
   if (facts.trial?.token !== trial.token || !facts.trial.wasTried) return { is: 'untried', incoming };
   // A board whose power went is no reason to think ill of a system that was up: it has another try.
-  if (trial.isReached && facts.bootReason === 'lost-power')
+  if (trial.isReached && facts.bootReason === 'lost-power' && facts.trial.cameTo !== 'not-committed')
     return { is: 'untried', incoming: under({ token: facts.freshToken }) };
-  return { is: 'lost', why: `its system ${system.id} ${fateOf(trial.isReached, facts.bootReason)}` };
+  return { is: 'lost', why: `its system ${system.id} ${fateOf(trial.isReached, facts)}` };
 }
 
-function fateOf(isReached: true | undefined, reason: BootReason | undefined): string {
-  // Without an agent in it a trial leaves no word: what is known of the boot before is of the one before that.
-  if (!isReached) return 'did not come up as far as its agent';
-  if (reason === 'panic') return 'came up, and its kernel panicked';
-  if (reason === 'watchdog') return 'came up, and the watchdog reset the board';
-  return 'came up and was rebooted before the commit, by the guard of the trial or by hand';
+function fateOf(isReached: true | undefined, { trial, bootReason }: SystemFacts): string {
+  if (trial?.cameTo === 'not-committed')
+    return 'was not committed in the time it was given, and its guard rebooted it';
+  // Without an agent in it a trial leaves no more: the reason for a boot is that of the boot before.
+  if (!isReached)
+    return trial?.cameTo === 'booted'
+      ? 'booted and did not come up as far as its agent'
+      : 'did not boot: its kernel failed';
+  if (bootReason === 'panic') return 'came up, and its kernel panicked';
+  if (bootReason === 'watchdog') return 'came up, and the watchdog reset the board';
+  return 'came up and was rebooted before the commit';
 }
 
 /** What runs is what the release brings: nothing of it is left to be tried. */
