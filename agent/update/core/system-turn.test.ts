@@ -131,6 +131,12 @@ class Board {
     this.start();
   }
 
+  /** Within the boot. */
+  restartAgent(): void {
+    this.isDown = false;
+    this.start();
+  }
+
   start(): void {
     this.record = this.durable;
     this.services = undefined;
@@ -253,6 +259,37 @@ test('a trial that the power was cut in is tried once more; one that ended other
   for (const reason of ['watchdog', 'panic', 'clean'] as const) expect(tried(reason)).toMatchObject(back);
 });
 
+test('an agent that dies anywhere on the way back, or to a newer release, mixes nothing', () => {
+  const turns: ((board: Board) => void)[] = [
+    (board) => board.step({ type: 'roll-back', by: 'ada' }),
+    (board) => board.offer(3, 'c', '-'),
+    (board) => {
+      board.illReleases.add('c');
+      deploy(board, 3, 'c', 'z');
+    },
+  ];
+  for (const turn of turns)
+    for (const onTrial of [true, false])
+      for (let budget = 0; budget < 12; budget++) {
+        const board = started();
+        deploy(board, 1, 'a', 'x');
+        board.offer(2, 'b', 'y');
+        if (!onTrial) {
+          board.settle();
+          board.reboot('clean');
+        }
+        board.budget = budget;
+        turn(board);
+        board.budget = Number.POSITIVE_INFINITY;
+        board.restartAgent();
+        board.settle();
+        const mixed = board.ran.filter(
+          (line) => !['a on x', 'b on y', 'c on x', 'c on y', 'c on z'].includes(line),
+        );
+        expect(mixed.filter((line) => !line.startsWith('undefined'))).toEqual([]);
+      }
+});
+
 test('a newer release leaves the trial of another', () => {
   const board = started();
   deploy(board, 1, 'a');
@@ -321,9 +358,9 @@ test('cut anywhere, a board comes to run one whole release on the system that it
           if (after === 'settle') board.settle();
           if (after === 'look') board.look();
           if (after === 'roll back') board.step({ type: 'roll-back', by: 'ada' });
-          if (after === 'agent crash' && !board.isDown) board.start();
           board.budget = Number.POSITIVE_INFINITY;
-          if (after === 'cut' || board.isDown) board.reboot('lost-power');
+          if (after === 'agent crash') board.restartAgent();
+          else if (after === 'cut' || board.isDown) board.reboot('lost-power');
         }
         board.reboot('lost-power');
         board.settle();
