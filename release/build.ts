@@ -27,6 +27,7 @@ import { placeBlob } from './layer/place-blob.ts';
 import type { Image, ImageArchive, ImageLayer } from './oci/image.ts';
 import { openImage } from './oci/reference.ts';
 import { readSource } from './source.ts';
+import { buildSystem } from './system-blobs.ts';
 import { moduleLayer } from './wasm/module-layer.ts';
 
 export interface BuildOptions {
@@ -95,6 +96,9 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
   for (const [name, service] of Object.entries(source.services))
     services.push([name, await buildService(name, service, platforms, context)]);
   const agent = source.agent && (await buildAgent(source.agent, platforms, context));
+  const { baseDir, tempDir, cache } = context;
+  const blobPath = (verity: string): string => cache.blobPath(verity);
+  const system = source.system && (await buildSystem(source.system, { baseDir, tempDir, blobPath }));
   const networks = resolveNetworks(source.networks);
   const channels = resolveChannels(source.channels);
   const manifest = {
@@ -105,6 +109,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     boards: [...source.boards].sort(),
     services: Object.fromEntries(services),
     ...(agent && { agent }),
+    ...(system && { system }),
     volumes: resolveVolumes(source.volumes),
     ...(networks !== undefined && { networks }),
     ...(channels !== undefined && { channels }),

@@ -66,36 +66,47 @@ export async function writeSystem(slot: Slot, image: SystemImage, place: SlotPla
 const refuse = (message: string): PlacedSystem => ({ ok: false, code: 'refused.system', message });
 
 /** Two systems mostly differ in their first bytes: that spares the reading of all the others. */
-async function beginsLike(part: Part, place: SlotPlace): Promise<boolean> {
-  const [own, held] = await Promise.all([open(place.pathOf(part.blob.verity)), open(place.disk)]);
-  try {
-    const buffers = { own: Buffer.alloc(CHUNK_BYTES), held: Buffer.alloc(CHUNK_BYTES) };
-    const { bytesRead } = await own.read(buffers.own, 0, CHUNK_BYTES, 0);
-    return await isSame(held, part.start, buffers.own.subarray(0, bytesRead), buffers.held);
-  } finally {
-    await Promise.all([own.close(), held.close()]);
-  }
-}
+const beginsLike = ({ blob, start }: Part, place: SlotPlace): Promise<boolean> =>
+  withBoth(blob, place, 'r', async (source, disk) => {
+    const own = Buffer.alloc(CHUNK_BYTES);
+    const { bytesRead } = await source.read(own, 0, CHUNK_BYTES, 0);
+    return isSame(disk, start, own.subarray(0, bytesRead), Buffer.alloc(CHUNK_BYTES));
+  });
 
 /** A medium wears by what is written to it: what is there already stays. */
-async function writePart({ blob, start }: Part, { disk, pathOf }: SlotPlace): Promise<void> {
-  const [source, target] = await Promise.all([open(pathOf(blob.verity)), open(disk, 'r+')]);
-  try {
-    const buffers = { fresh: Buffer.alloc(CHUNK_BYTES), held: Buffer.alloc(CHUNK_BYTES) };
+const writePart = ({ blob, start }: Part, place: SlotPlace): Promise<void> =>
+  withBoth(blob, place, 'r+', async (source, disk) => {
+    const [own, held] = [Buffer.alloc(CHUNK_BYTES), Buffer.alloc(CHUNK_BYTES)];
     let unsynced = 0;
     for (let at = 0; at < blob.size; at += CHUNK_BYTES) {
-      const { bytesRead } = await source.read(buffers.fresh, 0, Math.min(CHUNK_BYTES, blob.size - at), at);
-      const fresh = buffers.fresh.subarray(0, bytesRead);
-      if (await isSame(target, start + at, fresh, buffers.held)) continue;
-      await target.write(fresh, 0, fresh.length, start + at);
+      const { bytesRead } = await source.read(own, 0, Math.min(CHUNK_BYTES, blob.size - at), at);
+      const fresh = own.subarray(0, bytesRead);
+      if (await isSame(disk, start + at, fresh, held)) continue;
+      await disk.write(fresh, 0, fresh.length, start + at);
       unsynced += fresh.length;
       if (unsynced < UNSYNCED_BYTES) continue;
-      await target.datasync();
+      await disk.datasync();
       unsynced = 0;
     }
-    await target.sync();
+    await disk.sync();
+  });
+
+async function withBoth<T>(
+  { verity }: ManifestBlob,
+  { disk, pathOf }: SlotPlace,
+  flags: 'r' | 'r+',
+  work: (source: FileHandle, disk: FileHandle) => Promise<T>,
+): Promise<T> {
+  const source = await open(pathOf(verity));
+  try {
+    const target = await open(disk, flags);
+    try {
+      return await work(source, target);
+    } finally {
+      await target.close();
+    }
   } finally {
-    await Promise.all([source.close(), target.close()]);
+    await source.close();
   }
 }
 
