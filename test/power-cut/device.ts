@@ -3,12 +3,28 @@ import { join } from 'node:path';
 import { blobsInUse } from '../../agent/update/blobs-in-use.ts';
 import type { UpdateRecord } from '../../agent/update/core/record.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
+import { until } from '../support/until.ts';
 import { type Agent, type AgentOptions, openAgent, RECEIVER } from './agent.ts';
+import { type BoardBoot, bootBoard } from './board.ts';
 import { chooseAgent } from './choose.ts';
 import type { Scenario } from './story.ts';
 
+class WatchedWorkloads extends FakeWorkloads {
+  readonly #onApply: (version: string | undefined) => void;
+
+  constructor(onApply: (version: string | undefined) => void) {
+    super();
+    this.#onApply = onApply;
+  }
+
+  override apply(...[desired]: Parameters<FakeWorkloads['apply']>): void {
+    this.#onApply(desired.release?.version);
+    super.apply(desired);
+  }
+}
+
 export interface DeviceOptions extends Pick<AgentOptions, 'stateDir' | 'factoryRoot' | 'source' | 'onMark'> {
-  scenario: Pick<Scenario, 'fleetKey' | 'illAgents'>;
+  scenario: Pick<Scenario, 'fleetKey' | 'illAgents' | 'illSystems'>;
 }
 
 /**
@@ -17,8 +33,13 @@ export interface DeviceOptions extends Pick<AgentOptions, 'stateDir' | 'factoryR
  */
 export async function openDevice(options: DeviceOptions) {
   const { stateDir, scenario } = options;
-  const { fleetKey, illAgents } = scenario;
-  const workloads = new FakeWorkloads();
+  const { fleetKey, illAgents, illSystems } = scenario;
+  const boot = (): BoardBoot | undefined => illSystems && bootBoard(stateDir, illSystems);
+  let booted = boot();
+  const ran: string[] = [];
+  const workloads = new WatchedWorkloads((version) => {
+    ran.push(`${version} on ${booted?.system}`);
+  });
   let switching: Promise<void> | undefined;
   let isStopped = false;
 
@@ -30,7 +51,7 @@ export async function openDevice(options: DeviceOptions) {
     }
   };
   const launch = (running: string | undefined): Promise<Agent> =>
-    openAgent({ ...options, fleetKey, workloads, running, onLeave: giveWay });
+    openAgent({ ...options, fleetKey, workloads, running, onLeave: giveWay, booted, onReboot: reboot });
   const next = async (): Promise<void> => {
     await agent.stop();
     if (isStopped) return;
@@ -40,6 +61,20 @@ export async function openDevice(options: DeviceOptions) {
   };
   const giveWay = (): void => {
     switching = next();
+  };
+  /** Services end with the boot. */
+  const again = async (): Promise<void> => {
+    await agent.stop();
+    if (isStopped) return;
+    workloads.applied.length = 0;
+    booted = boot();
+    agent = await launch(choose());
+    switching = undefined;
+    agent.engine.start();
+  };
+  const reboot = (): void => {
+    // The engine waits for the answer to its wish before it lets itself be stopped.
+    switching = new Promise<void>((resolve) => setImmediate(resolve)).then(again);
   };
   const settle = async (): Promise<void> => {
     const begun = switching;
@@ -51,6 +86,11 @@ export async function openDevice(options: DeviceOptions) {
   return {
     workloads,
     firstChosen,
+    /** "<version> on <system>" of all that was run. */
+    ran,
+    get booted(): BoardBoot | undefined {
+      return booted;
+    },
     /** What the first agent read from the disk. */
     loaded: agent.loaded,
     get agent(): Agent {
@@ -64,6 +104,8 @@ export async function openDevice(options: DeviceOptions) {
     start: async (): Promise<void> => {
       agent.engine.start();
       await settle();
+      // A board that is on its way into another slot runs nothing yet.
+      await until(() => switching === undefined && workloads.desired !== undefined, { timeoutMs: 60_000 });
     },
     stop: async (): Promise<void> => {
       isStopped = true;

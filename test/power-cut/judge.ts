@@ -5,7 +5,7 @@ import { EMPTY_RECORD, inForce, type UpdateRecord } from '../../agent/update/cor
 import { PIECE_BYTES } from '../../protocol/fsverity.ts';
 import { blobObject } from '../../protocol/objects.ts';
 import { type Device, openDevice, orphansOf } from './device.ts';
-import { agentFaults, secretFaults } from './judge-parts.ts';
+import { agentFaults, mixFaults, secretFaults, slotFaults } from './judge-parts.ts';
 import type { Mark } from './marks.ts';
 import { blobsOfText, type Held, heldPieces, isWhole, manifestOf } from './on-disk.ts';
 import { isWholeAgent } from './own-agent.ts';
@@ -75,6 +75,7 @@ export async function judge(
     const { factoryRoot, scenario } = recording;
     const device = await openDevice({ stateDir, factoryRoot, scenario, source });
     await work(device).finally(device.stop);
+    for (const fault of mixFaults(device, scenario)) expect(false, fault);
   };
   try {
     // A disk that was full is freed by those who look after the device, sooner or later.
@@ -189,7 +190,8 @@ async function goOn(
   const { engine, ledger } = device.agent;
   const orphans = orphansOf(ledger.load(), stateDir);
   expect(engine.status().phase !== 'committed' || orphans.length === 0, `left behind: ${orphans.join()}`);
-  for (const fault of agentFaults(device, stateDir)) expect(false, fault);
+  for (const fault of [...agentFaults(device, stateDir), ...slotFaults(device, stateDir)])
+    expect(false, fault);
 }
 
 /** Alike as JSON, in which the one that was written lacks what is undefined. */
