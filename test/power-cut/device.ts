@@ -25,6 +25,8 @@ class WatchedWorkloads extends FakeWorkloads {
 
 export interface DeviceOptions extends Pick<AgentOptions, 'stateDir' | 'factoryRoot' | 'source' | 'onMark'> {
   scenario: Pick<Scenario, 'fleetKey' | 'illAgents' | 'illSystems'>;
+  /** The board is up already, and only its agent is started anew. */
+  booted?: BoardBoot | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function openDevice(options: DeviceOptions) {
   const { stateDir, scenario } = options;
   const { fleetKey, illAgents, illSystems } = scenario;
   const boot = (): BoardBoot | undefined => illSystems && bootBoard(stateDir, illSystems);
-  let booted = boot();
+  let booted = options.booted ?? boot();
   const ran: string[] = [];
   const workloads = new WatchedWorkloads((version) => {
     ran.push(`${version} on ${booted?.system}`);

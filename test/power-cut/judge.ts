@@ -71,10 +71,13 @@ export async function judge(
   const expect: Expect = (isSo, otherwise) => isSo || verdict.faults.push(otherwise);
   const stateDir = join(disk, 'state');
   const source = new StepSource();
+  /** The power goes once; after that only the agent ends. */
+  let booted: Device['booted'];
   const boot = async (work: (device: Device) => Promise<void>) => {
     const { factoryRoot, scenario } = recording;
-    const device = await openDevice({ stateDir, factoryRoot, scenario, source });
+    const device = await openDevice({ stateDir, factoryRoot, scenario, source, booted });
     await work(device).finally(device.stop);
+    booted = device.booted;
     for (const fault of mixFaults(device, scenario)) expect(false, fault);
   };
   try {

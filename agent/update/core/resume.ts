@@ -39,7 +39,8 @@ function resumeSwitch(record: UpdateRecord, context: UpdateContext): Transition 
     return fallBack(record, `its agent ${wanted} did not become healthy`, context);
   const trial = trialSeen(record, context);
   if (trial.is === 'lost') return fallBack(record, trial.why, context);
-  const resumes = record.resumes + 1;
+  // A start that only asks for another trial is none of that trial's.
+  const resumes = record.resumes + (trial.is === 'cut' ? 0 : 1);
   if (resumes > UPDATE_RULES.resumes) {
     const what = trial.is === 'untried' ? 'the board did not try its system in' : 'the agent was started';
     return fallBack(

@@ -242,7 +242,7 @@ test('a system that nobody can put back is not gone back to', () => {
   expect(board).toMatchObject({ services: 'a', booted: 'b', boots: 4 });
 });
 
-test('a trial that the power was cut in is tried once more; one that ended otherwise is not', () => {
+test('a trial that the power was cut in is tried anew, three times in all; one that ended otherwise is not', () => {
   const tried = (reason: BootReason): Board => {
     const board = started();
     deploy(board, 1, 'a');
@@ -254,6 +254,8 @@ test('a trial that the power was cut in is tried once more; one that ended other
   const back = { booted: 'a', services: 'a', record: { phase: 'rolling_back' } };
   const cut = tried('lost-power');
   expect(cut).toMatchObject({ booted: 'b', services: 'b', record: { phase: 'switching' } });
+  cut.reboot('lost-power');
+  expect(cut).toMatchObject({ booted: 'b', services: 'b', record: { resumes: 3 } });
   cut.reboot('lost-power');
   expect(cut).toMatchObject(back);
   for (const reason of ['watchdog', 'panic', 'clean'] as const) expect(tried(reason)).toMatchObject(back);

@@ -12,8 +12,10 @@ import type { SystemFacts, UpdateContext, UpdateEvent } from './transition.ts';
 export type TrialSeen =
   /** There is none, or this boot is it. */
   | { is: 'here'; incoming: IncomingRelease | undefined }
-  /** The board has not tried it under its token, which may be a new one. */
+  /** The board has not tried it yet. */
   | { is: 'untried'; incoming: IncomingRelease }
+  /** It is to be tried anew, under a new token. */
+  | { is: 'cut'; incoming: IncomingRelease }
   | { is: 'lost'; why: string };
 
 export function trialSeen({ incoming }: UpdateRecord, { system: facts }: UpdateContext): TrialSeen {
@@ -30,7 +32,7 @@ export function trialSeen({ incoming }: UpdateRecord, { system: facts }: UpdateC
   if (facts.trial?.token !== trial.token || !facts.trial.wasTried) return { is: 'untried', incoming };
   // A board whose power went is no reason to think ill of a system that was up: it has another try.
   if (trial.isReached && facts.bootReason === 'lost-power' && facts.trial.cameTo !== 'not-committed')
-    return { is: 'untried', incoming: under({ token: facts.freshToken }) };
+    return { is: 'cut', incoming: under({ token: facts.freshToken }) };
   return { is: 'lost', why: `its system ${system.id} ${fateOf(trial.isReached, facts)}` };
 }
 
