@@ -27,7 +27,7 @@ export interface SystemSwitchOptions {
 }
 
 /** What a board gives the first start of its system and its agent beyond what the release has for itself. */
-const START_MS = 600_000;
+const START_MS = 300_000;
 const other = (slot: Slot): Slot => (slot === 'a' ? 'b' : 'a');
 
 /** The board's own part of an update: its system is put into the other slot, tried, and stays or goes. */
@@ -146,9 +146,9 @@ export class SystemSwitch {
 
   /** As long as the release may take to commit, and its system to start. */
   #seconds(): number {
-    const { soakMs = 0 } = this.#options.record().incoming ?? {};
+    const { soakMs = 0, mustReach } = this.#options.record().incoming ?? {};
     const { settleMs, reachMs } = UPDATE_RULES;
-    return Math.ceil((settleMs + 3 * soakMs + reachMs + START_MS) / 1000);
+    return Math.ceil((START_MS + settleMs + 3 * soakMs + (mustReach ? reachMs : 0)) / 1000);
   }
 }
 
