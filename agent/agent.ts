@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,7 +17,9 @@ import { AgentFolder } from './self-update/agent-folder.ts';
 import { openSupervised, type Supervised } from './supervised.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
+import { openSlots, slotPaths } from './system-slots/open-slots.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
+import type { SystemParts } from './update/engine-options.ts';
 import { Leases } from './update/facts/leases.ts';
 
 const ENROL_RETRY = { minMs: 2_000, maxMs: 300_000 };
@@ -83,6 +85,7 @@ export async function startAgent(
     leases: leases.held,
     agents,
     onAgentSwitch: launch.onAgentSwitch,
+    system: openSystem(config, blobs, supervised),
     log,
   };
   const observed = () => observedOf(supervised);
@@ -148,6 +151,17 @@ const openAgents = (
     running,
     blobs,
   });
+
+/** Undefined on a device that was not booted from a slot. */
+function openSystem(
+  { stateDir }: AgentConfig,
+  blobs: FolderBlobStore,
+  { health, reboot }: Supervised,
+): SystemParts | undefined {
+  const commandLine = readFileSync('/proc/cmdline', 'utf8');
+  const slots = openSlots({ commandLine, ...slotPaths(stateDir) }, blobs);
+  return slots && { slots, boot: { id: bootId(), reason: health().boot?.reason }, reboot };
+}
 
 function observedOf({ supervisor, health, details }: Supervised) {
   const { channels } = details.channels.list();

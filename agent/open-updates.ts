@@ -32,6 +32,7 @@ export interface UpdateParts {
   leases(): Lease[];
   agents: UpdateEngineOptions['agents'];
   onAgentSwitch: NonNullable<UpdateEngineOptions['onAgentSwitch']>;
+  system: UpdateEngineOptions['system'];
   log: Log;
 }
 

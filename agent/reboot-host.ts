@@ -9,12 +9,21 @@ export function rebootHost(policy: AgentConfig['reboot'], note: (reason: string)
       if (policy === 'never')
         return 'The configuration does not allow it; set "reboot" to "allowed" in agent.json';
       try {
-        await note(reason);
-        await runProgram('reboot', []);
+        await rebootBoard(note, reason);
         return 'accepted';
       } catch (error) {
         return error instanceof Error ? error.message : String(error);
       }
     },
   };
+}
+
+/** `argument` is for the bootloader. Throws why the board does not reboot. */
+export async function rebootBoard(
+  note: (reason: string) => Promise<void>,
+  reason: string,
+  argument?: string,
+): Promise<void> {
+  await note(reason);
+  await runProgram('reboot', argument === undefined ? [] : [argument]);
 }

@@ -11,7 +11,7 @@ import type { PostMortemQueue } from './link/ports.ts';
 import type { AgentView } from './local-api/ports.ts';
 import { openMachine } from './open-machine.ts';
 import { openPostMortems } from './open-post-mortems.ts';
-import { rebootHost } from './reboot-host.ts';
+import { rebootBoard, rebootHost } from './reboot-host.ts';
 import { secretsView } from './secrets-view.ts';
 import { diskUse } from './supervisor/disk-use.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
@@ -26,7 +26,7 @@ import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import { desiredServices } from './update/desired-services.ts';
-import type { UpdateEngineOptions } from './update/engine-options.ts';
+import type { SystemParts, UpdateEngineOptions } from './update/engine-options.ts';
 import { ServiceLeases } from './update/facts/service-leases.ts';
 
 export interface SupervisedParts {
@@ -46,6 +46,8 @@ export interface Supervised {
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
   onRollback: UpdateEngineOptions['onRollback'];
+  /** Whatever the configuration allows services to ask for. */
+  reboot: SystemParts['reboot'];
   /** When the supervisor last began a look at the machine, Unix ms: one that hangs begins none. */
   lastLookAt(): number;
   start(): void;
@@ -128,6 +130,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     leases: serviceLeases(isolation, supervisor),
     postMortems: ring,
     onRollback: (why, failed, unwell) => void postMortems.noteRollback(why, failed, unwell),
+    reboot: (reason, argument) => rebootBoard((why) => facts.noteReboot(why), reason, argument),
     lastLookAt: () => look.at,
     start: () => {
       pump.start();

@@ -29,6 +29,8 @@ export const LIMITS = {
   services: 64,
   layersPerImage: 64,
   blobBytes: 8 * 1024 ** 3,
+  /** The boot partition of a system: FAT images are copied whole. */
+  bootBytes: 1024 ** 3,
   heartbeatMs: 10_000,
   /** Health report interval when nothing changes. */
   reportMs: 10_000,

@@ -3,6 +3,7 @@ import { CHANNEL_LIMITS, channelFaults, manifestChannelSchema } from './channels
 import { LIMITS } from './limits.ts';
 import { agentImagesSchema } from './manifest-image.ts';
 import { manifestServiceSchema } from './manifest-service.ts';
+import { manifestSystemSchema, systemFaults } from './manifest-system.ts';
 import { type Validated, validator } from './validate.ts';
 
 /**
@@ -40,6 +41,8 @@ export const manifestSchema = {
         images: agentImagesSchema,
       },
     },
+    /** What the boards themselves are to run. Absent = whatever they run. */
+    system: manifestSystemSchema,
     volumes: {
       type: 'object',
       propertyNames: name,
@@ -91,7 +94,9 @@ export type Platform = (typeof PLATFORMS)[number];
 
 export type ManifestAgent = NonNullable<Manifest['agent']>;
 
-/** Layers of everything a release brings for a platform, or for all: what is stored, fetched and pinned. */
+export type ManifestBlob = Pick<ManifestLayer, 'verity' | 'size'>;
+
+/** Layers of every image that a release brings for a platform, or for all. */
 export function layersIn(manifest: Manifest, platform?: Platform): ManifestLayer[] {
   const holders = [...Object.values(manifest.services), ...(manifest.agent ? [manifest.agent] : [])];
   return holders.flatMap(({ images }) =>
@@ -99,13 +104,33 @@ export function layersIn(manifest: Manifest, platform?: Platform): ManifestLayer
   );
 }
 
+/** Which devices are meant. */
+export interface Receiver {
+  platform: Platform;
+  /** Undefined: of no board, so that no system is for it. */
+  board: string | undefined;
+}
+
+/** Everything that a release brings for a device, or for all: what is stored, fetched and pinned. */
+export function blobsIn(manifest: Manifest, receiver?: Receiver): ManifestBlob[] {
+  const systems = manifest.system?.boards ?? {};
+  const { platform, board } = receiver ?? {};
+  const own = board === undefined ? undefined : systems[board];
+  const slots = receiver === undefined ? Object.values(systems) : own === undefined ? [] : [own];
+  return [...layersIn(manifest, platform), ...slots.flatMap(({ boot, root }) => [boot, root])];
+}
+
 const checkSchema = validator<Manifest>(manifestSchema);
 
-/** The schema, and of channels what a schema cannot say. */
+/** The schema, and of channels and systems what a schema cannot say. */
 export function checkManifest(document: unknown): Validated<Manifest> {
   const checked = checkSchema(document);
-  if (!checked.ok || checked.value.channels === undefined) return checked;
-  const faults = channelFaults(checked.value.channels, checked.value.services);
+  if (!checked.ok) return checked;
+  const { channels, services, system, boards } = checked.value;
+  const faults = [
+    ...(channels === undefined ? [] : channelFaults(channels, services)),
+    ...(system === undefined ? [] : systemFaults(system, boards)),
+  ];
   return faults.length > 0 ? { ok: false, faults } : checked;
 }
 

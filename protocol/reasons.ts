@@ -83,6 +83,9 @@ export const REASONS = {
   'update.committed': 'Every service stayed up for the soak time',
   'update.current': 'The device runs this release already',
   'update.rolled-back': 'The release did not stay healthy; the one before runs again',
+  'update.system-trial': 'The device reboots into the system that the release brings, to try it once',
+  'update.system-other':
+    'The system that is to run does not load; the device runs on the one in its other slot',
   'update.fleet-key': 'The server signs with a new fleet key, which the one before signed',
   'update.consented': 'Somebody at the device agreed to the update',
   'update.deferred': 'Somebody at the device put the update off',
@@ -105,6 +108,7 @@ export const REASONS = {
   'refused.target-missing': 'The signed targets do not name this release',
   'refused.floor': 'The release is below the floor that the release keys have set',
   'refused.agent': 'The agent that the release brings cannot be put on this device',
+  'refused.system': 'The system that the release brings cannot be put on this device',
   'refused.manifest-digest': 'The manifest is not the one that was signed',
   'refused.manifest-malformed': 'The manifest cannot be read',
   'refused.blob-digest': 'Image data is not what was signed',

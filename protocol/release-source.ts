@@ -60,6 +60,26 @@ export const releaseSourceSchema = {
         },
       },
     },
+    /** What the boards themselves are to run, by board a folder that `wherry board build` has left. */
+    system: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['version', 'boards'],
+      properties: {
+        version: {
+          type: 'string',
+          pattern: '^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$',
+          description: 'a version such as 1.2.0',
+        },
+        boards: {
+          type: 'object',
+          propertyNames: { pattern: '^[a-z][a-z0-9-]{0,62}$' },
+          minProperties: 1,
+          maxProperties: 64,
+          additionalProperties: { type: 'string', minLength: 1 },
+        },
+      },
+    },
     /** Segments: services on different ones do not reach each other. */
     networks: {
       type: 'object',

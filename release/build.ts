@@ -6,8 +6,8 @@ import type { Board } from '../protocol/board.ts';
 import { canonicalJson, sha256Hex } from '../protocol/canonical.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import {
+  blobsIn,
   checkManifest,
-  layersIn,
   type Manifest,
   type ManifestAgent,
   type ManifestService,
@@ -27,6 +27,7 @@ import { placeBlob } from './layer/place-blob.ts';
 import type { Image, ImageArchive, ImageLayer } from './oci/image.ts';
 import { openImage } from './oci/reference.ts';
 import { readSource } from './source.ts';
+import { buildSystem } from './system-blobs.ts';
 import { moduleLayer } from './wasm/module-layer.ts';
 
 export interface BuildOptions {
@@ -95,6 +96,9 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
   for (const [name, service] of Object.entries(source.services))
     services.push([name, await buildService(name, service, platforms, context)]);
   const agent = source.agent && (await buildAgent(source.agent, platforms, context));
+  const { baseDir, tempDir, cache } = context;
+  const blobPath = (verity: string): string => cache.blobPath(verity);
+  const system = source.system && (await buildSystem(source.system, { baseDir, tempDir, blobPath }));
   const networks = resolveNetworks(source.networks);
   const channels = resolveChannels(source.channels);
   const manifest = {
@@ -105,6 +109,7 @@ async function assemble(source: ReleaseSource, boards: Board[], context: Context
     boards: [...source.boards].sort(),
     services: Object.fromEntries(services),
     ...(agent && { agent }),
+    ...(system && { system }),
     volumes: resolveVolumes(source.volumes),
     ...(networks !== undefined && { networks }),
     ...(channels !== undefined && { channels }),
@@ -265,7 +270,7 @@ async function write(
 
 /** Every blob a release names, each once, in order of digest. */
 export function blobsOf(manifest: Manifest): { verity: string; sizeBytes: number }[] {
-  const sizes = new Map(layersIn(manifest).map(({ verity, size }) => [verity, size]));
+  const sizes = new Map(blobsIn(manifest).map(({ verity, size }) => [verity, size]));
   return [...sizes]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([verity, sizeBytes]) => ({ verity, sizeBytes }));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { formatBytes } from '../protocol/quantities.ts';
-import { type Against, costAgainst } from './against.ts';
+import { type Against, costAgainst, type UpdateCost } from './against.ts';
 import { columns, type Invocation, need, print, progress } from './cli-io.ts';
 import { type MetadataTexts, readMetadata } from './folder.ts';
 import { type InspectedService, type Inspection, inspectRelease, type SignatureReport } from './inspect.ts';
@@ -88,16 +88,17 @@ export async function runInspect(invocation: Invocation): Promise<number> {
   return inspection.signature.state === 'bad' || inspection.blobFaults.length > 0 ? 4 : 0;
 }
 
-const againstLines = ({ release, platforms }: Against): string[] => [
+const againstLines = ({ release, platforms, systems = [] }: Against): string[] => [
   `A device that runs ${release} fetches about`,
-  ...columns(
-    platforms.map(({ platform, layers, wireBytes, fullBytes }) => [
-      '',
-      platform,
-      formatBytes(wireBytes),
-      `for ${layers} changed ${layers === 1 ? 'layer' : 'layers'}; ${formatBytes(fullBytes)} if it held none`,
-    ]),
-  ),
+  ...columns([
+    ...platforms.map((cost) => ['', cost.platform, ...costCells(cost, 'layer')]),
+    ...systems.map((cost) => ['', `system of ${cost.board}`, ...costCells(cost, 'part')]),
+  ]),
+];
+
+const costCells = ({ layers, wireBytes, fullBytes }: UpdateCost, what: string): string[] => [
+  formatBytes(wireBytes),
+  `for ${layers} changed ${layers === 1 ? what : `${what}s`}; ${formatBytes(fullBytes)} if it held none`,
 ];
 
 function inspectionLines(inspection: Inspection): string[] {
@@ -112,6 +113,7 @@ function inspectionLines(inspection: Inspection): string[] {
       ['boards', inspection.boards.join(', ')],
       ['size', sizes.join(', ')],
       ...(inspection.agent ? [['agent', inspection.agent.version]] : []),
+      ...(inspection.system ? [['system', systemText(inspection.system)]] : []),
       ['signature', signatureText(inspection.signature)],
       ['blobs', inspection.blobFaults.join('; ') || 'all there, digests hold'],
     ]),
@@ -124,6 +126,11 @@ function inspectionLines(inspection: Inspection): string[] {
     ...inspection.services.flatMap(askedLines),
   ];
 }
+
+const systemText = ({ version, sizeBytes }: NonNullable<Inspection['system']>): string => {
+  const sizes = Object.entries(sizeBytes).map(([board, bytes]) => `${board} ${formatBytes(bytes)}`);
+  return `${version}: ${sizes.join(', ')}`;
+};
 
 const serviceRows = ({ name, images, resources }: InspectedService): string[][] =>
   Object.entries(images).map(([platform, image]) => [

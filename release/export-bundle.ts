@@ -8,10 +8,11 @@ import { sha256Hex } from '../protocol/canonical.ts';
 import { syncFolder } from '../protocol/durable-file.ts';
 import { leafCount } from '../protocol/fsverity.ts';
 import {
+  blobsIn,
   checkManifest,
   layersIn,
   type Manifest,
-  type ManifestLayer,
+  type ManifestBlob,
   type Platform,
 } from '../protocol/manifest.ts';
 import { blobObject, isObjectName, leavesObject, manifestObject } from '../protocol/objects.ts';
@@ -94,8 +95,8 @@ async function readRelease(
   return { text, manifest: checked.value };
 }
 
-/** Each blob once. */
-function layersFor(manifest: Manifest, platforms: readonly Platform[]): ManifestLayer[] {
+/** Each blob once; the system goes along whole, since it says by board what is whose. */
+function layersFor(manifest: Manifest, platforms: readonly Platform[]): ManifestBlob[] {
   const { services, agent } = manifest;
   const named = Object.entries(services).map(([name, held]) => [`service "${name}"`, held] as const);
   for (const [what, { images }] of [...named, ...(agent ? [['its agent', agent] as const] : [])]) {
@@ -105,12 +106,15 @@ function layersFor(manifest: Manifest, platforms: readonly Platform[]): Manifest
   }
   const layers =
     platforms.length === 0
-      ? layersIn(manifest)
-      : platforms.flatMap((platform) => layersIn(manifest, platform));
+      ? blobsIn(manifest)
+      : [...platforms.flatMap((platform) => layersIn(manifest, platform)), ...systemsIn(manifest)];
   return [...new Map(layers.map((layer) => [layer.verity, layer])).values()];
 }
 
-async function fetchLayers(layers: readonly ManifestLayer[], options: ExportOptions): Promise<void> {
+const systemsIn = ({ system }: Manifest): ManifestBlob[] =>
+  Object.values(system?.boards ?? {}).flatMap(({ boot, root }) => [boot, root]);
+
+async function fetchLayers(layers: readonly ManifestBlob[], options: ExportOptions): Promise<void> {
   const { server, to, onProgress } = options;
   for (const [index, { verity, size }] of layers.entries()) {
     await fetchObject(server, to, leavesObject(verity), leafCount(size) * 32);
@@ -148,4 +152,4 @@ const sizeOf = (path: string): Promise<number | undefined> =>
     () => undefined,
   );
 
-const bytesOf = (layers: readonly ManifestLayer[]): number => layers.reduce((sum, { size }) => sum + size, 0);
+const bytesOf = (layers: readonly ManifestBlob[]): number => layers.reduce((sum, { size }) => sum + size, 0);

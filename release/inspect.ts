@@ -80,7 +80,9 @@ export interface Inspection {
   channels?: Record<string, NonNullable<Manifest['channels']>[string] & { budgetBytes: number }>;
   /** The agent that it brings, and its EROFS bytes by platform. */
   agent?: { version: string; sizeBytes: Partial<Record<Platform, number>> };
-  /** EROFS bytes by platform, shared layers once. */
+  /** The system that it brings, and its bytes by board. */
+  system?: { version: string; sizeBytes: Record<string, number> };
+  /** EROFS bytes of the images by platform, shared layers once. */
   sizeBytes: Partial<Record<Platform, number>>;
   signature: SignatureReport;
   /** Blobs that are missing or not what the manifest says, one line each. */
@@ -106,6 +108,7 @@ export async function inspectRelease(options: {
     ...(manifest.networks !== undefined && { networks: manifest.networks }),
     ...(manifest.channels !== undefined && { channels: withBudgets(manifest.channels) }),
     ...(manifest.agent && { agent: inspectAgent(manifest.agent) }),
+    ...(manifest.system && { system: inspectSystem(manifest.system) }),
     sizeBytes: sizesOf(manifest),
     signature: await inspectSignature(options.dir, file, options.trustedRoot),
     blobFaults: await findBlobFaults(options.dir, manifest),
@@ -160,6 +163,13 @@ function inspectAgent({ version, images }: ManifestAgent): NonNullable<Inspectio
   ]);
   return { version, sizeBytes: Object.fromEntries(sizes) };
 }
+
+const inspectSystem = ({ version, boards }: NonNullable<Manifest['system']>): Inspection['system'] => ({
+  version,
+  sizeBytes: Object.fromEntries(
+    Object.entries(boards).map(([board, { boot, root }]) => [board, boot.size + root.size]),
+  ),
+});
 
 function sizesOf(manifest: Manifest): Partial<Record<Platform, number>> {
   const sizes: Partial<Record<Platform, number>> = {};

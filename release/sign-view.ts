@@ -144,7 +144,11 @@ function releaseLines(
     `  boards ${manifest.boards.join(', ')}`,
     ...customLines(target),
     ...(former ? partLines(former, manifest) : []),
-    ...[...agentLines(former, manifest), ...serviceLines(former, manifest)].map((line) => `  ${line}`),
+    ...[
+      ...agentLines(former, manifest),
+      ...systemLines(former, manifest),
+      ...serviceLines(former, manifest),
+    ].map((line) => `  ${line}`),
   ];
 }
 
@@ -153,7 +157,7 @@ function partLines(former: Manifest, manifest: Manifest): string[] {
   const parts = new Set([...Object.keys(former), ...Object.keys(manifest)]) as Set<keyof Manifest>;
   const changed = [...parts].filter(
     (part) =>
-      !['version', 'services', 'agent'].includes(part) &&
+      !['version', 'services', 'agent', 'system'].includes(part) &&
       JSON.stringify(former[part]) !== JSON.stringify(manifest[part]),
   );
   return changed.length === 0 ? [] : [`  ~ ${changed.sort().join(', ')} changed`];
@@ -185,6 +189,13 @@ function manifestOf({ manifests }: Draft, target: TargetFile): Manifest | undefi
 function agentLines(former: Manifest | undefined, { agent }: Manifest): string[] {
   if (JSON.stringify(former?.agent) === JSON.stringify(agent)) return [];
   return [agent ? `! brings the agent ${agent.version}` : '- brings no agent any more'];
+}
+
+/** Kernel and all: whoever signs it signs for the whole board. */
+function systemLines(former: Manifest | undefined, { system }: Manifest): string[] {
+  if (JSON.stringify(former?.system) === JSON.stringify(system)) return [];
+  if (!system) return ['- brings no system any more'];
+  return [`! brings the system ${system.version} for ${Object.keys(system.boards).join(', ')}`];
 }
 
 function serviceLines(former: Manifest | undefined, manifest: Manifest): string[] {

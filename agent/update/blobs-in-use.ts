@@ -1,5 +1,4 @@
-import type { Manifest, Platform } from '../../protocol/manifest.ts';
-import { layersOf } from './core/fetch-plan.ts';
+import { blobsIn, type Manifest, type Receiver } from '../../protocol/manifest.ts';
 import type { UpdateRecord } from './core/record.ts';
 import { parseManifest } from './desired-services.ts';
 
@@ -9,14 +8,14 @@ import { parseManifest } from './desired-services.ts';
  */
 export function blobsInUse(
   { current, previous, incoming }: UpdateRecord,
-  platform: Platform,
+  receiver: Receiver,
 ): Set<string> | undefined {
   const digests = new Set<string>();
   for (const release of [current, previous, incoming]) {
     if (!release) continue;
     const manifest = parseManifest(release.manifest);
     if (!manifest) return undefined;
-    for (const { verity } of layersOf(manifest, platform)) digests.add(verity);
+    for (const { verity } of blobsIn(manifest, receiver)) digests.add(verity);
   }
   return digests;
 }

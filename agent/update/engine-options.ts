@@ -5,12 +5,14 @@ import type { UpdatePolicy } from '../../protocol/update-policy.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { DesiredServices, ServiceSpec } from '../supervisor/service-spec.ts';
 import type { SwitchFacts } from './core/hold.ts';
+import type { BootReason } from './core/transition.ts';
 import type {
   AgentShelf,
   BlobStore,
   ChunkSource,
   Log,
   ReleaseTrust,
+  SystemSlots,
   UpdateLedger,
   Workloads,
 } from './ports.ts';
@@ -44,8 +46,18 @@ export interface UpdateEngineOptions {
   agents?: AgentShelf | undefined;
   /** Another agent is to take this one's place: this process has to end, and its services to stay. */
   onAgentSwitch?(): void;
+  /** Absent: the board has no slots, and a release that brings a system for it is refused. */
+  system?: SystemParts | undefined;
   log: Log;
   times?: Partial<UpdateTimes>;
+}
+
+export interface SystemParts {
+  slots: SystemSlots;
+  /** Of this boot. */
+  boot: { id: string; reason: BootReason | undefined };
+  /** In order. Resolves when the board is about to reboot; throws why it is not. */
+  reboot(reason: string, argument: string | undefined): Promise<void>;
 }
 
 export interface UpdateTimes {

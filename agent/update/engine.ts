@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { openAssignment } from '../../protocol/assignment.ts';
 import { fingerprintOf } from '../../protocol/fleet-key.ts';
-import type { Manifest } from '../../protocol/manifest.ts';
+import type { Manifest, Receiver } from '../../protocol/manifest.ts';
 import type { UpdateStatus } from '../../protocol/messages.ts';
 import type { ReasonCode } from '../../protocol/reasons.ts';
 import type { DesiredServices } from '../supervisor/service-spec.ts';
@@ -8,7 +9,7 @@ import { AgentSwitch } from './agent-switch.ts';
 import { blobsInUse, releasesHeld } from './blobs-in-use.ts';
 import { NOTHING_KNOWN, type SwitchFacts } from './core/hold.ts';
 import { advance } from './core/machine.ts';
-import { inForce, labelOf, type ReleaseRef, type UpdateRecord } from './core/record.ts';
+import { inForce, labelOf, type ReleaseRef, systemWanted, type UpdateRecord } from './core/record.ts';
 import type { UpdateEffect, UpdateInput } from './core/transition.ts';
 import { desiredServices, stageable } from './desired-services.ts';
 import {
@@ -22,6 +23,7 @@ import { FetchJob } from './fetch-job.ts';
 import { HeldSteps } from './held-steps.ts';
 import { ProgressNotice } from './progress-notice.ts';
 import { readBundle } from './read-bundle.ts';
+import { SystemSwitch } from './system-switch.ts';
 import { deviceEvent, hasFailed, unwellIn } from './update-event.ts';
 import { statusOf } from './update-status.ts';
 
@@ -31,6 +33,7 @@ export class UpdateEngine {
   readonly #times: UpdateTimes;
   readonly #fetchJob: FetchJob;
   readonly #agents: AgentSwitch;
+  readonly #systems: SystemSwitch;
   /** When a device that was never assigned anything became idle: as far as is known, now. */
   readonly #idleSince: number;
   readonly #enrolledKey: string | undefined;
@@ -58,6 +61,20 @@ export class UpdateEngine {
       onLeave: () => {
         this.#isStopped = true;
         options.onAgentSwitch?.();
+      },
+    });
+    this.#systems = new SystemSwitch({
+      slots: options.system?.slots,
+      board: options.board.name,
+      boot: options.system?.boot ?? { id: '', reason: undefined },
+      token: () => randomBytes(8).toString('hex'),
+      clock: options.clock,
+      log: options.log,
+      heldMs: this.#times.heldMs,
+      record: () => this.#record,
+      reboot: async (reason, argument) => options.system?.reboot(reason, argument),
+      onLeave: () => {
+        this.#isStopped = true;
       },
     });
     this.#fetchJob = new FetchJob({
@@ -167,6 +184,7 @@ export class UpdateEngine {
     this.#held.stop();
     await this.#fetchJob.stop();
     await this.#agents.stop();
+    await this.#systems.stop();
   }
 
   /** Time that decides expiry, Unix ms. */
@@ -180,8 +198,8 @@ export class UpdateEngine {
     const at = clock.now();
     const issuedAt = input.type === 'assigned' ? input.assignment.issuedAt : 0;
     const now = Math.max(this.trustedNow(), issuedAt);
-    const [facts, agent] = [this.#facts(input), this.#agents.context()];
-    const context = { device: identity.device, board: board.name, at, now, facts, agent };
+    const [facts, agent, system] = [this.#facts(input), this.#agents.context(), this.#systems.context()];
+    const context = { device: identity.device, board: board.name, at, now, facts, agent, system };
     const next = advance(this.#record, input, context);
     const news = next.events.map((event) => deviceEvent(event, at));
     if (next.isDurable && !ledger.record(next.record, news)) return this.#hold(input);
@@ -212,15 +230,21 @@ export class UpdateEngine {
 
   /** What runs goes on running. */
   #hold(input: UpdateInput): void {
-    if (input.type === 'started') this.#options.workloads.apply(this.#desired());
+    if (input.type === 'started' && this.#isOnItsSystem()) this.#options.workloads.apply(this.#desired());
     this.#held.hold(input);
+  }
+
+  /** A release is never run on the system of another. */
+  #isOnItsSystem(): boolean {
+    const wanted = systemWanted(this.#record);
+    return !wanted?.isTrial || wanted.token === this.#systems.context()?.trialBoot;
   }
 
   #performAll(effects: readonly UpdateEffect[]): void {
     for (const [index, effect] of effects.entries()) {
-      const isHere =
-        effect !== 'switch-agent' || this.#agents.turn(() => this.#performAll(effects.slice(index + 1)));
-      if (!isHere) return;
+      const rest = (): void => this.#performAll(effects.slice(index + 1));
+      if (effect === 'switch-system' && !this.#systems.turn(rest)) return;
+      if (effect === 'switch-agent' && !this.#agents.turn(rest)) return;
       this.#perform(effect);
     }
   }
@@ -240,26 +264,31 @@ export class UpdateEngine {
         return this.#options.workloads.apply(this.#desired());
       case 'collect':
         return this.#fetchJob.alone(() => this.#collect());
+      case 'switch-system':
       case 'switch-agent':
         return;
     }
   }
 
-  /** The last look before the switch: the services of the new release can be written down, its agent is in place. */
+  /** The last look before the switch: services can be written down, the agent and the system are in place. */
   #stage(): void {
     const { toServices, identity } = this.#options;
     const { incoming } = this.#record;
     const read = stageable(incoming?.manifest, (manifest) => toServices(manifest, identity.platform));
     if (!read.ok) return this.#notStaged('refused.manifest-malformed', read.message);
-    if (incoming?.agent === undefined) this.#step({ type: 'staged' });
-    else void this.#placeAgent(read.manifest, incoming.release);
+    if (incoming?.agent === undefined && incoming?.system === undefined) this.#step({ type: 'staged' });
+    else void this.#place(read.manifest, incoming.release);
   }
 
-  async #placeAgent(manifest: Manifest, release: ReleaseRef): Promise<void> {
-    const placed = await this.#agents.place(manifest, this.#options.identity.platform);
-    if (this.#record.incoming?.release.manifest !== release.manifest) return;
-    if (placed.ok) this.#step({ type: 'staged' });
-    else this.#notStaged(placed.code, placed.message);
+  async #place(manifest: Manifest, release: ReleaseRef): Promise<void> {
+    const isOver = () => this.#record.incoming?.release.manifest !== release.manifest;
+    const agent = await this.#agents.place(manifest, this.#options.identity.platform);
+    if (isOver()) return;
+    if (!agent.ok) return this.#notStaged(agent.code, agent.message);
+    const system = await this.#systems.place(manifest);
+    if (isOver()) return;
+    if (system.ok) this.#step({ type: 'staged', slot: system.slot });
+    else this.#notStaged(system.code, system.message);
   }
 
   #notStaged(code: ReasonCode, why: string): void {
@@ -279,7 +308,8 @@ export class UpdateEngine {
         const { phase } = this.#record;
         this.#agents.looked();
         if (phase === 'switching' || phase === 'soaking' || phase === 'rolling_back') {
-          if (!this.#agents.isHeld) this.#step({ type: 'health', health: workloads.health(), elapsedMs });
+          if (!this.#agents.isHeld && !this.#systems.isHeld)
+            this.#step({ type: 'health', health: workloads.health(), elapsedMs });
         } else this.#lookAround();
       } catch (error) {
         log.warn({ error }, `Cannot advance the update: ${String(error)}`);
@@ -298,9 +328,14 @@ export class UpdateEngine {
     this.#step({ type: 'look' });
   }
 
+  get #receiver(): Receiver {
+    const { identity, board } = this.#options;
+    return { platform: identity.platform, board: board.name };
+  }
+
   async #collect(): Promise<void> {
     await this.#agents.collect();
-    const keep = blobsInUse(this.#record, this.#options.identity.platform);
+    const keep = blobsInUse(this.#record, this.#receiver);
     const freedBytes = keep === undefined ? 0 : await this.#options.blobs.collect(keep);
     if (freedBytes > 0) this.#options.log.info({ freedBytes }, 'Blobs that no release needs were deleted');
   }

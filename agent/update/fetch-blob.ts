@@ -1,5 +1,5 @@
 import { digestOfLeaves, leafCount } from '../../protocol/fsverity.ts';
-import type { ManifestLayer } from '../../protocol/manifest.ts';
+import type { ManifestBlob } from '../../protocol/manifest.ts';
 import { blobObject, leavesObject } from '../../protocol/objects.ts';
 import type { Refusal } from './check-manifest.ts';
 import type { DeltaFetcher } from './delta/delta-fetcher.ts';
@@ -23,7 +23,7 @@ interface BlobDeps {
  * BlobCorrupt; whatever was verified by then is kept for the next try.
  */
 export async function fetchBlob(
-  layer: ManifestLayer,
+  layer: ManifestBlob,
   { source, blobs, deltas, half = new HalfPieces() }: BlobDeps,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
@@ -47,7 +47,7 @@ export async function fetchBlob(
 
 /** Undefined when done; else the piece that the source cannot give as it was signed. */
 async function fillBlob(
-  { verity }: ManifestLayer,
+  { verity }: ManifestBlob,
   blob: PartialBlob,
   assembler: PieceAssembler,
   source: ChunkSource,
@@ -63,7 +63,7 @@ async function fillBlob(
 }
 
 async function fetchLeaves(
-  { verity, size }: ManifestLayer,
+  { verity, size }: ManifestBlob,
   source: ChunkSource,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
@@ -81,7 +81,7 @@ async function fetchLeaves(
   return undefined;
 }
 
-const refused = (layer: ManifestLayer, what: string): Refusal => ({
+const refused = (layer: ManifestBlob, what: string): Refusal => ({
   ok: false,
   code: 'refused.blob-digest',
   message: `Cannot accept blob ${layer.verity.slice(0, 12)}: ${what}`,

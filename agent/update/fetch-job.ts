@@ -2,15 +2,17 @@ import type { Board } from '../../protocol/board.ts';
 import type { Manifest, Platform } from '../../protocol/manifest.ts';
 import { agentImageOf } from '../self-update/agent-image.ts';
 import type { Clock } from '../supervisor/ports.ts';
+import { systemImageOf } from '../system-slots/system-image.ts';
 import type { ReleaseRef } from './core/record.ts';
 import type { UpdateInput } from './core/transition.ts';
 import { type FetchDeps, fetchRelease, type Progress } from './fetch-release.ts';
 import { HalfPieces } from './piece-assembler.ts';
-import type { BlobStore, ChunkSource, Log, ReleaseTrust } from './ports.ts';
+import type { BlobStore, ChunkSource, Log, ReleaseTrust, SystemSlots } from './ports.ts';
 
 export interface FetchJobOptions {
   identity: { platform: Platform };
   board: Board;
+  system?: { slots: Pick<SystemSlots, 'capacity'> } | undefined;
   blobs: BlobStore;
   sourceOf(from: string | undefined): ChunkSource;
   trust: ReleaseTrust;
@@ -91,7 +93,7 @@ export class FetchJob {
   }
 
   #depsFor(release: ReleaseRef, source: ChunkSource, signal: AbortSignal, onProgress: () => void): FetchDeps {
-    const { blobs, trust, board, identity, now, step, collect, held } = this.#options;
+    const { blobs, trust, board, system, identity, now, step, collect, held } = this.#options;
     let doneBytes = 0;
     return {
       source,
@@ -110,10 +112,13 @@ export class FetchJob {
         if (!signal.aborted) step({ type: 'source-failed', message });
       },
       platform: identity.platform,
+      slots: system?.slots.capacity,
       onManifest: (manifest, document, standing) => {
         const { soakMs } = document.policy;
         const agent = agentImageOf(document, identity.platform)?.id;
-        if (!signal.aborted) step({ type: 'manifest-checked', manifest, soakMs, standing, agent });
+        const brought = systemImageOf(document, board.name)?.id;
+        if (!signal.aborted)
+          step({ type: 'manifest-checked', manifest, soakMs, standing, agent, system: brought });
       },
       onProgress: (progress) => {
         if (signal.aborted) return;

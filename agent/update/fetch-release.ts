@@ -5,12 +5,12 @@ import { type Manifest, type Platform, targetPath } from '../../protocol/manifes
 import { manifestObject } from '../../protocol/objects.ts';
 import { formatBytes } from '../../protocol/quantities.ts';
 import { type CheckedManifest, judgeManifest, type Refusal } from './check-manifest.ts';
-import { type FetchPlan, type LayerOnDisk, layersOf, planFetch, shortfallOf } from './core/fetch-plan.ts';
+import { type BlobOnDisk, blobsFor, type FetchPlan, planFetch, shortfallOf } from './core/fetch-plan.ts';
 import { labelOf, type ReleaseRef } from './core/record.ts';
 import { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { fetchBlob, WRONG_DATA_TRIES } from './fetch-blob.ts';
 import type { HalfPieces } from './piece-assembler.ts';
-import type { BlobStore, ChunkSource, ReleaseTrust, Standing } from './ports.ts';
+import type { BlobStore, ChunkSource, ReleaseTrust, Standing, SystemSlots } from './ports.ts';
 import { SourceError } from './sources/source-error.ts';
 
 export interface Progress {
@@ -25,6 +25,8 @@ export interface FetchDeps {
   trust: ReleaseTrust;
   board: Board;
   platform: Platform;
+  /** What a slot of this board holds; absent = it has none. */
+  slots: SystemSlots['capacity'] | undefined;
   /** Trusted time, Unix milliseconds. */
   now(): number;
   /** Durable when it returns: the manifest passed every check. */
@@ -70,12 +72,12 @@ export async function fetchRelease(
 }
 
 function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
-  const { source, blobs, platform, spurned, held } = deps;
+  const { source, blobs, platform, board, spurned, held } = deps;
   return new DeltaFetcher({
     source,
     blobs,
     spurned,
-    basesOf: (layer) => basesOf(layer, manifest, held(), platform),
+    basesOf: (layer) => basesOf(layer, manifest, held(), { platform, board: board.name }),
     onUnusable: (message) => deps.onDeltaUnusable(message),
     onWait: (message) => deps.onWait(message),
   });
@@ -83,7 +85,7 @@ function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
 
 async function fetchManifest(
   release: ReleaseRef,
-  { source, trust, board, platform, now, onManifest, held }: FetchDeps,
+  { source, trust, board, platform, slots, now, onManifest, held }: FetchDeps,
   signal: AbortSignal,
 ): Promise<CheckedManifest> {
   const target = await trust.targetOf(targetPath(release.name, release.version), now(), source, signal);
@@ -97,7 +99,7 @@ async function fetchManifest(
   const maxBytes = Math.min(target.length, LIMITS.manifestBytes);
   for (let attempt = 1; ; ) {
     const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
-    const judged = judgeManifest(content, release, board, platform, held()[0] ?? {});
+    const judged = judgeManifest(content, release, { board, platform, slots }, held()[0] ?? {});
     if (judged.ok) onManifest(content.toString('utf8'), judged.manifest, target.standing);
     if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
     if (source.blame?.() !== true) attempt++;
@@ -119,14 +121,14 @@ async function readBounded(
   }
 }
 
-async function planFor(manifest: Manifest, { blobs, platform }: FetchDeps): Promise<FetchPlan> {
-  const layers = layersOf(manifest, platform);
-  const onDisk = new Map<string, LayerOnDisk>();
-  for (const { verity, size } of layers) {
+async function planFor(manifest: Manifest, { blobs, platform, board }: FetchDeps): Promise<FetchPlan> {
+  const wanted = blobsFor(manifest, { platform, board: board.name });
+  const onDisk = new Map<string, BlobOnDisk>();
+  for (const { verity, size } of wanted) {
     const isWhole = await blobs.has(verity, size);
     onDisk.set(verity, { isWhole, partialBytes: isWhole ? 0 : await blobs.partialBytes(verity, size) });
   }
-  return planFetch(layers, onDisk);
+  return planFetch(wanted, onDisk);
 }
 
 async function refuseIfFull(

@@ -3,6 +3,7 @@ import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { ReasonCode } from '../../protocol/reasons.ts';
 import type { AgentImage } from '../self-update/agent-image.ts';
 import type { DesiredServices } from '../supervisor/service-spec.ts';
+import type { SystemImage } from '../system-slots/system-image.ts';
 import type { UpdateRecord } from './core/record.ts';
 
 /** Gives ranges of content-addressed objects (protocol/objects.ts). What it gives is not trusted. */
@@ -121,6 +122,52 @@ export interface AgentShelf {
   beat(): void;
   /** Deletes every agent that is not in `keep` and does not run. */
   collect(keep: ReadonlySet<string>): Promise<void>;
+}
+
+export type Slot = 'a' | 'b';
+
+export interface SlotStatus {
+  /** The slot that runs. */
+  booted: Slot;
+  /** The slot that boots when none is tried. */
+  active: Slot;
+  /** The token of the trial that this boot is; absent = it is none. */
+  trialBoot?: string;
+  trial?: SlotTrial;
+}
+
+/** A trial that was asked for. */
+export interface SlotTrial {
+  slot: Slot;
+  token: string;
+  /** The bootloader has taken it up, and will not do so again. */
+  wasTried: boolean;
+  /** How far it is known to have come: past its kernel, or to the time it was given. */
+  cameTo?: 'booted' | 'not-committed';
+}
+
+export type PlacedSystem = { ok: true } | { ok: false; code: ReasonCode; message: string };
+
+/** The two places that a board has for its system, and what its bootloader is to start. */
+export interface SystemSlots {
+  /** Bytes that each slot holds. */
+  readonly capacity: { bootBytes: number; rootBytes: number };
+  /** What the bootloader said at this boot and will do at the next. Reads a few bytes; never throws. */
+  status(): SlotStatus;
+  /** Whether a slot holds exactly this system. Reads all of it. */
+  holds(slot: Slot, image: SystemImage): Promise<boolean>;
+  /**
+   * Puts a system into a slot, never the booted one: written, synced, and read back against its digests. What is in
+   * place already is not written again. What is wrong with the image is returned; a disk that does not take it throws.
+   */
+  write(slot: Slot, image: SystemImage): Promise<PlacedSystem>;
+  /**
+   * The next boot is a trial of this slot, at most once for a token; the one after is of the active slot again. The
+   * board gives the trial `seconds` to be chosen. Durable when it resolves, with what `reboot` is to be told, if anything.
+   */
+  tryOnce(trial: { slot: Slot; token: string; seconds: number }): Promise<string | undefined>;
+  /** This slot boots from now on, and nothing is tried any more. Durable when it resolves. */
+  choose(slot: Slot): Promise<void>;
 }
 
 export type RefreshVerdict =

@@ -1,6 +1,6 @@
 import { type Base, basesOf, lackingLayers } from '../../protocol/delta/bases.ts';
 import { MOST_CANDIDATES } from '../../protocol/delta/offer.ts';
-import type { Manifest, Platform } from '../../protocol/manifest.ts';
+import type { Manifest, Platform, Receiver } from '../../protocol/manifest.ts';
 import { ProblemError } from '../problems.ts';
 import type { UpdateSizes } from '../rest/api.ts';
 import type { Database } from '../store/tables.ts';
@@ -9,6 +9,8 @@ import type { Deltas } from './deltas.ts';
 interface Group {
   manifestSha256: string | null;
   platform: Platform;
+  /** Null = the release brings no system for it. */
+  board: string | null;
   devices: number;
 }
 
@@ -34,30 +36,35 @@ export async function updateSizes(
   if (!release) throw new ProblemError('release.unknown', `There is no release ${wanted.releaseId}`);
   const incoming = JSON.parse(release.manifestJson) as Manifest;
   const items: UpdateSizes['items'] = [];
-  for (const group of await groupsOf(db, wanted.devices)) {
+  for (const group of await groupsOf(db, wanted.devices, incoming)) {
     const base = await baseOf(db, group.manifestSha256);
     const held = base ? [base.manifest] : [];
-    const sizes = await sizesFor(deltas, incoming, held, group.platform);
-    const { devices, platform } = group;
-    items.push({ base: base?.ref ?? null, platform, devices, ...sizes });
+    const { devices, platform, board } = group;
+    const sizes = await sizesFor(deltas, incoming, held, { platform, board: board ?? undefined });
+    items.push({ base: base?.ref ?? null, platform, ...(board !== null && { board }), devices, ...sizes });
   }
   return { items };
 }
 
-async function groupsOf(db: Database, devices: readonly string[]): Promise<Group[]> {
+async function groupsOf(
+  db: Database,
+  devices: readonly string[],
+  { system }: Pick<Manifest, 'system'>,
+): Promise<Group[]> {
   const wanted = new Set(devices);
   const rows = await db
     .selectFrom('devices')
     .leftJoin('deviceState', 'deviceState.deviceId', 'devices.id')
-    .select(['devices.id as id', 'platform', 'currentManifest'])
+    .select(['devices.id as id', 'platform', 'board', 'currentManifest'])
     .execute();
   const groups = new Map<string, Group>();
-  for (const { id, platform, currentManifest } of rows) {
+  for (const { id, platform, board: ofDevice, currentManifest: manifestSha256 } of rows) {
     if (!wanted.has(id)) continue;
-    const key = `${platform} ${currentManifest}`;
+    const board = system?.boards[ofDevice] === undefined ? null : ofDevice;
+    const key = `${platform} ${board} ${manifestSha256}`;
     const group = groups.get(key);
     if (group) group.devices++;
-    else groups.set(key, { manifestSha256: currentManifest, platform: platform as Platform, devices: 1 });
+    else groups.set(key, { manifestSha256, platform: platform as Platform, board, devices: 1 });
   }
   return [...groups.values()].sort((a, b) => b.devices - a.devices);
 }
@@ -78,11 +85,11 @@ async function sizesFor(
   deltas: Deltas,
   incoming: Manifest,
   held: readonly Manifest[],
-  platform: Platform,
+  receiver: Receiver,
 ): Promise<Sizes> {
   const sum: Sizes = { wireBytes: 0, fullBytes: 0, isFinal: true };
-  for (const layer of lackingLayers(incoming, held, platform)) {
-    const bases = basesOf(layer, incoming, held, platform).slice(0, MOST_CANDIDATES);
+  for (const layer of lackingLayers(incoming, held, receiver)) {
+    const bases = basesOf(layer, incoming, held, receiver).slice(0, MOST_CANDIDATES);
     const { wireBytes, fullBytes, isFinal } = await layerSizes(deltas, layer, bases);
     sum.wireBytes += wireBytes;
     sum.fullBytes += fullBytes;

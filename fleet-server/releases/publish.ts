@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Board } from '../../protocol/board.ts';
-import { checkManifest, layersIn, type Manifest, targetPath } from '../../protocol/manifest.ts';
+import { blobsIn, checkManifest, type Manifest, targetPath } from '../../protocol/manifest.ts';
 import { blobObject, manifestObject } from '../../protocol/objects.ts';
 import { delegationsOf, type SignedRole, signersOf, TufError } from '../../protocol/tuf.ts';
 import { isDelegated } from '../../protocol/tuf-paths.ts';
@@ -124,7 +124,7 @@ async function storedManifest(
 
 async function checkBlobs(objects: ObjectStore, manifest: Manifest): Promise<void> {
   const faults = new Set<string>();
-  for (const { verity, size } of layersIn(manifest)) {
+  for (const { verity, size } of blobsIn(manifest)) {
     const stored = await objects.sizeOf(blobObject(verity));
     if (stored === undefined) faults.add(blobObject(verity));
     else if (stored !== size)

@@ -25,6 +25,7 @@ export async function releaseView(db: Database, row: ReleaseRow): Promise<Releas
     ),
     ...(manifest.channels && { channels: channelViews(manifest.channels) }),
     ...(manifest.agent && { agentVersion: manifest.agent.version }),
+    ...(manifest.system && { system: systemView(manifest.system) }),
     signedBy: JSON.parse(row.signedByJson) as string[],
     targetsVersion: row.targetsVersion,
     uploadedAt: row.uploadedAt,
@@ -72,6 +73,13 @@ function channelViews(channels: NonNullable<Manifest['channels']>): Release['cha
     memoryBytes: channelBudgetBytes(channel),
   }));
 }
+
+const systemView = ({ version, boards }: NonNullable<Manifest['system']>): Release['system'] => ({
+  version,
+  sizeBytes: Object.fromEntries(
+    Object.entries(boards).map(([board, { boot, root }]) => [board, boot.size + root.size]),
+  ),
+});
 
 function checkText(check: NonNullable<ManifestService['health']>['check']): string {
   if (check.kind === 'exec') return check.args.join(' ');

@@ -92,13 +92,15 @@ export const AskUpdateSizes = Type.Object(
   Closed,
 );
 export type AskUpdateSizes = Static<typeof AskUpdateSizes>;
-/** What an update sends to each device, by what the devices run now: one item for each release and platform. */
+/** What an update sends to each device, by what the devices run now: one item for each release, platform and system. */
 export const UpdateSizes = Type.Object({
   items: Type.Array(
     Type.Object({
       /** Null = no release, or none that this server knows. */
       base: Nullable(ReleaseRef),
       platform: Type.String(),
+      /** Whose system the release brings; absent = it brings none for these devices. */
+      board: Type.Optional(Type.String()),
       devices: Type.Integer(),
       wireBytes: Type.Integer({ description: 'to each device, by delta where there is one' }),
       fullBytes: Type.Integer({

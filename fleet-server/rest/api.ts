@@ -126,6 +126,10 @@ export const Release = Type.Object({
   ),
   /** Of the agent that it brings; absent = none. */
   agentVersion: Type.Optional(Type.String()),
+  /** Of the system that it brings, with its bytes by board; absent = none. They are not part of `sizeBytes`. */
+  system: Type.Optional(
+    Type.Object({ version: Type.String(), sizeBytes: Type.Record(Type.String(), Type.Integer()) }),
+  ),
   /** Who signed: keyids of the targets role whose signature was checked, and the targets version. */
   signedBy: Type.Array(Type.String()),
   targetsVersion: Type.Integer(),

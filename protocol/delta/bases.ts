@@ -1,6 +1,6 @@
-import type { Manifest, ManifestAgent, ManifestLayer, Platform } from '../manifest.ts';
+import type { Manifest, ManifestAgent, ManifestBlob, Receiver } from '../manifest.ts';
 
-export type Base = Pick<ManifestLayer, 'verity' | 'size'>;
+export type Base = ManifestBlob;
 
 /**
  * Blobs that may be older versions of a layer, the likeliest first: what stood in its place in the same service, then
@@ -10,11 +10,11 @@ export function basesOf(
   layer: Base,
   incoming: Manifest,
   held: readonly Manifest[],
-  platform: Platform,
+  receiver: Receiver,
 ): Base[] {
   const ranked: { base: Base; rank: number }[] = [];
-  const places = placesOf(incoming, platform).filter(({ verity }) => verity === layer.verity);
-  for (const { verity, size, service, index, fromTop } of held.flatMap((each) => placesOf(each, platform))) {
+  const places = placesOf(incoming, receiver).filter(({ verity }) => verity === layer.verity);
+  for (const { verity, size, service, index, fromTop } of held.flatMap((each) => placesOf(each, receiver))) {
     const ranks = places.map((place) => {
       if (place.service !== service) return 3;
       if (place.index === index) return 0;
@@ -31,29 +31,33 @@ export function basesOf(
 }
 
 /** Layers that a device with these releases does not have, each once. */
-export function lackingLayers(incoming: Manifest, held: readonly Manifest[], platform: Platform): Base[] {
-  const has = new Set(held.flatMap((each) => placesOf(each, platform)).map(({ verity }) => verity));
-  const layers = placesOf(incoming, platform).map(({ verity, size }) => [verity, { verity, size }] as const);
+export function lackingLayers(incoming: Manifest, held: readonly Manifest[], receiver: Receiver): Base[] {
+  const has = new Set(held.flatMap((each) => placesOf(each, receiver)).map(({ verity }) => verity));
+  const layers = placesOf(incoming, receiver).map(({ verity, size }) => [verity, { verity, size }] as const);
   return [...new Map(layers).values()].filter(({ verity }) => !has.has(verity));
 }
 
 /** A version of a blob is about as large as the one before. */
 const nearness = (base: Base, layer: Base): number => Math.abs(base.size - layer.size);
 
-function placesOf(manifest: Manifest, platform: Platform) {
-  const { services, agent } = manifest;
-  // No service has an empty name.
-  return [...Object.entries(services), ...(agent ? [['', agent] as const] : [])].flatMap(
+function placesOf(manifest: Manifest, { platform, board }: Receiver) {
+  const { services, agent, system } = manifest;
+  const slot = board === undefined ? undefined : system?.boards[board];
+  // No service has an empty name, nor one with a space.
+  const images = [...Object.entries(services), ...(agent ? [['', agent] as const] : [])].map(
     ([service, held]) => {
-      const images: ManifestAgent['images'] = held.images;
-      const layers = images[platform]?.layers ?? [];
-      return layers.map(({ verity, size }, index) => ({
-        verity,
-        size,
-        service,
-        index,
-        fromTop: layers.length - index,
-      }));
+      const { [platform]: image }: ManifestAgent['images'] = held.images;
+      return [service, image?.layers ?? []] as const;
     },
+  );
+  const parts = slot ? [['system boot', [slot.boot]] as const, ['system root', [slot.root]] as const] : [];
+  return [...images, ...parts].flatMap(([service, blobs]) =>
+    blobs.map(({ verity, size }, index) => ({
+      verity,
+      size,
+      service,
+      index,
+      fromTop: blobs.length - index,
+    })),
   );
 }

@@ -1,5 +1,6 @@
 import type { Board } from '../../protocol/board.ts';
 import { channelFaults } from '../../protocol/channels.ts';
+import { systemFaults } from '../../protocol/manifest-system.ts';
 import { nearest } from '../../protocol/nearest.ts';
 import { parseDurationMs } from '../../protocol/quantities.ts';
 import type { ReleaseSource } from '../../protocol/release-source.ts';
@@ -20,6 +21,7 @@ export function crossCheck(source: ReleaseSource, boards: ReadonlyMap<string, Bo
   const known = source.boards.flatMap((name) => boards.get(name) ?? []);
   return [
     ...source.boards.flatMap((name) => boardFaults(name, boards)),
+    ...(source.system ? systemFaults(source.system, source.boards) : []),
     ...volumeFaults(volumes),
     ...Object.entries(services).flatMap(([name, service]) => {
       const at = `services.${name}`;

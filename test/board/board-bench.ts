@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig } from '../../agent/config.ts';
 import type { AgentStatus } from '../../agent/local-api/ports.ts';
-import { buildBoard } from '../../boards/builder/build-board.ts';
+import { type BuiltBoard, buildBoard } from '../../boards/builder/build-board.ts';
 import { type BootOptions, EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
 import { HOST_ADDRESS } from '../../boards/emulator/qemu-arguments.ts';
+import { putFiles } from '../../boards/fat.ts';
 import { buildIpc } from '../../ipc/build.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
@@ -46,15 +47,17 @@ export class BoardBench {
   readonly fleet: TestFleet;
   readonly publisher: Publisher;
   readonly board: EmulatedBoard;
+  readonly built: BuiltBoard;
   readonly #layers: Layer[];
   readonly #dir: string;
 
   private constructor(
-    parts: Pick<BoardBench, 'fleet' | 'publisher' | 'board'> & { layers: Layer[]; dir: string },
+    parts: Pick<BoardBench, 'fleet' | 'publisher' | 'board' | 'built'> & { layers: Layer[]; dir: string },
   ) {
     this.fleet = parts.fleet;
     this.publisher = parts.publisher;
     this.board = parts.board;
+    this.built = parts.built;
     this.#layers = parts.layers;
     this.#dir = parts.dir;
   }
@@ -85,7 +88,7 @@ export class BoardBench {
       extraDisk: join(dir, 'extra.erofs'),
     });
     const layers = [{ path: base, verity: digest, size: statSync(base).size }, await channelLayer(dir)];
-    return new BoardBench({ fleet, publisher, board, layers, dir });
+    return new BoardBench({ fleet, publisher, board, built, layers, dir });
   }
 
   boot(options?: BootOptions): Promise<void> {
@@ -141,12 +144,14 @@ export class BoardBench {
 
   /**
    * Publishes a signed release for the board and rolls it out. Its services are not shed: a busy test machine is pressure.
-   * `agent`: a version for it to bring, of the agent that is on the board but for what `change` makes of it.
+   * `agent`: a version for it to bring, of the agent that is on the board but for what `change` makes of it. `system`:
+   * the system to bring; absent = none.
    */
   async release(
     version: string,
     services: Record<string, Omit<ServiceParts, 'layers'> & { change?: Partial<ManifestService> }>,
     agent?: { version: string; change?: (main: string) => string },
+    system?: BroughtSystem,
   ): Promise<void> {
     const parts = Object.entries(services).map(([name, part]): [string, ServiceParts] => [
       name,
@@ -159,7 +164,10 @@ export class BoardBench {
       Object.assign(made.manifest.services[name] ?? {}, { criticality: 'critical' }, change);
     const manifestText = JSON.stringify(made.manifest);
     const plain = { ...made, manifestText, manifestSha256: sha256Hex(manifestText) };
-    const releaseId = await this.publisher.publish(agent ? await this.#bringing(plain, agent) : plain);
+    const withItsAgent = agent ? await this.#bringing(plain, agent) : plain;
+    const releaseId = await this.publisher.publish(
+      system ? await withSystem(withItsAgent, system) : withItsAgent,
+    );
     const { status, body } = await this.fleet.api('POST', '/rollouts', { releaseId, devices: [DEVICE] });
     if (status >= 300) throw new Error(`Cannot roll out ${version}: ${JSON.stringify(body)}`);
   }
@@ -172,6 +180,16 @@ export class BoardBench {
     return withAgent(plain, version, [layer], 'linux/arm64');
   }
 
+  /** What is on the board, with other words on the kernel's command line. */
+  async systemWith(version: string, ...words: string[]): Promise<BroughtSystem> {
+    const { boot, root, config } = this.built;
+    const copy = join(this.#dir, `boot-${version}.img`);
+    copyFileSync(boot, copy);
+    const line = [...config.kernel.commandLine, ...words].join(' ');
+    await putFiles(copy, { 'boot.env': Buffer.from(`cmdline=${line}\n`) });
+    return { version, boot: copy, root };
+  }
+
   async isOnline(): Promise<boolean> {
     return (await this.fleet.api('GET', `/devices/${DEVICE}`)).body.isOnline === true;
   }
@@ -181,6 +199,36 @@ export class BoardBench {
     await this.fleet.close();
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+export interface BroughtSystem {
+  version: string;
+  /** Images of a slot's two partitions. */
+  boot: string;
+  root: string;
+}
+
+async function withSystem(
+  release: ServiceRelease,
+  { version, boot, root }: BroughtSystem,
+): Promise<ServiceRelease> {
+  const blobs = await Promise.all(
+    [boot, root].map(async (path): Promise<Layer> => {
+      const { digest } = await verityOf(createReadStream(path));
+      return { path, verity: digest, size: statSync(path).size };
+    }),
+  );
+  const [first, second] = blobs.map(({ verity, size }) => ({ verity, size }));
+  if (!first || !second) throw new Error('A system has two parts');
+  const system = { version, boards: { [BOARD]: { boot: first, root: second } } };
+  const manifest = { ...release.manifest, system };
+  const manifestText = JSON.stringify(manifest);
+  return {
+    layers: [...release.layers, ...blobs],
+    manifest,
+    manifestText,
+    manifestSha256: sha256Hex(manifestText),
+  };
 }
 
 /** `wherry-ipc` for the board's processor. */

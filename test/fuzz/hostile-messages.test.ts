@@ -67,8 +67,9 @@ function expectRefusedOrSame(document: unknown): void {
   );
 }
 
+const place = { board, platform: 'linux/amd64', slots: undefined } as const;
 const judge = (content: Buffer) =>
-  judgeManifest(content, { ...release, manifest: sha256Hex(content), generation: 1 }, board, 'linux/amd64');
+  judgeManifest(content, { ...release, manifest: sha256Hex(content), generation: 1 }, place);
 
 describe('assignments', () => {
   test('one that was changed is refused by a code, or says what was signed', () => {

@@ -16,6 +16,7 @@ import { SourceChain } from '../../agent/update/sources/source-chain.ts';
 import { StoredMetadata } from '../../agent/update/tuf/stored-metadata.ts';
 import { TrustStore } from '../../agent/update/tuf/trust-store.ts';
 import { TufUpdater } from '../../agent/update/tuf/updater.ts';
+import { type BoardBoot, slotsOf } from './board.ts';
 import { type Mark, markedBlobs, markedLedger, markedTrust } from './marks.ts';
 
 export interface AgentOptions {
@@ -28,6 +29,9 @@ export interface AgentOptions {
   running: string | undefined;
   /** Another agent is to take its place. */
   onLeave(): void;
+  /** The board was booted from a slot; undefined: it has none. */
+  booted?: BoardBoot | undefined;
+  onReboot?(): void;
   onMark?: ((mark: Mark) => void) | undefined;
 }
 
@@ -39,6 +43,8 @@ const board = {
   cpus: 2,
   reserve: { system: '64MiB', agent: '64MiB' },
 };
+
+export const RECEIVER = { platform: board.platform, board: board.name };
 
 /** The update half of an agent with all that it keeps on a disk; only the services and the network are fake. */
 export async function openAgent(options: AgentOptions) {
@@ -88,6 +94,11 @@ export async function openAgent(options: AgentOptions) {
     onRollback: () => {},
     agents: running === undefined ? undefined : shelfOf(stateDir, running, blobs),
     onAgentSwitch: options.onLeave,
+    system: options.booted && {
+      slots: slotsOf(stateDir, options.booted, blobs),
+      boot: { id: options.booted.id, reason: 'lost-power' },
+      reboot: async () => options.onReboot?.(),
+    },
     log: logger,
     times: { healthPollMs: 5, retryMinMs: 5, retryMaxMs: 20, heldMs: 20, lookMs: 10 },
   });

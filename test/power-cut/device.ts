@@ -3,12 +3,30 @@ import { join } from 'node:path';
 import { blobsInUse } from '../../agent/update/blobs-in-use.ts';
 import type { UpdateRecord } from '../../agent/update/core/record.ts';
 import { FakeWorkloads } from '../../agent/update/fake-workloads.ts';
-import { type Agent, type AgentOptions, openAgent } from './agent.ts';
+import { until } from '../support/until.ts';
+import { type Agent, type AgentOptions, openAgent, RECEIVER } from './agent.ts';
+import { type BoardBoot, bootBoard } from './board.ts';
 import { chooseAgent } from './choose.ts';
 import type { Scenario } from './story.ts';
 
+class WatchedWorkloads extends FakeWorkloads {
+  readonly #onApply: (version: string | undefined) => void;
+
+  constructor(onApply: (version: string | undefined) => void) {
+    super();
+    this.#onApply = onApply;
+  }
+
+  override apply(...[desired]: Parameters<FakeWorkloads['apply']>): void {
+    this.#onApply(desired.release?.version);
+    super.apply(desired);
+  }
+}
+
 export interface DeviceOptions extends Pick<AgentOptions, 'stateDir' | 'factoryRoot' | 'source' | 'onMark'> {
-  scenario: Pick<Scenario, 'fleetKey' | 'illAgents'>;
+  scenario: Pick<Scenario, 'fleetKey' | 'illAgents' | 'illSystems'>;
+  /** The board is up already, and only its agent is started anew. */
+  booted?: BoardBoot | undefined;
 }
 
 /**
@@ -17,8 +35,13 @@ export interface DeviceOptions extends Pick<AgentOptions, 'stateDir' | 'factoryR
  */
 export async function openDevice(options: DeviceOptions) {
   const { stateDir, scenario } = options;
-  const { fleetKey, illAgents } = scenario;
-  const workloads = new FakeWorkloads();
+  const { fleetKey, illAgents, illSystems } = scenario;
+  const boot = (): BoardBoot | undefined => illSystems && bootBoard(stateDir, illSystems);
+  let booted = options.booted ?? boot();
+  const ran: string[] = [];
+  const workloads = new WatchedWorkloads((version) => {
+    ran.push(`${version} on ${booted?.system}`);
+  });
   let switching: Promise<void> | undefined;
   let isStopped = false;
 
@@ -30,7 +53,7 @@ export async function openDevice(options: DeviceOptions) {
     }
   };
   const launch = (running: string | undefined): Promise<Agent> =>
-    openAgent({ ...options, fleetKey, workloads, running, onLeave: giveWay });
+    openAgent({ ...options, fleetKey, workloads, running, onLeave: giveWay, booted, onReboot: reboot });
   const next = async (): Promise<void> => {
     await agent.stop();
     if (isStopped) return;
@@ -40,6 +63,20 @@ export async function openDevice(options: DeviceOptions) {
   };
   const giveWay = (): void => {
     switching = next();
+  };
+  /** Services end with the boot. */
+  const again = async (): Promise<void> => {
+    await agent.stop();
+    if (isStopped) return;
+    workloads.applied.length = 0;
+    booted = boot();
+    agent = await launch(choose());
+    switching = undefined;
+    agent.engine.start();
+  };
+  const reboot = (): void => {
+    // The engine waits for the answer to its wish before it lets itself be stopped.
+    switching = new Promise<void>((resolve) => setImmediate(resolve)).then(again);
   };
   const settle = async (): Promise<void> => {
     const begun = switching;
@@ -51,6 +88,11 @@ export async function openDevice(options: DeviceOptions) {
   return {
     workloads,
     firstChosen,
+    /** "<version> on <system>" of all that was run. */
+    ran,
+    get booted(): BoardBoot | undefined {
+      return booted;
+    },
     /** What the first agent read from the disk. */
     loaded: agent.loaded,
     get agent(): Agent {
@@ -64,6 +106,8 @@ export async function openDevice(options: DeviceOptions) {
     start: async (): Promise<void> => {
       agent.engine.start();
       await settle();
+      // A board that is on its way into another slot runs nothing yet.
+      await until(() => switching === undefined && workloads.desired !== undefined, { timeoutMs: 60_000 });
     },
     stop: async (): Promise<void> => {
       isStopped = true;
@@ -79,7 +123,7 @@ export type Device = Awaited<ReturnType<typeof openDevice>>;
 /** Files in the blob folder that no release needs, or that are left from a download that is done. */
 export function orphansOf(record: UpdateRecord, stateDir: string): string[] {
   const folder = join(stateDir, 'blobs');
-  const inUse = blobsInUse(record, 'linux/amd64') ?? new Set();
+  const inUse = blobsInUse(record, RECEIVER) ?? new Set();
   const wanted = new Set([...inUse].map((verity) => `${verity}.erofs`));
   return existsSync(folder) ? readdirSync(folder).filter((name) => !wanted.has(name)) : [];
 }

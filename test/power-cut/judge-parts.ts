@@ -1,11 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { agentsHeld, agentWanted } from '../../agent/update/core/record.ts';
+import { agentsHeld, agentWanted, systemWanted } from '../../agent/update/core/record.ts';
+import { parseManifest } from '../../agent/update/desired-services.ts';
+import { bootBoard } from './board.ts';
 import { chooseAgent } from './choose.ts';
 import type { Device } from './device.ts';
 import type { Known } from './judge.ts';
+import { manifestOf } from './on-disk.ts';
 import { contentsOf } from './play.ts';
+import type { Scenario } from './story.ts';
 
 /** Each secret has the content that was said to be kept, or the one that was being put. */
 export async function secretFaults(device: Device, { secrets }: Known): Promise<string[]> {
@@ -27,4 +31,33 @@ export function agentFaults({ agent, firstChosen }: Device, stateDir: string): s
     (entry) => entry.isDirectory() && !kept.has(entry.name),
   );
   return left.length === 0 ? faults : [...faults, `agents left: ${left.map(({ name }) => name).join()}`];
+}
+
+/** No release that brings a system has run on another one. */
+export function mixFaults({ ran }: Device, { illSystems, steps }: Scenario): string[] {
+  if (illSystems === undefined) return [];
+  const brought = new Map<string, string | undefined>();
+  for (const step of steps) {
+    const manifest = parseManifest(manifestOf(step));
+    if (manifest) brought.set(manifest.version, manifest.system?.version);
+  }
+  return ran.flatMap((line) => {
+    const [version = '', system] = line.split(' on ');
+    const wanted = brought.get(version) ?? system;
+    return wanted === system ? [] : [`${version} ran on the system ${system}; it brings ${wanted}`];
+  });
+}
+
+/** When nothing moves any more the system that the record names runs, and boots the next time. */
+export function slotFaults({ agent, booted }: Device, stateDir: string): string[] {
+  const wanted = systemWanted(agent.ledger.load());
+  if (booted === undefined || wanted === undefined) return [];
+  const next = bootBoard(stateDir, []);
+  const isSo = booted.slot === wanted.slot && next.slot === wanted.slot && next.trial === undefined;
+  const isNamed = wanted.id === 'shipped' || wanted.id.startsWith(`${booted.system}-`);
+  return isSo && isNamed
+    ? []
+    : [
+        `it runs ${booted.system} in ${booted.slot}, next in ${next.slot}; its record names ${wanted.id} in ${wanted.slot}`,
+      ];
 }

@@ -5,9 +5,9 @@ import { EMPTY_RECORD, inForce, type UpdateRecord } from '../../agent/update/cor
 import { PIECE_BYTES } from '../../protocol/fsverity.ts';
 import { blobObject } from '../../protocol/objects.ts';
 import { type Device, openDevice, orphansOf } from './device.ts';
-import { agentFaults, secretFaults } from './judge-parts.ts';
+import { agentFaults, mixFaults, secretFaults, slotFaults } from './judge-parts.ts';
 import type { Mark } from './marks.ts';
-import { type Held, heldPieces, isWhole, layersOfText, manifestOf } from './on-disk.ts';
+import { blobsOfText, type Held, heldPieces, isWhole, manifestOf } from './on-disk.ts';
 import { isWholeAgent } from './own-agent.ts';
 import { begin, empty, StepSource, settled } from './play.ts';
 import type { Recording } from './recording.ts';
@@ -71,10 +71,14 @@ export async function judge(
   const expect: Expect = (isSo, otherwise) => isSo || verdict.faults.push(otherwise);
   const stateDir = join(disk, 'state');
   const source = new StepSource();
+  /** The power goes once; after that only the agent ends. */
+  let booted: Device['booted'];
   const boot = async (work: (device: Device) => Promise<void>) => {
     const { factoryRoot, scenario } = recording;
-    const device = await openDevice({ stateDir, factoryRoot, scenario, source });
+    const device = await openDevice({ stateDir, factoryRoot, scenario, source, booted });
     await work(device).finally(device.stop);
+    booted = device.booted;
+    for (const fault of mixFaults(device, scenario)) expect(false, fault);
   };
   try {
     // A disk that was full is freed by those who look after the device, sooner or later.
@@ -140,7 +144,7 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
     record.previous,
     isReady ? record.incoming : undefined,
   ])
-    for (const layer of layersOfText(release?.manifest))
+    for (const layer of blobsOfText(release?.manifest))
       expect(
         await isWhole(stateDir, layer),
         `blob ${layer.verity.slice(0, 8)} of a release it holds is not whole`,
@@ -150,7 +154,7 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
 function checkProgress(held: Held[], known: Known, stateDir: string, expect: Expect): void {
   for (const { verity, piece } of held.filter(({ isTrue }) => !isTrue))
     expect(false, `the map of ${verity.slice(0, 8)} names piece ${piece}, which is not on disk`);
-  const wanted = new Set(layersOfText(manifestOf(known.step)).map(({ verity }) => verity));
+  const wanted = new Set(blobsOfText(manifestOf(known.step)).map(({ verity }) => verity));
   for (const [verity, said] of known.pieces) {
     if (!wanted.has(verity) || existsSync(join(stateDir, 'blobs', `${verity}.erofs`))) continue;
     const kept = held.filter((piece) => piece.verity === verity && piece.isTrue).length;
@@ -168,7 +172,7 @@ async function goOn(
   expect: Expect,
 ): Promise<void> {
   const stateDir = join(disk, 'state');
-  const wanted = layersOfText(manifestOf(step));
+  const wanted = blobsOfText(manifestOf(step));
   // What is on the stick is not asked of the network.
   const missing = wanted.filter(
     ({ verity }) =>
@@ -189,7 +193,8 @@ async function goOn(
   const { engine, ledger } = device.agent;
   const orphans = orphansOf(ledger.load(), stateDir);
   expect(engine.status().phase !== 'committed' || orphans.length === 0, `left behind: ${orphans.join()}`);
-  for (const fault of agentFaults(device, stateDir)) expect(false, fault);
+  for (const fault of [...agentFaults(device, stateDir), ...slotFaults(device, stateDir)])
+    expect(false, fault);
 }
 
 /** Alike as JSON, in which the one that was written lacks what is undefined. */

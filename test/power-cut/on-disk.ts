@@ -1,11 +1,12 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layersOf } from '../../agent/update/core/fetch-plan.ts';
+import { blobsFor } from '../../agent/update/core/fetch-plan.ts';
 import { parseManifest } from '../../agent/update/desired-services.ts';
 import { leafCount, leafOf, PIECE_BYTES, verityOf } from '../../protocol/fsverity.ts';
-import type { ManifestLayer } from '../../protocol/manifest.ts';
+import type { ManifestBlob } from '../../protocol/manifest.ts';
 import { leavesObject } from '../../protocol/objects.ts';
+import { RECEIVER } from './agent.ts';
 import type { Step } from './story.ts';
 
 export interface Held {
@@ -53,7 +54,7 @@ async function readHeld(
   return held;
 }
 
-export async function isWhole(stateDir: string, { verity, size }: ManifestLayer): Promise<boolean> {
+export async function isWhole(stateDir: string, { verity, size }: ManifestBlob): Promise<boolean> {
   const path = join(stateDir, 'blobs', `${verity}.erofs`);
   if (!existsSync(path)) return false;
   const tree = await verityOf(createReadStream(path) as AsyncIterable<Buffer>);
@@ -73,7 +74,7 @@ export function manifestOf(step: Step): string | undefined {
 const payloadOf = (envelope: Step['envelope']): string =>
   String((envelope as unknown as { payload: string }).payload);
 
-export function layersOfText(text: string | undefined): ManifestLayer[] {
+export function blobsOfText(text: string | undefined): ManifestBlob[] {
   const manifest = parseManifest(text);
-  return manifest ? layersOf(manifest, 'linux/amd64') : [];
+  return manifest ? blobsFor(manifest, RECEIVER) : [];
 }

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
+import { flashBoard } from './board.ts';
 import { type Delta, type DiskBench, DiskWatch } from './disk.ts';
 import type { Mark } from './marks.ts';
 import { writeStick } from './play.ts';
@@ -45,6 +46,7 @@ export async function record(
   const image = bench.make();
   const disk = bench.mount(image);
   mkdirSync(join(disk, 'state'));
+  if (scenario.illSystems) flashBoard(join(disk, 'state'));
   execFileSync('sync', ['-f', disk]);
   const watch = new DiskWatch(image);
   const recording: Recording = { scenario, factoryRoot, before: watch.content(), writes: [], marks: [] };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { blobObject } from '../../protocol/objects.ts';
 import { deltaOf, offerDelta } from '../support/deltas.ts';
 import type { TestRelease } from '../support/test-repository.ts';
+import { ownSystem } from './board.ts';
 import { ownAgent } from './own-agent.ts';
 import { type Scenario, type Step, Story } from './story.ts';
 
@@ -207,6 +208,55 @@ async function newAgents(): Promise<Scenario> {
   return story.scenario;
 }
 
+/** Whoever loses power between the bootloader and the agent of a trial goes back: nobody knows that it would have come up. */
+const LOST_TRIAL: Step['final'] = { version: '', phases: ['committed', 'rolled_back', 'refused'] };
+
+/** The second release brings a system, the third one that does not boot, the fourth does not stay well on its own. */
+async function newSystems(): Promise<Scenario> {
+  const story = new Story('releases that bring the system');
+  const { repository } = story;
+  story.scenario.illSystems = ['9.1.0'];
+  const base = await repository.layer(50_000);
+  story.release('1.0.0', [base]).step({ title: 'install 1.0.0', phase: 'committed', version: '1.0.0' });
+  story.release('2.0.0', [base], await ownSystem(repository, '9.0.0'));
+  const taken = { phase: 'committed', final: LOST_TRIAL };
+  story.step({ title: 'update to 2.0.0 and its system', version: '2.0.0', ...taken });
+  const final = { version: '', phases: ['rolled_back', 'refused'] };
+  const back = { phase: 'rolled_back', version: '2.0.0', final };
+  story.release('3.0.0', [base], await ownSystem(repository, '9.1.0'));
+  story.step({ title: 'fall back from the system of 3.0.0', ...back });
+  story.release('4.0.0', [base], await ownSystem(repository, '9.2.0'));
+  story.step({ title: 'fall back from 4.0.0, which is ill', ill: ['4.0.0'], ...back });
+  return story.scenario;
+}
+
+/** By hand to a system that had to give way, which is written anew; then the one that runs is brought once more. */
+async function systemByHand(): Promise<Scenario> {
+  const story = new Story('back by hand to another system');
+  const { repository } = story;
+  story.scenario.illSystems = ['9.3.0'];
+  const base = await repository.layer(50_000);
+  const one = await ownSystem(repository, '9.1.0');
+  story.release('1.0.0', [base], one);
+  const taken = { phase: 'committed', final: LOST_TRIAL };
+  story.step({ title: 'install 1.0.0 and its system', version: '1.0.0', ...taken });
+  story.release('2.0.0', [base], await ownSystem(repository, '9.2.0'));
+  story.step({ title: 'update to 2.0.0 and its system', version: '2.0.0', ...taken });
+  story.release('3.0.0', [base], await ownSystem(repository, '9.3.0'));
+  const final = { version: '', phases: ['rolled_back', 'refused'] };
+  story.step({ title: 'fall back from 3.0.0', phase: 'rolled_back', version: '2.0.0', final });
+  story.step({
+    title: 'roll back by hand to the system before',
+    hand: 'roll-back',
+    phase: 'rolled_back',
+    version: '1.0.0',
+    final: { version: '', phases: ['rolled_back', 'refused', 'committed'] },
+  });
+  story.release('4.0.0', [base], one);
+  story.step({ title: 'update to 4.0.0 on the system that runs', phase: 'committed', version: '4.0.0' });
+  return story.scenario;
+}
+
 export const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   firstRelease,
   nextReleases,
@@ -219,4 +269,6 @@ export const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   bundles,
   secrets,
   newAgents,
+  newSystems,
+  systemByHand,
 };

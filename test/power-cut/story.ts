@@ -40,6 +40,8 @@ export interface Scenario {
   fleetKey: string;
   /** Versions of agents that do not come up; absent: no release brings one, and bin/choose-agent is not asked. */
   illAgents?: string[];
+  /** Versions of systems whose kernel does not come up; absent: the device has no slots. */
+  illSystems?: string[];
   steps: Step[];
 }
 

@@ -16,6 +16,7 @@ const ROLES: [RegExp, string][] = [
   [/^leases\.json/, 'leases: the file'],
   [/^agent\/(trial|current|failed)\.new$/, 'agent: which one is to run'],
   [/^agent$/, 'agent: its folder, or what was collected'],
+  [/^board\/disk\.img$/, 'slots: a system, or which one boots'],
   [/^secrets\/[^/]+\.new$/, 'secret: its file'],
   [/^secrets$/, 'secret: the folder'],
   [/^secrets\.key\.new$/, 'key of the secrets'],

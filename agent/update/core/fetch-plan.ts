@@ -1,42 +1,42 @@
-import { layersIn, type Manifest, type ManifestLayer, type Platform } from '../../../protocol/manifest.ts';
+import { blobsIn, type Manifest, type ManifestBlob, type Receiver } from '../../../protocol/manifest.ts';
 
-/** What of a layer is on disk already: whole, or this many verified bytes of a partial download. */
-export interface LayerOnDisk {
+/** What of a blob is on disk already: whole, or this many verified bytes of a partial download. */
+export interface BlobOnDisk {
   isWhole: boolean;
   partialBytes: number;
 }
 
 export interface FetchPlan {
-  lacking: ManifestLayer[];
-  /** Bytes of the lacking layers, and how many of those an earlier try has brought. */
+  lacking: ManifestBlob[];
+  /** Bytes of the lacking blobs, and how many of those an earlier try has brought. */
   totalBytes: number;
   doneBytes: number;
-  /** Bytes of layers that the device holds whole. */
+  /** Bytes of blobs that the device holds whole. */
   reusedBytes: number;
 }
 
 /** Left free for the ledger, logs and the trust store. */
 export const DISK_RESERVE_BYTES = 16 * 1024 * 1024;
 
-/** Layers of every image for a platform, each once, in the manifest's order, the agent's last. */
-export function layersOf(manifest: Manifest, platform: Platform): ManifestLayer[] {
-  const layers = layersIn(manifest, platform);
-  return [...new Map(layers.map((layer) => [layer.verity, layer])).values()];
+/** Every blob for a device, each once, in the manifest's order, the agent's and the system's last. */
+export function blobsFor(manifest: Manifest, receiver: Receiver): ManifestBlob[] {
+  const blobs = blobsIn(manifest, receiver);
+  return [...new Map(blobs.map((blob) => [blob.verity, blob])).values()];
 }
 
 export function planFetch(
-  layers: readonly ManifestLayer[],
-  onDisk: ReadonlyMap<string, LayerOnDisk>,
+  blobs: readonly ManifestBlob[],
+  onDisk: ReadonlyMap<string, BlobOnDisk>,
 ): FetchPlan {
   const plan: FetchPlan = { lacking: [], totalBytes: 0, doneBytes: 0, reusedBytes: 0 };
-  for (const layer of layers) {
-    const held = onDisk.get(layer.verity);
+  for (const blob of blobs) {
+    const held = onDisk.get(blob.verity);
     if (held?.isWhole) {
-      plan.reusedBytes += layer.size;
+      plan.reusedBytes += blob.size;
       continue;
     }
-    plan.lacking.push(layer);
-    plan.totalBytes += layer.size;
+    plan.lacking.push(blob);
+    plan.totalBytes += blob.size;
     plan.doneBytes += held?.partialBytes ?? 0;
   }
   return plan;

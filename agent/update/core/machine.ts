@@ -1,26 +1,31 @@
 import { isoTime } from '../../../protocol/instant.ts';
 import { applied, assigned, refuseOffer } from './offers.ts';
-import { agentWanted, labelOf, type UpdateRecord } from './record.ts';
-import { healthSeen, rollBack, rollBackByHand } from './soak.ts';
+import { agentWanted, labelOf, systemWanted, type UpdateRecord } from './record.ts';
+import { resume } from './resume.ts';
+import { healthSeen, rollBackByHand } from './soak.ts';
 import {
   clip,
   enter,
   type Transition,
   UPDATE_RULES,
   type UpdateContext,
+  type UpdateEffect,
   type UpdateInput,
   unchanged,
 } from './transition.ts';
+import { withoutDoomed } from './trial.ts';
 import { look, switchOrWait, wished } from './waiting.ts';
 
 /** The update machine: what an input does to the record, and what is to be done about it once that is durable. */
 export function advance(record: UpdateRecord, input: UpdateInput, context: UpdateContext): Transition {
   const next = decide(record, input, context);
-  // The agent comes before the services that it runs, and is settled before what it no longer needs goes.
-  const asksAgent = next.effects.some((effect) => effect === 'apply' || effect === 'collect');
-  return asksAgent && agentWanted(next.record)
-    ? { ...next, effects: ['switch-agent', ...next.effects] }
-    : next;
+  // System and agent come before the services that run on them, and are settled before what they no longer need goes.
+  const asksBelow = next.effects.some((effect) => effect === 'apply' || effect === 'collect');
+  if (!asksBelow) return next;
+  const below: UpdateEffect[] = [];
+  if (context.system && systemWanted(next.record)) below.push('switch-system');
+  if (agentWanted(next.record)) below.push('switch-agent');
+  return { ...next, effects: [...below, ...next.effects] };
 }
 
 function decide(record: UpdateRecord, input: UpdateInput, context: UpdateContext): Transition {
@@ -46,47 +51,6 @@ function decide(record: UpdateRecord, input: UpdateInput, context: UpdateContext
     default:
       return incomingMoved(record, input, context);
   }
-}
-
-function resume(record: UpdateRecord, context: UpdateContext): Transition {
-  switch (record.phase) {
-    case 'fetching':
-    case 'verified':
-    case 'staged':
-      // Fetch again from the top: whatever is whole already costs nothing, whatever was lost is noticed.
-      return enter(record, 'fetching', context, {}, ['apply', 'fetch']);
-    case 'waiting':
-      // What is ready needs no network: it may have its window before the link is back.
-      return record.incoming?.isReady
-        ? enter(record, 'verified', context, {}, ['apply', 'stage'])
-        : enter(record, 'fetching', context, {}, ['apply', 'fetch']);
-    case 'switching':
-    case 'soaking': {
-      const wanted = record.incoming?.agent;
-      if (wanted !== undefined && context.agent?.failed === wanted)
-        return fallBack(record, `its agent ${wanted} did not become healthy`, context);
-      const resumes = record.resumes + 1;
-      if (resumes > UPDATE_RULES.resumes)
-        return fallBack(record, `the agent was started ${resumes} times since the switch`, context);
-      return enter(record, 'switching', context, { resumes }, ['apply']);
-    }
-    case 'committed':
-      // The power may have gone between the commit and what it frees.
-      return { record, effects: ['apply', 'collect'], events: [], isDurable: false };
-    default:
-      return { record, effects: ['apply'], events: [], isDurable: false };
-  }
-}
-
-/** Where there is no release to go back to, the agent that did not come up is left out of the one that stays. */
-function fallBack(record: UpdateRecord, why: string, context: UpdateContext): Transition {
-  const { incoming } = record;
-  const isTried = incoming?.agent !== undefined && incoming.agent === context.agent?.running;
-  return rollBack(
-    isTried || !incoming ? record : { ...record, incoming: { ...incoming, agent: undefined } },
-    why,
-    context,
-  );
 }
 
 function keyChanged(record: UpdateRecord, { key, enrolled }: { key: string; enrolled: string }): Transition {
@@ -144,9 +108,10 @@ function incomingMoved(
     case 'manifest-checked': {
       if (phase !== 'fetching') return unchanged(record);
       const { manifest, soakMs, standing, agent } = input;
+      const system = input.system === undefined ? undefined : { id: input.system };
       const { name } = incoming.release;
       const floors = { ...record.floors, [name]: Math.max(record.floors?.[name] ?? 0, standing?.floor ?? 0) };
-      const checked = { ...incoming, manifest, soakMs, counter: standing?.counter, agent };
+      const checked = { ...incoming, manifest, soakMs, counter: standing?.counter, agent, system };
       const next = { ...record, reason: undefined, incoming: checked, floors };
       return { record: next, effects: [], events: [], isDurable: true };
     }
@@ -164,12 +129,14 @@ function incomingMoved(
     }
     case 'blobs-verified':
       return phase === 'fetching' && incoming.manifest !== undefined
-        ? enter(record, 'verified', context, {}, ['stage'])
+        ? enter(record, 'verified', context, withoutDoomed(record), ['stage'])
         : unchanged(record);
-    case 'staged':
-      return phase === 'verified'
-        ? enter(record, 'staged', context, { incoming: { ...incoming, isReady: true } }, ['switch'])
-        : unchanged(record);
+    case 'staged': {
+      if (phase !== 'verified') return unchanged(record);
+      const system = incoming.system && { ...incoming.system, slot: input.slot };
+      const ready = { ...incoming, system, isReady: true as const };
+      return enter(record, 'staged', context, { incoming: ready }, ['switch']);
+    }
     case 'switch':
       return phase === 'staged' ? switchOrWait(record, incoming, context) : unchanged(record);
     case 'consent':

@@ -1,6 +1,7 @@
 import type { UpdatePhase } from '../../../protocol/messages.ts';
 import type { Reason } from '../../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
+import type { Slot } from '../ports.ts';
 
 export interface ReleaseRef {
   name: string;
@@ -19,6 +20,29 @@ export interface InstalledRelease {
   counter?: number | undefined;
   /** The agent that ran it; kept of the release before, to go back to. */
   agent?: string | undefined;
+  /** The system that ran it; likewise. */
+  system?: SystemInSlot | undefined;
+  /** Id of the system that it brings for this board, whose blobs stay with it. */
+  brings?: string | undefined;
+}
+
+/** A system, by its id (agent/system-slots/system-image.ts), and the slot it was put into. */
+export interface SystemInSlot {
+  id: string;
+  slot: Slot;
+  /** The boot in which it was decided to go back to it: until then the board has not been told. */
+  decidedIn?: string | undefined;
+}
+
+/** The system that the device came with. */
+export const SHIPPED_SYSTEM = 'shipped';
+
+export interface IncomingSystem {
+  id: string;
+  /** Where it lies, whole; undefined until it is staged. */
+  slot?: Slot | undefined;
+  /** It is tried under this token; absent before the switch, and when it was what runs anyway. */
+  trial?: { token: string; isReached?: true | undefined } | undefined;
 }
 
 export interface IncomingRelease {
@@ -33,6 +57,8 @@ export interface IncomingRelease {
   counter?: number | undefined;
   /** The agent that it brings, by the name of its folder; absent = none. */
   agent?: string | undefined;
+  /** The system that it brings for this board; absent = none. */
+  system?: IncomingSystem | undefined;
   /** When it was first accepted, Unix ms. */
   acceptedAt?: number | undefined;
   /** Who at the device agreed to it. */
@@ -74,6 +100,8 @@ export interface UpdateRecord {
   floors?: Record<string, number> | undefined;
   /** The agent that runs when none is tried; absent while no release has brought one. */
   agent?: string | undefined;
+  /** The system that boots when none is tried; absent while no release has brought one. */
+  system?: SystemInSlot | undefined;
   /** Time in this phase, and time healthy without a break, counted in ticks: a clock that jumps shortens no soak. */
   phaseMs: number;
   healthyMs: number;
@@ -115,6 +143,18 @@ export function agentWanted(record: UpdateRecord): { id: string; isTrial: boolea
   const tried = phase === 'switching' || phase === 'soaking' ? incoming?.agent : undefined;
   if (tried !== undefined && tried !== agent) return { id: tried, isTrial: true };
   return agent === undefined ? undefined : { id: agent, isTrial: false };
+}
+
+export type WantedSystem =
+  | { isTrial: true; id: string; slot: Slot; token: string }
+  | { isTrial: false; id: string; slot: Slot; decidedIn: string | undefined };
+
+/** The one system that the board is to run. Undefined: whichever runs. */
+export function systemWanted({ phase, incoming, system }: UpdateRecord): WantedSystem | undefined {
+  const tried = phase === 'switching' || phase === 'soaking' ? incoming?.system : undefined;
+  if (tried?.slot !== undefined && tried.trial !== undefined)
+    return { isTrial: true, id: tried.id, slot: tried.slot, token: tried.trial.token };
+  return system && { isTrial: false, id: system.id, slot: system.slot, decidedIn: system.decidedIn };
 }
 
 /** Agents whose folders must not go. */

@@ -1,5 +1,11 @@
 import type { WorkloadHealth } from '../ports.ts';
-import { type IncomingRelease, isBelowFloor, labelOf, type UpdateRecord } from './record.ts';
+import {
+  type IncomingRelease,
+  isBelowFloor,
+  labelOf,
+  type SystemInSlot,
+  type UpdateRecord,
+} from './record.ts';
 import {
   clip,
   enter,
@@ -45,14 +51,20 @@ function commit(record: UpdateRecord, context: UpdateContext): Transition {
   const { incoming, current } = record;
   if (incoming?.manifest === undefined) return unchanged(record);
   const { release, manifest, counter } = incoming;
-  const previous = current && { ...current, agent: record.agent };
+  const previous = current && { ...current, agent: record.agent, system: record.system };
   const agent = incoming.agent ?? record.agent;
-  const change = { current: { release, manifest, counter }, previous, agent, incoming: undefined, bad: [] };
+  const system = settledSystem(incoming) ?? record.system;
+  const brings = incoming.system?.id;
+  const settled = { agent, system, incoming: undefined };
+  const change = { ...settled, current: { release, manifest, counter, brings }, previous, bad: [] };
   return enter(record, 'committed', context, change, ['collect'], {
     code: 'update.committed',
     message: `${labelOf(release)} stayed well for ${incoming.soakMs / 1000} s`,
   });
 }
+
+const settledSystem = ({ system }: IncomingRelease): SystemInSlot | undefined =>
+  system?.slot === undefined ? undefined : { id: system.id, slot: system.slot };
 
 export function rollBack(record: UpdateRecord, why: string, context: UpdateContext): Transition {
   const { incoming, current } = record;
@@ -70,11 +82,15 @@ export function rollBack(record: UpdateRecord, why: string, context: UpdateConte
 /** There is no way back below the floor: what is not well stays, until a later release comes. */
 function keep(
   record: UpdateRecord,
-  { release, manifest, counter, agent = record.agent }: IncomingRelease & { manifest: string },
+  incoming: IncomingRelease & { manifest: string },
   why: string,
   context: UpdateContext,
 ): Transition {
-  const change = { current: { release, manifest, counter }, previous: undefined, agent, incoming: undefined };
+  const { release, manifest, counter, agent = record.agent } = incoming;
+  const system = settledSystem(incoming) ?? record.system;
+  const settled = { agent, system, incoming: undefined };
+  const brings = incoming.system?.id;
+  const change = { ...settled, current: { release, manifest, counter, brings }, previous: undefined };
   const former = record.current ? labelOf(record.current.release) : 'no release';
   return enter(record, 'committed', context, change, ['apply', 'collect'], {
     code: 'update.kept',
@@ -93,7 +109,9 @@ export function rollBackByHand(record: UpdateRecord, by: string, context: Update
   if (isUnderWay(record) || !current || !previous || isBelowFloor(record, previous)) return unchanged(record);
   const bad = [...record.bad, current.release.manifest].slice(-UPDATE_RULES.badReleases);
   const agent = previous.agent ?? record.agent;
-  const change = { current: previous, previous: undefined, agent, about: current.release, bad };
+  const decidedIn = context.system?.bootId;
+  const system = previous.system ? { ...previous.system, decidedIn } : record.system;
+  const change = { current: previous, previous: undefined, agent, system, about: current.release, bad };
   const next = enter(record, 'rolling_back', context, change, ['apply']);
   const message = `${by} rolled ${labelOf(current.release)} back to ${labelOf(previous.release)}`;
   const reason = { code: 'update.rolled-back' as const, message, at: context.at };

@@ -1,7 +1,8 @@
 import type { Assignment } from '../../../protocol/assignment.ts';
 import type { UpdatePhase } from '../../../protocol/messages.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
-import type { Standing, WorkloadHealth } from '../ports.ts';
+import type { DeviceHealth } from '../../../protocol/status.ts';
+import type { Slot, SlotStatus, Standing, WorkloadHealth } from '../ports.ts';
 import type { SwitchFacts } from './hold.ts';
 import type { ReleaseRef, UpdateRecord } from './record.ts';
 
@@ -19,12 +20,15 @@ export type UpdateInput =
       soakMs: number;
       standing?: Standing;
       agent?: string | undefined;
+      /** Id of the system that it brings for this board. */
+      system?: string | undefined;
     }
   | { type: 'incoming-refused'; code: ReasonCode; message: string }
   | { type: 'source-failed'; message: string }
   | { type: 'delta-unusable'; message: string }
   | { type: 'blobs-verified' }
-  | { type: 'staged' }
+  /** `slot`: where its system lies by now. */
+  | { type: 'staged'; slot?: Slot | undefined }
   | { type: 'switch' }
   /** Time has passed, or what the device knows of itself has changed. */
   | { type: 'look' }
@@ -42,7 +46,15 @@ export type UpdateInput =
   | { type: 'health'; health: WorkloadHealth; elapsedMs: number };
 
 /** Each may be cut short or repeated; the record alone says what to do next. */
-export type UpdateEffect = 'stop-fetch' | 'fetch' | 'stage' | 'switch' | 'switch-agent' | 'apply' | 'collect';
+export type UpdateEffect =
+  | 'stop-fetch'
+  | 'fetch'
+  | 'stage'
+  | 'switch'
+  | 'switch-system'
+  | 'switch-agent'
+  | 'apply'
+  | 'collect';
 
 export interface UpdateEvent {
   code: ReasonCode;
@@ -69,7 +81,19 @@ export interface UpdateContext {
   facts: SwitchFacts;
   /** Which agent this is, and one that was tried here and did not come up; absent = none can be changed here. */
   agent?: { running: string; failed: string | undefined } | undefined;
+  /** The board's slots; absent = it has none. */
+  system?: SystemFacts | undefined;
 }
+
+export interface SystemFacts extends SlotStatus {
+  bootId: string;
+  /** Why the device booted; absent where nothing is known of it. */
+  bootReason?: BootReason | undefined;
+  /** Used for no trial before. */
+  freshToken: string;
+}
+
+export type BootReason = NonNullable<DeviceHealth['boot']>['reason'];
 
 export const UPDATE_RULES = {
   /** A switch that has neither settled nor failed by then, beyond three soak times, is rolled back. */

@@ -1,7 +1,8 @@
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import { type HoldSubject, holdFetch, holdSwitch, isSameHold } from './hold.ts';
-import type { IncomingRelease, UpdateRecord } from './record.ts';
+import { type IncomingRelease, labelOf, type UpdateRecord } from './record.ts';
 import { enter, type Transition, type UpdateContext, unchanged } from './transition.ts';
+import { systemsAtSwitch } from './trial.ts';
 
 export const subjectOf = ({
   policy = {},
@@ -36,10 +37,17 @@ export function switchOrWait(
   const hold = holdSwitch(subjectOf(incoming), facts, { now, at });
   if (!hold) {
     const mustReach = facts.isOnline && incoming.policy?.commitOffline === undefined;
-    const switched = { ...incoming, switchedAt: at, ...(mustReach && { mustReach: true as const }) };
     // What runs now is what to fall back to.
     const agent = incoming.agent === undefined ? record.agent : context.agent?.running;
-    return enter(record, 'switching', context, { resumes: 0, incoming: switched, agent }, ['apply']);
+    const { system, brought } = systemsAtSwitch(record, incoming, context);
+    const due = { ...incoming, system: brought, switchedAt: at };
+    const switched = mustReach ? { ...due, mustReach: true as const } : due;
+    const why = brought?.trial && {
+      code: 'update.system-trial' as const,
+      message: `${labelOf(incoming.release)} brings the system ${brought.id}: rebooting into slot ${brought.slot}, once`,
+    };
+    const change = { resumes: 0, incoming: switched, agent, system };
+    return enter(record, 'switching', context, change, ['apply'], why);
   }
   if (record.phase !== 'waiting') return enter(record, 'waiting', context, {}, [], hold);
   // What is waited for may change many times; the record on disk need not.
