@@ -107,7 +107,10 @@ export async function compressedImage(
   return join(folder, name);
 }
 
-/** `<folder>/root` with the packages and only the modules wanted, `boot`, `kernel`, `device-trees`, `modules.json`. */
+/**
+ * `<folder>/root` with the packages and only the modules wanted, `boot`, `kernel`, `device-trees`,
+ * `modules.json`, `modules.alias`.
+ */
 async function unpackSystem(
   folder: string,
   packages: readonly PackageFile[],
@@ -124,7 +127,8 @@ async function unpackSystem(
   );
   const version = await takeKernel(root, folder, kernel.package, deviceTreesOf(config));
   if (kernel.firmware) await pruneFirmware(root, kernel.firmware);
-  const dependencies = await pruneModules(root, version, kernel.modules);
+  const aliases = join(folder, 'modules.alias');
+  const dependencies = await pruneModules(root, version, kernel.modules, aliases);
   await writeFile(join(folder, 'modules.json'), JSON.stringify({ version, dependencies: [...dependencies] }));
 }
 

@@ -20,12 +20,16 @@ export async function takeKernel(
   await cp(kernel, join(folder, 'kernel'));
   const trees = [join(root, `usr/lib/linux-image-${version}`), join(modules, 'dtb')];
   for (const path of deviceTrees) {
-    const tree = firstOf(trees.map((dir) => join(dir, path)), name);
+    const tree = firstOf(
+      trees.map((dir) => join(dir, path)),
+      name,
+    );
     await mkdir(dirname(join(folder, 'device-trees', path)), { recursive: true });
     await cp(tree, join(folder, 'device-trees', path));
   }
   const rest = ['vmlinuz', 'System.map', 'config'].map((file) => join(modules, file));
-  for (const path of [join(root, 'boot'), ...trees, ...rest]) await rm(path, { recursive: true, force: true });
+  for (const path of [join(root, 'boot'), ...trees, ...rest])
+    await rm(path, { recursive: true, force: true });
   await mkdir(join(root, 'boot'));
   return version;
 }
@@ -46,6 +50,5 @@ export async function pruneFirmware(root: string, patterns: readonly string[]): 
   for (const { pattern, regex } of regexes)
     if (!paths.some((path) => regex.test(path)))
       throw new Error(`Cannot build: no package holds firmware "${pattern}"`);
-  for (const path of paths)
-    if (!regexes.some(({ regex }) => regex.test(path))) await rm(join(folder, path));
+  for (const path of paths) if (!regexes.some(({ regex }) => regex.test(path))) await rm(join(folder, path));
 }
