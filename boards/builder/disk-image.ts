@@ -18,8 +18,7 @@ export interface SlotFiles {
 
 /**
  * Writes the whole disk of a board, sparse: `files` on the firmware partition, slot a filled and chosen, slot b empty, data
- * empty. Made without root and
- * without a mount.
+ * empty. Made without root and without a mount.
  */
 export async function writeDisk(file: string, { boot, root }: SlotFiles, files: FatFiles): Promise<void> {
   const work = await mkdtemp(`${file}-`);

@@ -52,9 +52,6 @@ export const wordsOf = ({ properties }: TreeNode, name: string): string[] =>
 export const isEnabled = (node: TreeNode): boolean =>
   ['okay', 'ok', undefined].includes(wordsOf(node, 'status')[0]);
 
-const phandleOf = ({ properties }: TreeNode): number | undefined =>
-  properties.get('phandle')?.readUInt32BE(0);
-
 /** Properties that name a provider, and the provider's own property that says how many cells follow its name. */
 const PROVIDERS: readonly [RegExp, string | undefined][] = [
   [/^clocks$/, '#clock-cells'],
@@ -83,8 +80,8 @@ export function withProviders(root: TreeNode, device: TreeNode): TreeNode[] {
       for (let at = 0; at + 4 <= value.length; ) {
         const provider = byPhandle.get(value.readUInt32BE(at));
         visit(provider);
-        const arguments_ = cells && provider?.properties.get(cells)?.readUInt32BE(0);
-        at += 4 + 4 * Number(arguments_ ?? 0);
+        const behind = cells && provider?.properties.get(cells)?.readUInt32BE(0);
+        at += 4 + 4 * Number(behind ?? 0);
       }
     }
   };
