@@ -14,6 +14,7 @@ import { buildAgent } from '../../scripts/build.ts';
 import { until } from '../support/until.ts';
 
 const execute = promisify(execFile);
+const QEMU = 'qemu-system-aarch64';
 const GIB = 1024 ** 3;
 /** QEMU reads 36 MiB of kernel at less than a MiB/s on a busy machine. */
 const BOOT_MS = 540_000;
@@ -58,7 +59,7 @@ beforeAll(async () => {
   // The firmware's part is done by QEMU: it loads U-Boot, and hands it the tree.
   args.push('-kernel', built.bootloader, '-dtb', tree, '-drive', `if=sd,file=${card},format=raw`);
   args.push('-serial', 'null', '-serial', `unix:${socket},server=on,wait=off`);
-  emulator = spawn('qemu-system-aarch64', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  emulator = spawn(QEMU, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   serial = await until(() => connectTo(socket), { timeoutMs: 30_000, what: 'QEMU' });
   serial.setEncoding('utf8').on('data', (piece: string) => {
     said += piece;
