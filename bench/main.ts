@@ -38,6 +38,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
       'round trip, throughput, fan-out and processor time of channels between containers, against sockets, MQTT, iceoryx',
     load: () => import('./channels.ts'),
   },
+  'board-size': {
+    about: 'the image to flash of each board, compressed, and what a system slot holds',
+    load: () => import('./board-size.ts'),
+  },
   'update-interruption': {
     about: 'how long an update interrupts a changed service, against a restart of it; and the unchanged ones',
     load: () => import('./update-interruption.ts'),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseUris } from './apt.ts';
+import { parseUris, sourcesFor } from './apt.ts';
 
 test("what apt would fetch is read, versions in Debian's own spelling", () => {
   const digest = 'a'.repeat(64);
@@ -14,4 +14,30 @@ test("what apt would fetch is read, versions in Debian's own spelling", () => {
     },
   ]);
   expect(parseUris("'http://mirror.test/x_1_arm64.deb' x_1_arm64.deb 5 MD5Sum:00")).toEqual([]);
+});
+
+const suites = (text: string) => text.match(/^(Suites|Components): .*/gm);
+
+test('a board takes what it asks for of the archive, and backports only when it asks for one', () => {
+  const host = ['bookworm bookworm-updates', 'bookworm-security']
+    .map((suites) => `Types: deb\nURIs: http://mirror.test\nSuites: ${suites}\nComponents: main\n`)
+    .join('\n');
+  const plain = sourcesFor(host, { suite: 'trixie', components: ['main'], packages: ['linux-image-arm64'] });
+  expect(suites(plain)).toEqual([
+    'Suites: trixie trixie-updates',
+    'Components: main',
+    'Suites: trixie-security',
+    'Components: main',
+  ]);
+  const more = sourcesFor(host, {
+    suite: 'trixie',
+    components: ['main', 'non-free-firmware'],
+    packages: ['u-boot-rpi', 'linux-image-arm64/trixie-backports'],
+  });
+  expect(suites(more)).toEqual([
+    'Suites: trixie trixie-updates trixie-backports',
+    'Components: main non-free-firmware',
+    'Suites: trixie-security',
+    'Components: main non-free-firmware',
+  ]);
 });

@@ -16,7 +16,9 @@ export interface PackageFile {
 export interface PackageRequest {
   cacheDir: string;
   suite: string;
+  components: readonly string[];
   architecture: string;
+  /** Names; behind a slash, the suite that one comes from. */
   packages: readonly string[];
   onProgress(line: string): void;
 }
@@ -27,8 +29,9 @@ export interface PackageRequest {
  * versions until the cache is removed.
  */
 export async function fetchPackages(request: PackageRequest): Promise<PackageFile[]> {
-  const { cacheDir, suite, architecture, packages } = request;
-  const resolved = join(cacheDir, `resolved-${keyOf(suite, architecture, packages)}.json`);
+  const { cacheDir, suite, components, architecture, packages } = request;
+  const key = keyOf(suite, components, architecture, packages);
+  const resolved = join(cacheDir, `resolved-${key}.json`);
   const known = await readFile(resolved, 'utf8').catch(() => undefined);
   if (known !== undefined) {
     const files = JSON.parse(known) as PackageFile[];
@@ -64,14 +67,15 @@ async function resolve(request: PackageRequest): Promise<PackageFile[]> {
 }
 
 /** A world of apt's own: the host's mirror, an empty system of the wanted architecture, our cache. */
-async function aptOptions({ cacheDir, suite, architecture }: PackageRequest): Promise<string[]> {
+async function aptOptions(request: PackageRequest): Promise<string[]> {
+  const { cacheDir, architecture } = request;
   const lists = join(cacheDir, 'lists');
   const status = join(cacheDir, 'status');
   const sources = join(cacheDir, 'sources.list.d');
   for (const folder of [join(lists, 'partial'), join(cacheDir, 'archives/partial'), sources])
     await mkdir(folder, { recursive: true });
   await writeFile(status, '');
-  await writeFile(join(sources, 'debian.sources'), (await debianSources()).replaceAll('bookworm', suite));
+  await writeFile(join(sources, 'debian.sources'), sourcesFor(await debianSources(), request));
   const settings = {
     'APT::Architecture': architecture,
     'APT::Architectures': architecture,
@@ -92,6 +96,19 @@ async function aptOptions({ cacheDir, suite, architecture }: PackageRequest): Pr
     'Debug::NoLocking': '1',
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+/** The host's sources, of Debian 12 and `main`, as those of another suite, with its backports where one is asked for. */
+export function sourcesFor(
+  host: string,
+  { suite, components, packages }: Pick<PackageRequest, 'suite' | 'components' | 'packages'>,
+): string {
+  const backports = `${suite}-backports`;
+  const wantsThem = packages.some((name) => name.endsWith(`/${backports}`));
+  return host
+    .replaceAll('bookworm', suite)
+    .replaceAll(/^Components: main$/gm, `Components: ${components.join(' ')}`)
+    .replaceAll(new RegExp(`^(Suites: .*\\b${suite}(?!-).*)$`, 'gm'), wantsThem ? `$1 ${backports}` : '$1');
 }
 
 /** Lines "'<uri>' <file> <size> <hash type>:<hash>". */

@@ -1,13 +1,14 @@
-import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../../images/run.ts';
 import { type ImageConfig, loadImageConfig } from '../image-config.ts';
 import { agentSources } from './agent-tree.ts';
 import { fetchPackages, type PackageFile } from './apt.ts';
 import { folderKey, keyOf, made } from './cache.ts';
 import { compress } from './compress.ts';
 import { writeDisk } from './disk-image.ts';
+import { deviceTreesOf, firmwareFiles } from './firmware-files.ts';
 import { pruneModules } from './kernel-modules.ts';
+import { pruneFirmware, takeKernel } from './kernel-package.ts';
 import { spdxDocument } from './spdx.ts';
 import { overlays, packSystem, type Variant } from './system-image.ts';
 import { unpackPackages } from './unpack.ts';
@@ -52,28 +53,30 @@ export async function buildBoard({
   onProgress = () => undefined,
 }: BuildBoardOptions): Promise<BuiltBoard> {
   const config = await loadImageConfig(join(PROJECT, 'board-configs'), board);
-  const { kernel, packages: wanted, suite } = config;
+  const { components = ['main'], kernel, packages: wanted, suite } = config;
   const packages = await fetchPackages({
     cacheDir: join(cacheDir, 'debian'),
     suite,
+    components,
     architecture: 'arm64',
     packages: [kernel.package, ...wanted.boot, ...wanted.system, ...wanted.agent],
     onProgress,
   });
-  const unpacking = await sourcesKey(['build-board.ts', 'kernel-modules.ts', 'unpack.ts'].map(inBuilder));
+  const unpacking = await sourcesKey(UNPACKERS.map(inBuilder));
   const digests = packages.map(({ sha256 }) => sha256);
-  const unpackedKey = keyOf(unpacking, kernel, wanted.unwanted, wanted.boot, digests);
+  const unpackedKey = keyOf(unpacking, kernel, deviceTreesOf(config), wanted.unwanted, wanted.boot, digests);
   const unpacked = await made(cacheDir, `${board}-packages`, unpackedKey, async (folder) => {
     onProgress(`Unpacking ${packages.length} Debian packages`);
     await unpackSystem(folder, packages, config);
   });
-  const key = keyOf(unpackedKey, variant, config, await sourcesKey(ownSources(variant)));
+  const key = keyOf(unpackedKey, variant, config, await sourcesKey(ownSources(board, variant, config)));
   const image = await made(cacheDir, `${board}-${variant}`, key, async (folder) => {
     onProgress('Packing the system');
     await packSystem(folder, { config, variant, unpacked, cacheDir });
     onProgress('Writing the disk');
     const slot = { boot: join(folder, 'boot.img'), root: join(folder, 'root.erofs') };
-    await writeDisk(join(folder, 'disk.img'), slot, config);
+    const firmware = await firmwareFiles(join(PROJECT, 'board-configs', board), unpacked, config, variant);
+    await writeDisk(join(folder, 'disk.img'), slot, firmware);
     await writeFile(join(folder, 'spdx.json'), await spdxDocument(PROJECT, board, packages));
   });
   return {
@@ -104,12 +107,16 @@ export async function compressedImage(
   return join(folder, name);
 }
 
-/** `<folder>/root` with the packages and only the modules wanted, `boot`, `kernel`, `modules.json`. */
+/**
+ * `<folder>/root` with the packages and only the modules wanted, `boot`, `kernel`, `device-trees`,
+ * `modules.json`, `modules.alias`.
+ */
 async function unpackSystem(
   folder: string,
   packages: readonly PackageFile[],
-  { kernel, packages: chosen }: ImageConfig,
+  config: ImageConfig,
 ): Promise<void> {
+  const { kernel, packages: chosen } = config;
   const root = join(folder, 'root');
   const isForBoot = ({ name }: PackageFile): boolean => chosen.boot.includes(name);
   await unpackPackages(packages.filter(isForBoot), join(folder, 'boot'), []);
@@ -118,22 +125,23 @@ async function unpackSystem(
     root,
     chosen.unwanted,
   );
-  const [version] = await readdir(join(root, 'usr/lib/modules'));
-  if (version === undefined) throw new Error(`Cannot build: package ${kernel.package} holds no modules`);
-  await copyFile(join(root, 'boot', `vmlinuz-${version}`), join(folder, 'kernel'));
-  await run('rm', ['-rf', join(root, 'boot')]);
-  await mkdir(join(root, 'boot'));
-  const dependencies = await pruneModules(root, version, kernel.modules);
+  const version = await takeKernel(root, folder, kernel.package, deviceTreesOf(config));
+  if (kernel.firmware) await pruneFirmware(root, kernel.firmware);
+  const aliases = join(folder, 'modules.alias');
+  const dependencies = await pruneModules(root, version, kernel.modules, aliases);
   await writeFile(join(folder, 'modules.json'), JSON.stringify({ version, dependencies: [...dependencies] }));
 }
 
+/** What makes the unpacked packages what they are. */
+const UNPACKERS = ['build-board.ts', 'kernel-modules.ts', 'kernel-package.ts', 'unpack.ts'];
 const inBuilder = (file: string): string => join(BOARDS, 'builder', file);
 
 /** Files and folders that are ours: what is put on the board, and what puts it there. */
-const ownSources = (variant: Variant): string[] => [
-  ...overlays(variant).flatMap(({ files, links }) => [files, links]),
+const ownSources = (board: string, variant: Variant, config: ImageConfig): string[] => [
+  ...overlays(variant, config).flatMap(({ files, links }) => [files, links]),
   ...['builder', 'initramfs', 'uboot', 'layout.ts', 'fat.ts'].map((path) => join(BOARDS, path)),
   join(PROJECT, 'packaging'),
+  join(PROJECT, 'board-configs', board),
   ...agentSources(PROJECT),
 ];
 

@@ -1,10 +1,8 @@
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../images/run.ts';
-import { makeFat } from '../fat.ts';
-import type { ImageConfig } from '../image-config.ts';
+import { type FatFiles, makeFat } from '../fat.ts';
 import { CHOICE_SECTOR, DISK_SECTORS, PARTITIONS, SECTOR, TRIES_SECTOR } from '../layout.ts';
-import { bootScript } from '../uboot/boot-script.ts';
 import { encodeEnvironment } from '../uboot/environment.ts';
 import { partitionTable } from './partition-table.ts';
 import { BUILT_AT, DATA_UUID } from './reproducible.ts';
@@ -19,10 +17,10 @@ export interface SlotFiles {
 }
 
 /**
- * Writes the whole disk of a board, sparse: slot a filled and chosen, slot b empty, data empty. Made without root and
- * without a mount.
+ * Writes the whole disk of a board, sparse: `files` on the firmware partition, slot a filled and chosen, slot b empty, data
+ * empty. Made without root and without a mount.
  */
-export async function writeDisk(file: string, { boot, root }: SlotFiles, config: ImageConfig): Promise<void> {
+export async function writeDisk(file: string, { boot, root }: SlotFiles, files: FatFiles): Promise<void> {
   const work = await mkdtemp(`${file}-`);
   const disk = await open(file, 'wx');
   try {
@@ -33,7 +31,6 @@ export async function writeDisk(file: string, { boot, root }: SlotFiles, config:
     await disk.write(encodeEnvironment({ tried: '' }, SECTOR), 0, SECTOR, TRIES_SECTOR * SECTOR);
     const firmware = join(work, 'firmware.img');
     const bytes = PARTITIONS.firmware.sectors * SECTOR;
-    const files = { 'boot.scr': await bootScript(config.bootloader) };
     await makeFat(firmware, files, { label: 'WHERRY', bytes, time: BUILT_AT });
     const data = join(work, 'data.img');
     await makeData(data);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { run } from '../../images/run.ts';
 
@@ -48,14 +48,19 @@ export const moduleName = (path: string): string =>
     .replace(/\.ko(\.xz)?$/, '')
     .replaceAll('-', '_');
 
-/** Keeps only what is wanted of a kernel's modules, uncompressed, and writes their index. */
+/**
+ * Keeps only what is wanted of a kernel's modules, uncompressed, and writes their index. What devices all of them would
+ * have driven stays as `aliases`.
+ */
 export async function pruneModules(
   root: string,
   version: string,
   patterns: readonly string[],
+  aliases: string,
 ): Promise<Dependencies> {
   const folder = join(root, 'usr/lib/modules', version);
   const wanted = wantedModules(await index(root, version), patterns);
+  await copyFile(join(folder, 'modules.alias'), aliases);
   const entries = await readdir(join(folder, 'kernel'), { recursive: true, withFileTypes: true });
   const kept: string[] = [];
   for (const entry of entries.filter((each) => each.isFile())) {

@@ -18,8 +18,11 @@ const BOOT_SLACK_BYTES = MIB;
 export type Variant = 'production' | 'development';
 
 /** What the board's own files are made of, in the order in which one replaces what another brings. */
-export const overlays = (variant: Variant): { files: string; links: string }[] => [
+export const overlays = (variant: Variant, { files }: ImageConfig): { files: string; links: string }[] => [
   { files: join(BOARDS, 'rootfs'), links: join(BOARDS, 'links.txt') },
+  ...(files === undefined
+    ? []
+    : [{ files: join(BOARDS, files, 'rootfs'), links: join(BOARDS, files, 'links.txt') }]),
   ...(variant === 'development'
     ? [{ files: join(BOARDS, 'development/rootfs'), links: join(BOARDS, 'development/links.txt') }]
     : []),
@@ -41,12 +44,13 @@ export async function packSystem(
   const root = join(folder, 'root');
   // Links cost nothing; what replaces a file of a package must not be written through one.
   await run('cp', ['-al', join(unpacked, 'root'), root]);
-  for (const { files, links } of overlays(variant)) {
+  for (const { files, links } of overlays(variant, config)) {
     await run('cp', ['-a', '--remove-destination', '--no-preserve=ownership', `${files}/.`, root]);
     await makeLinks(root, links);
   }
   await placeAgent(PROJECT, join(cacheDir, 'npm'), join(root, 'opt/wherry'));
   await placeUnits(root);
+  await placeModuleList(root, config.kernel.load ?? []);
   for (const point of ['proc', 'sys', 'dev', 'run', 'mnt', 'tmp', 'var', 'root', 'home', 'etc/wherry'])
     await mkdir(join(root, point), { recursive: true });
   // Whatever the umask and whoever builds; and nothing on a board takes another user's rights.
@@ -68,17 +72,26 @@ async function packBoot(image: string, root: string, unpacked: string, config: I
     dependencies: new Map(modules.dependencies),
     early: config.kernel.early,
   });
-  const files = {
+  const files: Record<string, Buffer> = {
     Image: await readFile(join(unpacked, 'kernel')),
     initramfs: first,
     'boot.env': Buffer.from(`cmdline=${config.kernel.commandLine.join(' ')}\n`),
   };
+  for (const path of config.kernel.deviceTrees ?? [])
+    files[path] = await readFile(join(unpacked, 'device-trees', path));
   const content = Object.values(files).reduce((sum, { length }) => sum + length, 0);
   const bytes = Math.ceil((content + BOOT_SLACK_BYTES) / MIB) * MIB;
   const most = PARTITIONS['boot-a'].sectors * SECTOR;
   if (bytes > most)
     throw new Error(`Cannot build: the boot files take ${bytes} bytes; a boot slot has ${most}`);
   await makeFat(image, files, { label: 'WHERRY-BOOT', bytes, time: BUILT_AT });
+}
+
+/** What systemd-modules-load(8) loads. */
+async function placeModuleList(root: string, names: readonly string[]): Promise<void> {
+  const folder = join(root, 'etc/modules-load.d');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'board.conf'), names.map((name) => `${name}\n`).join(''));
 }
 
 async function placeUnits(root: string): Promise<void> {

@@ -19,7 +19,6 @@ const LEFT_OUT = [
   './usr/lib/*/gconv/*',
   './usr/lib/*/*.a',
   './usr/lib/podman/netavark*',
-  './usr/lib/linux-image-*',
   './boot/System.map-*',
 ];
 const PIPE = 'set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar --extract --directory "$2" "${@:3}"';

@@ -65,7 +65,7 @@ export class EmulatedBoard {
     const controlSocket = join(dir, 'control.sock');
     const args = await this.#arguments(controlSocket, options);
     for (const socket of ['control.sock', 'monitor.sock']) await rm(join(dir, socket), { force: true });
-    const child = spawn(built.config.emulator.program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(emulatorOf(built).program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#process = child;
     const deadline = Date.now() + timeoutMs;
     this.#control = await this.#patiently(deadline, () => ControlChannel.open(controlSocket));
@@ -81,7 +81,7 @@ export class EmulatedBoard {
       ...(init === undefined ? [] : [`wherry.init=${init}`]),
     ]);
     return qemuArguments({
-      emulator: built.config.emulator,
+      emulator: emulatorOf(built),
       cpus,
       memoryMib,
       bootloader: built.bootloader,
@@ -149,4 +149,9 @@ export class EmulatedBoard {
       await pause(100);
     }
   }
+}
+
+function emulatorOf({ board, config }: BuiltBoard): NonNullable<BuiltBoard['config']['emulator']> {
+  if (config.emulator === undefined) throw new Error(`Cannot run board "${board}": nothing emulates it`);
+  return config.emulator;
 }

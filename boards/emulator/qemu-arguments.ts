@@ -8,7 +8,7 @@ export interface Disk {
 }
 
 export interface EmulationParts {
-  emulator: ImageConfig['emulator'];
+  emulator: NonNullable<ImageConfig['emulator']>;
   cpus: number;
   memoryMib: number;
   /** U-Boot, and the flash that holds its environment. */

@@ -12,11 +12,13 @@ if ${devtype} read @SCRATCH@ @CHOICE_SECTOR@ 1; then env import -c @SCRATCH@ 200
 if ${devtype} read @SCRATCH@ @TRIES_SECTOR@ 1; then env import -c @SCRATCH@ 200 tried; fi
 if test "${active}" = b; then setenv other a; else setenv active a; setenv other b; fi
 
-setenv load_slot 'if test "${slot}" = b; then setenv part @BOOT_B@; else setenv part @BOOT_A@; fi; setenv cmdline; run load_env && run load_kernel && run load_initramfs'
+setenv load_slot 'if test "${slot}" = b; then setenv part @BOOT_B@; else setenv part @BOOT_A@; fi; setenv cmdline; run load_env && run load_kernel && run load_tree && run load_initramfs'
 setenv load_env 'load ${devtype} ${devnum}:${part} @SCRATCH@ boot.env && env import -t @SCRATCH@ ${filesize} cmdline'
 setenv load_kernel 'load ${devtype} ${devnum}:${part} @KERNEL@ Image'
+# The slot's own device tree for this board; else the one that was handed to U-Boot.
+setenv load_tree 'if test -n "${fdtfile}" && load ${devtype} ${devnum}:${part} @SCRATCH@ ${fdtfile}; then setenv tree @SCRATCH@; else setenv tree @DEVICE_TREE@; fi'
 setenv load_initramfs 'load ${devtype} ${devnum}:${part} @RAMDISK@ initramfs'
-setenv boot_slot 'run load_slot && setenv bootargs "${cmdline} panic=5 wherry.disk=@DISK_ID@ wherry.slot=${slot}${trialargs} ${extra}" && booti @KERNEL@ @RAMDISK@:${filesize} @DEVICE_TREE@'
+setenv boot_slot 'run load_slot && setenv bootargs "${cmdline} panic=5 wherry.disk=@DISK_ID@ wherry.slot=${slot}${trialargs} ${extra}" && booti @KERNEL@ @RAMDISK@:${filesize} ${tree}'
 
 # A trial is written down before it is booted, so that it is booted once. One that cannot be written down is none.
 if test -n "${token}" && test "${tried}" != "${token}"; then
