@@ -5,8 +5,9 @@ import { cpioArchive } from './cpio.ts';
 import { type Dependencies, loadOrder, moduleName } from './kernel-modules.ts';
 
 export interface InitramfsParts {
-  /** The script that becomes process 1. */
+  /** The script that becomes process 1, and what it reads from /grow. */
   init: string;
+  grow: string;
   /** Shell variables that it reads from /layout. */
   layout: string;
   /** A static busybox of the board's architecture. */
@@ -45,6 +46,7 @@ export async function initramfs(parts: InitramfsParts): Promise<Buffer> {
       mode: 0o644,
       data: Buffer.from(order.map((path) => `${[basename(path), ...optionsOf(path)].join(' ')}\n`).join('')),
     },
+    { path: 'grow', kind: 'file', mode: 0o644, data: await readFile(parts.grow) },
     { path: 'layout', kind: 'file', mode: 0o644, data: Buffer.from(parts.layout) },
   ]);
   // Little to unpack beats little to read on a slow processor.

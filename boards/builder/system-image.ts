@@ -66,6 +66,7 @@ async function packBoot(image: string, root: string, unpacked: string, config: I
   const modules = JSON.parse(await readFile(join(unpacked, 'modules.json'), 'utf8'));
   const first = await initramfs({
     init: join(BOARDS, 'initramfs/init'),
+    grow: join(BOARDS, 'initramfs/grow'),
     layout: LAYOUT_VARIABLES,
     busybox: join(root, 'usr/bin/busybox'),
     modulesDir: join(root, 'usr/lib/modules', modules.version),
