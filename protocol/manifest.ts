@@ -111,12 +111,17 @@ export interface Receiver {
   board: string | undefined;
 }
 
+export type BoardSystem = NonNullable<Manifest['system']>['boards'][string];
+
+/** What a slot of a board is to hold; undefined: the release brings no system for it. */
+export const systemFor = ({ system }: Manifest, board: string): BoardSystem | undefined =>
+  system && Object.hasOwn(system.boards, board) ? system.boards[board] : undefined;
+
 /** Everything that a release brings for a device, or for all: what is stored, fetched and pinned. */
 export function blobsIn(manifest: Manifest, receiver?: Receiver): ManifestBlob[] {
-  const systems = manifest.system?.boards ?? {};
   const { platform, board } = receiver ?? {};
-  const own = board === undefined ? undefined : systems[board];
-  const slots = receiver === undefined ? Object.values(systems) : own === undefined ? [] : [own];
+  const own = board === undefined ? undefined : systemFor(manifest, board);
+  const slots = receiver === undefined ? Object.values(manifest.system?.boards ?? {}) : own ? [own] : [];
   return [...layersIn(manifest, platform), ...slots.flatMap(({ boot, root }) => [boot, root])];
 }
 

@@ -1,5 +1,5 @@
 import { sha256Hex } from '../../protocol/canonical.ts';
-import type { Manifest, ManifestBlob } from '../../protocol/manifest.ts';
+import { type Manifest, type ManifestBlob, systemFor } from '../../protocol/manifest.ts';
 
 /** The system that a release brings, for one board. */
 export interface SystemImage {
@@ -12,8 +12,9 @@ export interface SystemImage {
 
 const ID_DIGITS = 12;
 
-export function systemImageOf({ system }: Manifest, board: string): SystemImage | undefined {
-  const held = system?.boards[board];
+export function systemImageOf(manifest: Manifest, board: string): SystemImage | undefined {
+  const { system } = manifest;
+  const held = systemFor(manifest, board);
   if (system === undefined || held === undefined) return undefined;
   const { boot, root } = held;
   const digest = sha256Hex(`${boot.verity}\n${root.verity}`);

@@ -1,6 +1,6 @@
 import { type Base, basesOf, lackingLayers } from '../../protocol/delta/bases.ts';
 import { MOST_CANDIDATES } from '../../protocol/delta/offer.ts';
-import type { Manifest, Platform, Receiver } from '../../protocol/manifest.ts';
+import { type Manifest, type Platform, type Receiver, systemFor } from '../../protocol/manifest.ts';
 import { ProblemError } from '../problems.ts';
 import type { UpdateSizes } from '../rest/api.ts';
 import type { Database } from '../store/tables.ts';
@@ -46,11 +46,7 @@ export async function updateSizes(
   return { items };
 }
 
-async function groupsOf(
-  db: Database,
-  devices: readonly string[],
-  { system }: Pick<Manifest, 'system'>,
-): Promise<Group[]> {
+async function groupsOf(db: Database, devices: readonly string[], incoming: Manifest): Promise<Group[]> {
   const wanted = new Set(devices);
   const rows = await db
     .selectFrom('devices')
@@ -60,7 +56,7 @@ async function groupsOf(
   const groups = new Map<string, Group>();
   for (const { id, platform, board: ofDevice, currentManifest: manifestSha256 } of rows) {
     if (!wanted.has(id)) continue;
-    const board = system?.boards[ofDevice] === undefined ? null : ofDevice;
+    const board = systemFor(incoming, ofDevice) === undefined ? null : ofDevice;
     const key = `${platform} ${board} ${manifestSha256}`;
     const group = groups.get(key);
     if (group) group.devices++;

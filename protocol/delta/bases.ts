@@ -1,4 +1,10 @@
-import type { Manifest, ManifestAgent, ManifestBlob, Receiver } from '../manifest.ts';
+import {
+  type Manifest,
+  type ManifestAgent,
+  type ManifestBlob,
+  type Receiver,
+  systemFor,
+} from '../manifest.ts';
 
 export type Base = ManifestBlob;
 
@@ -41,8 +47,8 @@ export function lackingLayers(incoming: Manifest, held: readonly Manifest[], rec
 const nearness = (base: Base, layer: Base): number => Math.abs(base.size - layer.size);
 
 function placesOf(manifest: Manifest, { platform, board }: Receiver) {
-  const { services, agent, system } = manifest;
-  const slot = board === undefined ? undefined : system?.boards[board];
+  const { services, agent } = manifest;
+  const slot = board === undefined ? undefined : systemFor(manifest, board);
   // No service has an empty name, nor one with a space.
   const images = [...Object.entries(services), ...(agent ? [['', agent] as const] : [])].map(
     ([service, held]) => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -112,6 +112,42 @@ test('a release may bring its agent, which inspect shows and whose blobs it has'
   expect(out).toMatch(/all there, digests hold/);
   const bare = await build({ extra: 'agent: { image: "oci:image" }\n' }, 'bare');
   expect(bare.err).toContain('version');
+});
+
+test('a release may bring the system of its boards, from what a board’s build has left', async () => {
+  const board = (name: string, boot: number, root: number) => {
+    mkdirSync(join(dir, name), { recursive: true });
+    writeFileSync(join(dir, name, 'boot.img'), Buffer.alloc(boot, name));
+    writeFileSync(join(dir, name, 'root.erofs'), Buffer.alloc(root, name));
+  };
+  board('built', 1_048_576, 4_194_304);
+  const source = (folder: string, name = 'generic-amd64') =>
+    `system: { version: 1.4.0, boards: { ${name}: ${folder} } }\n`;
+  expect((await build({ extra: source('built') }, 'with-system')).err).toBe('');
+  const { system } = manifestOf('with-system');
+  const { boot, root } = system?.boards['generic-amd64'] ?? {};
+  expect([system?.version, boot?.size, root?.size]).toEqual(['1.4.0', 1_048_576, 4_194_304]);
+  for (const [blob, file] of [
+    [boot, 'boot.img'],
+    [root, 'root.erofs'],
+  ] as const)
+    expect(readFileSync(join(dir, 'with-system/blobs', `${blob?.verity}.erofs`))).toEqual(
+      readFileSync(join(dir, 'built', file)),
+    );
+  const { out } = await wherry('release', 'inspect', join(dir, 'with-system'));
+  expect(out).toMatch(/^system +1\.4\.0: generic-amd64 5 MiB$/m);
+  expect(out).toMatch(/all there, digests hold/);
+  board('odd', 1_048_577, 4_194_304);
+  expect((await build({ extra: source('odd') }, 'refused')).err).toContain('whole sectors');
+  board('large', 65 * 1024 ** 2, 4_194_304);
+  expect((await build({ extra: source('large') }, 'refused')).err).toContain(
+    'a slot of a board has room for 64 MiB',
+  );
+  expect((await build({ extra: source('absent') }, 'refused')).err).toContain(
+    '`wherry board build generic-amd64`',
+  );
+  const elsewhere = await build({ extra: source('built', 'raspberry-pi-4') }, 'refused');
+  expect(elsewhere.err).toContain('system.boards.raspberry-pi-4: the release is not for this board');
 });
 
 test('a docker-archive gives the same layers as the layout it was made from', async () => {

@@ -13,8 +13,19 @@ export function describeUpdate(
   now: number,
   time: Time,
 ): [heading: string, text: string][] {
-  const { phase, since, metadata, current, previous, incoming, reason, waitsUntil, progress, leases } =
-    answer;
+  const {
+    phase,
+    since,
+    metadata,
+    current,
+    previous,
+    incoming,
+    reason,
+    waitsUntil,
+    progress,
+    leases,
+    system,
+  } = answer;
   const when: Time = (ms) => `${time(ms)}, ${ms > now ? `in ${formatDuration(ms - now)}` : 'now'}`;
   const rows: [string, string | undefined][] = [
     ['Phase', `${plain(phase)} for ${formatDuration(now - since)}`],
@@ -22,13 +33,20 @@ export function describeUpdate(
     ['Until', waitsUntil === undefined ? undefined : when(waitsUntil)],
     ['Incoming', incoming && label(incoming.release)],
     ['Progress', incoming && progress && describeProgress(progress)],
+    ['Brings', incoming?.system && describeSystem(incoming.system)],
     ['Current', current ? label(current) : 'none yet'],
+    ['System', system && `${system.id} in slot ${system.slot}`],
     ['Metadata', metadata && describeMetadata(metadata, now, when)],
     ['Previous', previous ? label(previous) : 'none: there is nothing to roll back to'],
     ...(incoming ? describeRules(incoming, now, when) : []),
     ...leases.map((lease): [string, string] => ['Lease', describeLease(lease, when)]),
   ];
   return rows.flatMap(([heading, text]) => (text === undefined ? [] : [[heading, text]]));
+}
+
+function describeSystem({ id, slot, isTried }: NonNullable<Incoming['system']>): string {
+  const where = slot === undefined ? 'not in a slot yet' : `in slot ${slot}${isTried ? ', on trial' : ''}`;
+  return `the system ${id}, ${where}`;
 }
 
 function describeRules(

@@ -43,3 +43,19 @@ test('consent is told as asked for and as given', () => {
   expect(outlookOf(given, waiting('wait.window'), facts({})).incoming?.consent).toEqual({ by: 'ada' });
   expect(outlookOf(record({}), waiting('wait.window'), facts({})).incoming?.consent).toBeUndefined();
 });
+
+test('of a system is told where it lies, whether it is on trial, and which one boots else', () => {
+  const { incoming, ...waits } = record({});
+  const shown = (system: NonNullable<UpdateRecord['incoming']>['system']) => {
+    const of = {
+      ...waits,
+      incoming: incoming && { ...incoming, system },
+      system: { id: 'x', slot: 'a' as const },
+    };
+    return outlookOf(of, { phase: 'switching', since: 1 }, facts({}));
+  };
+  expect(shown({ id: 'y' })).toMatchObject({ incoming: { system: { id: 'y', isTried: false } } });
+  const tried = shown({ id: 'y', slot: 'b', trial: { token: 't', isReached: true } });
+  expect(tried.incoming?.system).toEqual({ id: 'y', slot: 'b', isTried: true });
+  expect(tried.system).toEqual({ id: 'x', slot: 'a' });
+});

@@ -1,8 +1,9 @@
 import type { UpdateStatus } from '../../../protocol/messages.ts';
 import type { ReasonCode } from '../../../protocol/reasons.ts';
 import type { UpdatePolicy } from '../../../protocol/update-policy.ts';
+import type { Slot } from '../ports.ts';
 import type { Lease, SwitchFacts } from './hold.ts';
-import { isBelowFloor, type ReleaseRef, type UpdateRecord } from './record.ts';
+import { type IncomingSystem, isBelowFloor, type ReleaseRef, type UpdateRecord } from './record.ts';
 
 /** Where an update stands and what may hold it. Times are Unix ms. */
 export interface UpdateOutlook extends UpdateStatus {
@@ -12,6 +13,8 @@ export interface UpdateOutlook extends UpdateStatus {
   /** What a rollback by hand goes back to. */
   previous?: ReleaseRef;
   incoming?: IncomingOutlook;
+  /** The system that boots when none is tried; absent while no release has brought one. */
+  system?: { id: string; slot: Slot };
 }
 
 export interface IncomingOutlook {
@@ -22,12 +25,14 @@ export interface IncomingOutlook {
   window?: { isOpen: boolean; opensAt?: number };
   consent?: { by?: string };
   deferredUntil?: number;
+  /** The system that it brings. `slot`: where it lies; absent until it does. `isTried`: this boot is its trial. */
+  system?: { id: string; slot?: Slot; isTried: boolean };
   /** From then on neither a window, a lease nor a deferral holds it. */
   overdueAt?: number;
 }
 
 export function outlookOf(record: UpdateRecord, status: UpdateStatus, facts: SwitchFacts): UpdateOutlook {
-  const { current, previous } = record;
+  const { current, previous, system } = record;
   const incoming = incomingOf(record, facts);
   const waitsUntil = incoming && endOfWait(status, incoming, facts.leases);
   return {
@@ -36,12 +41,13 @@ export function outlookOf(record: UpdateRecord, status: UpdateStatus, facts: Swi
     ...(current && { current: current.release }),
     ...(previous && !isBelowFloor(record, previous) && { previous: previous.release }),
     ...(incoming && { incoming }),
+    ...(system && { system: { id: system.id, slot: system.slot } }),
   };
 }
 
 function incomingOf({ incoming }: UpdateRecord, { window }: SwitchFacts): IncomingOutlook | undefined {
   if (!incoming) return undefined;
-  const { release, policy = {}, acceptedAt, consent, deferredUntil } = incoming;
+  const { release, policy = {}, acceptedAt, consent, deferredUntil, system } = incoming;
   const overdueAt = overdueOf(policy, acceptedAt);
   const { isOpen, opensAt } = window;
   return {
@@ -52,8 +58,15 @@ function incomingOf({ incoming }: UpdateRecord, { window }: SwitchFacts): Incomi
     ...(policy.consent && { consent: consent === undefined ? {} : { by: consent } }),
     ...(deferredUntil !== undefined && { deferredUntil }),
     ...(overdueAt !== undefined && { overdueAt }),
+    ...(system && { system: systemOf(system) }),
   };
 }
+
+const systemOf = ({ id, slot, trial }: IncomingSystem): IncomingOutlook['system'] => ({
+  id,
+  ...(slot && { slot }),
+  isTried: trial?.isReached === true,
+});
 
 /** When waiting by hand, by lease or for a window ends whatever happens, Unix ms; undefined: never by itself. */
 export const overdueOf = (policy: UpdatePolicy, acceptedAt: number | undefined): number | undefined =>

@@ -46,7 +46,11 @@ export function runs(device: DeviceSummary, release: Pick<Release, 'name' | 'ver
 
 /** Bytes to send if none of the devices had anything yet. */
 export function mostBytes(release: Release, devices: readonly DeviceSummary[]): number {
-  return devices.reduce((sum, { platform }) => sum + (release.sizeBytes[platform] ?? 0), 0);
+  const systems = release.system?.sizeBytes ?? {};
+  return devices.reduce(
+    (sum, { platform, board }) => sum + (release.sizeBytes[platform] ?? 0) + (systems[board] ?? 0),
+    0,
+  );
 }
 
 /** What an update sends in all, and to each device by what it runs. */
@@ -58,8 +62,9 @@ export function sizeLines({ items }: UpdateSizes): { total: string; lines: strin
   const instead = wire < full ? ` instead of ${bytes(full)}` : '';
   return {
     total: isFinal ? `${bytes(wire)}${instead}` : `at most ${bytes(wire)}; deltas are being made`,
-    lines: items.map(({ base, devices, wireBytes, isFinal }) => {
-      const who = `${count(devices, 'device')} on ${base ? `${base.name} ${base.version}` : 'no known release'}`;
+    lines: items.map(({ base, board, devices, wireBytes, isFinal }) => {
+      const kind = board === undefined ? '' : `, with the system of ${board}`;
+      const who = `${count(devices, 'device')} on ${base ? `${base.name} ${base.version}` : 'no known release'}${kind}`;
       return `${who}: ${isFinal ? '' : 'at most '}${bytes(wireBytes)} each`;
     }),
   };

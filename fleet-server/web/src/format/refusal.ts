@@ -55,6 +55,10 @@ const REFUSALS: Partial<Record<ReasonCode, Refusal>> = {
     title: 'There is not enough free disk space',
     advice: 'Free space on the device, then deploy again.',
   },
+  'refused.system': {
+    title: 'The system that the release brings cannot be put on the device',
+    advice: 'Deploy a release without one for this board, or with one that fits its slots.',
+  },
   'refused.bad-release': {
     title: 'This release failed on this device before',
     advice: 'Fix what failed and deploy a new version.',

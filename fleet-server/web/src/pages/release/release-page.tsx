@@ -65,6 +65,7 @@ function About({ release }: { release: Release }) {
           </Fact>
         ))}
         {release.agentVersion !== undefined && <Fact name="Brings the agent">{release.agentVersion}</Fact>}
+        {release.system && <Fact name="Brings the system">{systemText(release.system)}</Fact>}
         <Fact name="Uploaded">{dateTime(release.uploadedAt)}</Fact>
         <Fact name="Uploaded by">{release.uploadedBy}</Fact>
       </Facts>
@@ -72,6 +73,9 @@ function About({ release }: { release: Release }) {
     </Panel>
   );
 }
+
+const systemText = ({ version, sizeBytes }: NonNullable<Release['system']>): string =>
+  [version, ...Object.entries(sizeBytes).map(([board, size]) => `${board} ${bytes(size)}`)].join(', ');
 
 function Signatures({ release }: { release: Release }) {
   return (
