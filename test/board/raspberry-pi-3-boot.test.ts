@@ -36,8 +36,10 @@ async function onSerial(command: string): Promise<string> {
   // The line is echoed as it is typed: there the numbers are sums yet.
   const number = `$((${commands} * 7))`;
   serial.write(`echo "<${number} $(echo $(${command})) ${number}>"\r`);
-  const answer = (): string | undefined => said.split(`${begin} `)[1]?.split(` ${end}`)[0];
-  return until(() => said.includes(` ${end}`) && answer(), { timeoutMs: 120_000, what: command });
+  const answered = () =>
+    said.includes(` ${end}`) && { text: said.split(`${begin} `)[1]?.split(` ${end}`)[0] };
+  const { text = '' } = await until(answered, { timeoutMs: 150_000, what: command });
+  return text;
 }
 
 beforeAll(async () => {
@@ -105,14 +107,14 @@ test('has its system read-only, its data grown over the card, and the memory con
 }, 300_000);
 
 test('loads the drivers that nobody else would load', async () => {
-  const names = (built.config.kernel.load ?? []).map((name) => name.replaceAll('-', '_'));
-  const missing = async (): Promise<string[]> => {
+  let missing = (built.config.kernel.load ?? []).map((name) => name.replaceAll('-', '_'));
+  const look = async (): Promise<boolean> => {
+    // Emulated, it may be ended by its own limit of 90 s; what it has loaded by then stays.
+    await onSerial('systemctl start systemd-modules-load');
     const loaded = (await onSerial("cut -d ' ' -f 1 /proc/modules")).split(' ');
-    return names.filter((name) => !loaded.includes(name));
+    missing = missing.filter((name) => !loaded.includes(name));
+    return missing.length === 0;
   };
-  await until(async () => (await missing()).length === 0 || (await modulesLoaded()), { timeoutMs: 300_000 });
-  expect(await missing()).toEqual([]);
-}, 400_000);
-
-const modulesLoaded = async (): Promise<boolean> =>
-  ['active', 'failed'].includes(await onSerial('systemctl is-active systemd-modules-load'));
+  await until(look, { timeoutMs: 400_000, what: 'the drivers' }).catch(() => false);
+  expect(missing).toEqual([]);
+}, 600_000);
