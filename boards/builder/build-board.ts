@@ -145,7 +145,7 @@ const ownSources = (board: string, variant: Variant, config: ImageConfig): strin
   ...overlays(variant, config).flatMap(({ files, links }) => [files, links]),
   ...['builder', 'initramfs', 'uboot', 'layout.ts', 'fat.ts'].map((path) => join(BOARDS, path)),
   join(PROJECT, 'packaging'),
-  join(PROJECT, 'board-configs', board),
+  join(CONFIGS, board),
   ...agentSources(PROJECT),
 ];
 
