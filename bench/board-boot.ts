@@ -18,7 +18,7 @@ const BOARD = 'qemu-virt';
 const DEVICE = 'boot-bench';
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const MACHINE = { cpus: 2, memoryMib: 1024 };
-const BOOT_MS = 300_000;
+const BOOT_MS = 900_000;
 const IDENTITY = '/var/lib/wherry/identity/identity.json';
 
 /** Milliseconds from power on until systemd took the agent's word that it is ready, by the board's own clock. */
