@@ -76,6 +76,7 @@ export const bench: Bench = async () => {
     board = await enrolledBoard(join(dir, 'wherry'), fleet);
     await board.cutPower();
     const { emulator } = (await buildBoard({ board: BOARD, variant: 'development' })).config;
+    if (!emulator) throw new Error(`Cannot boot a stock Debian as ${BOARD} is: it is not emulated`);
     const machine = { stock, emulator, dir: join(dir, 'debian'), ...MACHINE };
     await prepareStock(machine);
     await bootStock(machine, BOOT_MS);

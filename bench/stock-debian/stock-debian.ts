@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { keyOf, made } from '../../boards/builder/cache.ts';
-import type { ImageConfig } from '../../boards/image-config.ts';
+import type { EmulationParts } from '../../boards/emulator/qemu-arguments.ts';
 import { debianSources } from '../../images/debian-sources.ts';
 import { run } from '../../images/run.ts';
 
@@ -69,7 +69,7 @@ async function pack(work: string, tar: string): Promise<void> {
 
 export interface StockMachine {
   stock: StockDebian;
-  emulator: ImageConfig['emulator'];
+  emulator: EmulationParts['emulator'];
   /** Overlay and console; made here. */
   dir: string;
   cpus: number;

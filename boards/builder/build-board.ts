@@ -73,7 +73,13 @@ export async function buildBoard({
     onProgress(`Unpacking ${packages.length} Debian packages`);
     await unpackSystem(folder, packages, config);
   });
-  const key = keyOf(unpackedKey, variant, config, known, await sourcesKey(ownSources(board, variant, config)));
+  const key = keyOf(
+    unpackedKey,
+    variant,
+    config,
+    known,
+    await sourcesKey(ownSources(board, variant, config)),
+  );
   const image = await made(cacheDir, `${board}-${variant}`, key, async (folder) => {
     onProgress('Packing the system');
     await packSystem(folder, { board: known, config, variant, unpacked, cacheDir });
