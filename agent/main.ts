@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { pino, stdSerializers } from 'pino';
 import { startAgent } from './agent.ts';
 import { loadConfig } from './config.ts';
+import { firstBoot } from './first-boot/first-boot.ts';
 import { ServiceManager, takeManager } from './service-manager/notify.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -12,14 +13,30 @@ const LOOK_MS = 60_000;
 
 const leave = (): void => process.exit(0);
 
+/** What a board's first partition says becomes the agent's configuration; no agent is started. */
+async function setUpBoard(firmware: string): Promise<void> {
+  const lines = await firstBoot({
+    firmware,
+    configDir: '/etc/wherry',
+    boardFile: '/usr/lib/wherry/board.json',
+    stateDir: '/var/lib/wherry',
+  });
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+}
+
 async function main(): Promise<void> {
   // The MQTT package keeps a buffer of one or two bytes for each length of a packet it ever sent: out of Node's pool,
   // each would keep 64 KiB from being freed.
   Buffer.poolSize = 0;
   const managedBy = takeManager(process.env, process.pid);
   const { values } = parseArgs({
-    options: { config: { type: 'string', default: '/etc/wherry/agent.json' } },
+    options: {
+      config: { type: 'string', default: '/etc/wherry/agent.json' },
+      'first-boot': { type: 'string' },
+    },
   });
+  const firmware = values['first-boot'];
+  if (firmware !== undefined) return setUpBoard(firmware);
   const config = loadConfig(values.config);
   const log = pino(
     { level: config.logLevel, base: null, serializers: { error: stdSerializers.err } },

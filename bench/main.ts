@@ -33,6 +33,15 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'memory, written bytes and hashing while a device takes a large release',
     load: () => import('./update-apply.ts'),
   },
+  'board-boot': {
+    about: 'power to agent ready on an emulated board, against a stock Debian arm64 in the same emulator',
+    load: () => import('./board-boot.ts'),
+  },
+  'board-agent': {
+    about:
+      'on an emulated board with cgroup v2 alone: memory of the agent, start of a container against crun',
+    load: () => import('./board-agent.ts'),
+  },
   channels: {
     about:
       'round trip, throughput, fan-out and processor time of channels between containers, against sockets, MQTT, iceoryx',

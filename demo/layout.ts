@@ -6,6 +6,8 @@ export interface Layout {
   server: { dataDir: string; log: string; adminPassword: string };
   /** The release signer: its keys never enter the server's folder. */
   signer: { dir: string; keys: string; releases: string };
+  /** Disks and consoles of the emulated board. */
+  board: { dir: string; log: string };
   device: { dir: string; config: string; stateDir: string; runDir: string; socket: string; log: string };
 }
 
@@ -20,6 +22,7 @@ export function layoutOf({ dataDir, instance }: DemoOptions): Layout {
       adminPassword: join(dataDir, 'server/admin-password'),
     },
     signer: { dir: signer, keys: join(signer, 'keys'), releases: join(signer, 'releases') },
+    board: { dir: join(dataDir, 'board'), log: join(dataDir, 'board.log') },
     device: {
       dir: device,
       config: join(device, 'agent.json'),

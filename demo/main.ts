@@ -1,25 +1,18 @@
 // The main job on an embedded default: a fleet server and one device on this machine. `npm start` comes here.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCli } from '../agent/cli/main.ts';
 import { NODE_FLAGS } from '../fleet-server/node-flags.ts';
 import { buildImages } from '../images/build.ts';
 import { buildAgent, buildWeb } from '../scripts/build.ts';
 import { main, NODE, ROOT, SetupError } from '../scripts/setup.mjs';
+import { boardDevice } from './board-device.ts';
+import type { DemoDevice } from './device.ts';
+import { hostDevice } from './host-device.ts';
 import { type Layout, layoutOf } from './layout.ts';
-import { leftovers } from './leftovers.ts';
 import { type DemoOptions, HELP, readOptions, UsageError } from './options.ts';
 import { preflight, release } from './preflight.ts';
 import { Part } from './processes.ts';
-import {
-  adminPassword,
-  BOARDS_DIR,
-  DEVICE_NAME,
-  deviceConfig,
-  IMAGES_DIR,
-  sampleReleases,
-  signerKeys,
-} from './provision.ts';
+import { adminPassword, BOARDS_DIR, IMAGES_DIR, sampleReleases, signerKeys } from './provision.ts';
 import { ServerClient } from './server-client.ts';
 
 const RESTART_PAUSE_MS = 1_000;
@@ -31,6 +24,7 @@ async function startServer(
   layout: Layout,
   client: ServerClient,
   parts: Part[],
+  { serverHost }: DemoDevice,
 ): Promise<void> {
   const { port } = options;
   const flags = {
@@ -38,6 +32,7 @@ async function startServer(
     port,
     'device-port': port + 1,
     'mqtt-port': port + 2,
+    'public-host': serverHost,
     boards: BOARDS_DIR,
     web: join(ROOT, 'fleet-server/web/dist'),
   };
@@ -54,27 +49,28 @@ async function startServer(
 }
 
 async function startDevice(
-  layout: Layout,
+  device: DemoDevice,
   client: ServerClient,
   parts: Part[],
 ): Promise<{ part: Part; id: string }> {
-  say('Starting the device agent');
-  const part = new Part(
-    'device agent',
-    [join(ROOT, 'bin/wherry-agent'), '--config', layout.device.config],
-    layout.device.log,
-  );
+  const part = device.start();
+  say(`Starting the ${part.name}`);
   parts.push(part);
-  const device = await part.untilReady('enrolment', 60_000, async () =>
-    (await client.devices()).find((candidate) => candidate.id.startsWith(DEVICE_NAME) && candidate.isOnline),
+  const found = await part.untilReady('enrolment', device.upTimeoutMs, async () =>
+    (await client.devices()).find((candidate) => candidate.id.startsWith(device.name) && candidate.isOnline),
   );
-  return { part, id: device.id };
+  return { part, id: found.id };
 }
 
 /** Gives a device that was never assigned anything release 1.0.0, and waits until the device has settled. */
-async function settle(part: Part, id: string, client: ServerClient): Promise<void> {
-  const device = await client.device(id);
-  if (!device.desired) {
+async function settle(
+  part: Part,
+  id: string,
+  client: ServerClient,
+  { upTimeoutMs }: DemoDevice,
+): Promise<void> {
+  const { desired } = await client.device(id);
+  if (!desired) {
     const first = (await client.releases()).find(
       (candidate) => candidate.name === 'demo' && candidate.version === '1.0.0',
     );
@@ -83,7 +79,7 @@ async function settle(part: Part, id: string, client: ServerClient): Promise<voi
     await client.startRollout(first.id, [id]);
   }
   let shown = '';
-  await part.untilReady('the first release', 180_000, async () => {
+  await part.untilReady('the first release', 120_000 + upTimeoutMs, async () => {
     const { report, desired } = await client.device(id);
     const { phase, reason } = report?.update ?? {};
     const line = `  ${phase ?? 'waiting'}${report?.update.progress ? ` ${Math.round((100 * report.update.progress.doneBytes) / Math.max(1, report.update.progress.totalBytes))} %` : ''}`;
@@ -98,34 +94,14 @@ async function settle(part: Part, id: string, client: ServerClient): Promise<voi
   });
 }
 
-async function showDevice(socket: string): Promise<void> {
-  const io = {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: process.env,
-    isTTY: process.stdout.isTTY === true,
-    signal: AbortSignal.timeout(10_000),
-  };
-  say('');
-  await runCli(['ps', '--socket', socket], io);
-  say('');
-  await runCli(['ipc', 'ls', '--socket', socket], io);
-}
-
-function showNext(client: ServerClient, layout: Layout, id: string): void {
+function showNext(client: ServerClient, layout: Layout, id: string, { next }: DemoDevice): void {
   say(`
   Web UI    ${client.url}
   Sign in   admin / ${adminPassword(layout)}
 
 Try next:
   - open the web UI, choose release demo 2.0.0 and deploy it to ${id}: only one layer travels, only one service restarts
-  - export WHERRY_SOCKET=${layout.device.socket}
-    bin/wherry status          what the device runs and why
-    bin/wherry logs -f analyser
-    bin/wherry ipc top         what passes between the services through shared memory; ipc tap readings: the messages
-    bin/wherry why analyser    why it waited, started, is held back
-    bin/wherry inspect redis   its budget as asked and as the kernel holds it, its network, its isolation
-  - kill the agent (pkill -9 -f dist/agent/main.js): its services run on, the next agent takes them over
+${next.map((line) => `  ${line}`).join('\n')}
 Ctrl-C stops everything and leaves nothing behind; ${layout.server.dataDir.replace(/\/server$/, '')} keeps the state for the next start.`);
 }
 
@@ -135,19 +111,21 @@ async function bringUp(
   layout: Layout,
   client: ServerClient,
   parts: Part[],
+  device: DemoDevice,
 ): Promise<void> {
   await buildImages({ outDir: IMAGES_DIR, platforms: ['linux/amd64', 'linux/arm64'], onProgress: say });
   await buildAgent(say);
   await buildWeb(say);
-  await startServer(options, layout, client, parts);
+  await startServer(options, layout, client, parts, device);
   await client.signIn('admin', adminPassword(layout));
   await signerKeys(layout, client, say);
   await sampleReleases(layout, client, say);
-  await deviceConfig(layout, options.instance, client);
-  const { part, id } = await startDevice(layout, client, parts);
-  await settle(part, id, client);
-  await showDevice(layout.device.socket);
-  showNext(client, layout, id);
+  await device.prepare(client);
+  const { part, id } = await startDevice(device, client, parts);
+  await settle(part, id, client, device);
+  say('');
+  await device.show(await client.device(id));
+  showNext(client, layout, id, device);
 }
 
 /** Resolves with the first signal that asks for the end. */
@@ -157,11 +135,11 @@ function untilSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-async function stopAll(parts: Part[], layout: Layout, { instance, dataDir }: DemoOptions): Promise<string[]> {
+async function stopAll(parts: Part[], device: DemoDevice, { dataDir }: DemoOptions): Promise<string[]> {
   if (parts.length > 0) say('\nStopping the device and the server');
   for (const part of parts.toReversed()) await part.stop(45_000);
   release(dataDir);
-  return leftovers(layout, instance);
+  return device.leftovers();
 }
 
 /**
@@ -172,7 +150,7 @@ async function watchOver(parts: Part[], stopping: AbortSignal): Promise<Part> {
   for (;;) {
     const dead = await Promise.race(parts.map((part) => part.ended.then(() => part)));
     if (stopping.aborted || dead !== parts[1]) return dead;
-    say('The device agent died; starting it again');
+    say(`The ${dead.name} died; starting it again`);
     await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MS));
     if (stopping.aborted) return dead;
     dead.restart();
@@ -183,15 +161,17 @@ async function watchOver(parts: Part[], stopping: AbortSignal): Promise<Part> {
 async function runDemo(options: DemoOptions): Promise<number> {
   const signalled = untilSignal();
   const layout = layoutOf(options);
+  const { board, instance } = options;
+  const device = board === undefined ? hostDevice(layout, instance) : boardDevice(layout, board);
   await preflight(options);
-  for (const dir of [layout.server.dataDir, layout.signer.releases])
+  for (const dir of [layout.server.dataDir, layout.signer.releases, layout.board.dir])
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   const parts: Part[] = [];
   const stopping = new AbortController();
   let code = 0;
   try {
     const client = new ServerClient(`http://127.0.0.1:${options.port}`);
-    const up = bringUp(options, layout, client, parts).then(() => watchOver(parts, stopping.signal));
+    const up = bringUp(options, layout, client, parts, device).then(() => watchOver(parts, stopping.signal));
     const ended = await Promise.race([signalled, up]);
     if (typeof ended !== 'string') {
       process.stderr.write(`The ${ended.name} ended by itself; see ${ended.logFile}\n`);
@@ -199,7 +179,7 @@ async function runDemo(options: DemoOptions): Promise<number> {
     }
   } finally {
     stopping.abort();
-    const left = await stopAll(parts, layout, options);
+    const left = await stopAll(parts, device, options);
     if (left.length > 0) {
       process.stderr.write(`Left behind, please report this:\n  ${left.join('\n  ')}\n`);
       code = 1;

@@ -18,11 +18,14 @@ const PROGRAMS: Record<string, string> = {
 };
 
 /** Everything that can be known before the first process is started. Throws SetupError that says what to do. */
-export async function preflight({ port, dataDir, instance }: DemoOptions): Promise<void> {
+export async function preflight({ port, dataDir, instance, board }: DemoOptions): Promise<void> {
   requireRoot();
   requirePrograms();
-  requireControllers(instance);
-  requireSegments();
+  // A board has a kernel of its own.
+  if (board === undefined) {
+    requireControllers(instance);
+    requireSegments();
+  }
   for (const wanted of [port, port + 1, port + 2]) await requireFreePort(wanted);
   claim(dataDir);
 }

@@ -7,6 +7,8 @@ export interface ReleaseIo {
   env: Record<string, string | undefined>;
   /** A terminal may be asked; absent = nobody can. */
   stdin?: Readable | undefined;
+  /** Ctrl-C; absent = nobody stops it. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface Invocation {

@@ -1,5 +1,5 @@
 /**
- * Failures of the release tool. `refused` codes mean policy or verification said no (exit 4), `usage` that an
+ * Failures of the release tool and of the tools for boards. `refused` codes mean policy or verification said no (exit 4), `usage` that an
  * option is missing or wrong (exit 2); the others mean that
  * the input or the machine was wrong (exit 1).
  */
@@ -7,6 +7,9 @@ export const RELEASE_ERRORS = {
   usage: 'usage',
   source: 'failed',
   board: 'failed',
+  device: 'failed',
+  'device-refused': 'refused',
+  'wherry-json': 'failed',
   image: 'failed',
   tool: 'failed',
   keys: 'failed',

@@ -2,6 +2,7 @@
 import { main, runOnNode, setUp } from './setup.mjs';
 
 await main(async () => {
-  await setUp(['agent', 'release', 'images']);
+  const isEmulated = process.argv.some((word) => word.startsWith('--board'));
+  await setUp(['agent', 'release', 'images', ...(isEmulated ? ['board'] : [])]);
   return runOnNode(['demo/main.ts', ...process.argv.slice(2)]);
 });

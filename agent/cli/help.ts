@@ -1,13 +1,13 @@
 import { GLOBAL_OPTIONS } from './arguments.ts';
 import type { Command, CommandOption } from './command.ts';
 import { layOutTable, wrap } from './core/layout.ts';
-import { RELEASE_NOUNS } from './release-nouns.ts';
+import { TOOL_NOUNS } from './tool-nouns.ts';
 
 /** Help is laid out for the narrowest terminal in the field. */
 const COLUMNS = 80;
 
 export function generalHelp(commands: Command[]): string[] {
-  const release = Object.entries(RELEASE_NOUNS).map(([name, summary]) => ({ name, summary }));
+  const tools = Object.entries(TOOL_NOUNS).map(([name, { summary }]) => ({ name, summary }));
   return [
     'Usage: wherry <command> [options]',
     '',
@@ -18,8 +18,8 @@ export function generalHelp(commands: Command[]): string[] {
       commands.map(({ name, operands, summary }) => [[name, ...operands.map(angled)].join(' '), summary]),
     ),
     '',
-    "On the signer's machine:",
-    ...list(release.map(({ name, summary }) => [`${name} <verb>`, summary])),
+    "On the signer's or developer's machine:",
+    ...list(tools.map(({ name, summary }) => [`${name} <verb>`, summary])),
     '',
     'Options of every device command:',
     ...optionList(GLOBAL_OPTIONS),

@@ -6,6 +6,8 @@ if (import.meta.main) {
   const stop = new AbortController();
   // A second Ctrl-C ends the process the system's way, whatever hangs.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort());
+  // A parent that opened an IPC channel and is gone cannot send a signal any more.
+  process.once('disconnect', () => stop.abort());
   // A reader that goes away is reported by the write that failed; unheard, the event would end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   process.exitCode = await runCli(process.argv.slice(2), {

@@ -8,7 +8,7 @@ import { EXIT } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { type Io, write } from './io.ts';
 import { paintFor } from './paint.ts';
-import { RELEASE_NOUNS } from './release-nouns.ts';
+import { TOOL_NOUNS } from './tool-nouns.ts';
 
 const DEFAULT_SOCKET = '/run/wherry/agent.sock';
 
@@ -33,11 +33,8 @@ export async function runCli(argv: string[], given: GivenIo): Promise<number> {
 async function dispatch(argv: string[], io: Io): Promise<number> {
   const at = findCommand(argv);
   const word = argv[at];
-  if (word !== undefined && Object.hasOwn(RELEASE_NOUNS, word)) {
-    // Loaded here only: on the device nothing of the release tools takes memory or time.
-    const { runReleaseCommand } = await import('../../release/cli.ts');
-    return runReleaseCommand(argv.slice(at), io);
-  }
+  const tool = word !== undefined && Object.hasOwn(TOOL_NOUNS, word) ? TOOL_NOUNS[word] : undefined;
+  if (tool) return tool.run(argv.slice(at), io);
   const command = commandOf(word, argv[at + 1]);
   const words = command?.name.split(' ').length ?? 0;
   const { operands, options } = parseArguments(argv.toSpliced(at, words), command);
@@ -60,7 +57,7 @@ function commandOf(word: string | undefined, verb: string | undefined): Command 
     throw usage(`Cannot run "${word}": wanted ${word} ${verbs.join(` or ${word} `)}`, undefined);
   }
   const words = new Set(COMMANDS.map(({ name }) => name.split(' ')[0] ?? ''));
-  throw unknownCommand(word, [...words, ...Object.keys(RELEASE_NOUNS)]);
+  throw unknownCommand(word, [...words, ...Object.keys(TOOL_NOUNS)]);
 }
 
 async function printHelp(lines: string[], io: Io): Promise<number> {

@@ -1,5 +1,6 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadBoards } from '../../release/boards.ts';
 import { type ImageConfig, loadImageConfig } from '../image-config.ts';
 import { agentSources } from './agent-tree.ts';
 import { fetchPackages, type PackageFile } from './apt.ts';
@@ -15,6 +16,7 @@ import { unpackPackages } from './unpack.ts';
 
 const BOARDS = join(import.meta.dirname, '..');
 const PROJECT = join(BOARDS, '..');
+const CONFIGS = join(PROJECT, 'board-configs');
 
 export interface BuildBoardOptions {
   board: string;
@@ -52,7 +54,9 @@ export async function buildBoard({
   cacheDir = join(BOARDS, '.build'),
   onProgress = () => undefined,
 }: BuildBoardOptions): Promise<BuiltBoard> {
-  const config = await loadImageConfig(join(PROJECT, 'board-configs'), board);
+  const config = await loadImageConfig(CONFIGS, board);
+  const known = (await loadBoards(CONFIGS)).find(({ name }) => name === board);
+  if (!known) throw new Error(`Cannot build board "${board}": ${CONFIGS} has no board of that name`);
   const { components = ['main'], kernel, packages: wanted, suite } = config;
   const packages = await fetchPackages({
     cacheDir: join(cacheDir, 'debian'),
@@ -69,13 +73,19 @@ export async function buildBoard({
     onProgress(`Unpacking ${packages.length} Debian packages`);
     await unpackSystem(folder, packages, config);
   });
-  const key = keyOf(unpackedKey, variant, config, await sourcesKey(ownSources(board, variant, config)));
+  const key = keyOf(
+    unpackedKey,
+    variant,
+    config,
+    known,
+    await sourcesKey(ownSources(board, variant, config)),
+  );
   const image = await made(cacheDir, `${board}-${variant}`, key, async (folder) => {
     onProgress('Packing the system');
-    await packSystem(folder, { config, variant, unpacked, cacheDir });
+    await packSystem(folder, { board: known, config, variant, unpacked, cacheDir });
     onProgress('Writing the disk');
     const slot = { boot: join(folder, 'boot.img'), root: join(folder, 'root.erofs') };
-    const firmware = await firmwareFiles(join(PROJECT, 'board-configs', board), unpacked, config, variant);
+    const firmware = await firmwareFiles(join(CONFIGS, board), unpacked, config, variant);
     await writeDisk(join(folder, 'disk.img'), slot, firmware);
     await writeFile(join(folder, 'spdx.json'), await spdxDocument(PROJECT, board, packages));
   });
@@ -141,7 +151,7 @@ const ownSources = (board: string, variant: Variant, config: ImageConfig): strin
   ...overlays(variant, config).flatMap(({ files, links }) => [files, links]),
   ...['builder', 'initramfs', 'uboot', 'layout.ts', 'fat.ts'].map((path) => join(BOARDS, path)),
   join(PROJECT, 'packaging'),
-  join(PROJECT, 'board-configs', board),
+  join(CONFIGS, board),
   ...agentSources(PROJECT),
 ];
 

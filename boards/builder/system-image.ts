@@ -1,6 +1,7 @@
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { run } from '../../images/run.ts';
+import type { Board } from '../../protocol/board.ts';
 import { makeFat } from '../fat.ts';
 import type { ImageConfig } from '../image-config.ts';
 import { LAYOUT_VARIABLES } from '../initramfs/layout.ts';
@@ -29,6 +30,8 @@ export const overlays = (variant: Variant, { files }: ImageConfig): { files: str
 ];
 
 export interface SystemParts {
+  /** board.yaml: what the board's agent is told of it. */
+  board: Board;
   config: ImageConfig;
   variant: Variant;
   /** `root`, `kernel`, `modules.json` of the packages. */
@@ -39,7 +42,7 @@ export interface SystemParts {
 /** What a slot holds: `<folder>/root.erofs` and `<folder>/boot.img`. The same for both slots. */
 export async function packSystem(
   folder: string,
-  { config, variant, unpacked, cacheDir }: SystemParts,
+  { board, config, variant, unpacked, cacheDir }: SystemParts,
 ): Promise<void> {
   const root = join(folder, 'root');
   // Links cost nothing; what replaces a file of a package must not be written through one.
@@ -51,6 +54,7 @@ export async function packSystem(
   await placeAgent(PROJECT, join(cacheDir, 'npm'), join(root, 'opt/wherry'));
   await placeUnits(root);
   await placeModuleList(root, config.kernel.load ?? []);
+  await writeFile(join(root, 'usr/lib/wherry/board.json'), JSON.stringify(board, undefined, 1));
   for (const point of ['proc', 'sys', 'dev', 'run', 'mnt', 'tmp', 'var', 'root', 'home', 'etc/wherry'])
     await mkdir(join(root, point), { recursive: true });
   // Whatever the umask and whoever builds; and nothing on a board takes another user's rights.

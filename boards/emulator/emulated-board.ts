@@ -7,8 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { BuiltBoard } from '../builder/build-board.ts';
 import type { FatFiles } from '../fat.ts';
 import { type CommandResult, ControlChannel } from './control-channel.ts';
-import { makeOverlay } from './overlay.ts';
-import { qemuArguments } from './qemu-arguments.ts';
+import { isOverlayOf, makeOverlay } from './overlay.ts';
+import { type Forward, qemuArguments } from './qemu-arguments.ts';
 import { writeFlash } from './uboot-flash.ts';
 
 export interface EmulatedBoardOptions {
@@ -24,6 +24,7 @@ export interface EmulatedBoardOptions {
   spareMib: number;
   memoryMib: number;
   cpus: number;
+  forwards?: readonly Forward[];
   /** An EROFS image that the board mounts at /mnt. */
   extraDisk?: string;
 }
@@ -54,6 +55,12 @@ export class EmulatedBoard {
     return new EmulatedBoard(options);
   }
 
+  /** With the disk that it had, where that is one of the same image; `firmwareFiles` are for a new one. */
+  static async resume(options: EmulatedBoardOptions): Promise<EmulatedBoard> {
+    const isSame = await isOverlayOf(join(options.dir, 'disk.qcow2'), options.built.disk);
+    return isSame ? new EmulatedBoard(options) : EmulatedBoard.create(options);
+  }
+
   /** The board's disk: qcow2. Only to be touched while the power is off. */
   get disk(): string {
     return join(this.#options.dir, 'disk.qcow2');
@@ -61,19 +68,45 @@ export class EmulatedBoard {
 
   /** Power on. Resolves when the board takes commands. */
   async boot({ timeoutMs = 120_000, ...options }: BootOptions = {}): Promise<void> {
-    const { built, dir } = this.#options;
-    const controlSocket = join(dir, 'control.sock');
-    const args = await this.#arguments(controlSocket, options);
-    for (const socket of ['control.sock', 'monitor.sock']) await rm(join(dir, socket), { force: true });
-    const child = spawn(emulatorOf(built).program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    this.#process = child;
+    await this.powerOn(options);
     const deadline = Date.now() + timeoutMs;
-    this.#control = await this.#patiently(deadline, () => ControlChannel.open(controlSocket));
+    this.#control = await this.#patiently(deadline, () => ControlChannel.open(this.#controlSocket));
     await this.#patiently(deadline, async () => this.bootId);
   }
 
+  /** Power on, and no more. It goes off with the process that has put it on, however that ends. */
+  async powerOn(options: Omit<BootOptions, 'timeoutMs'> = {}): Promise<void> {
+    const { built, dir } = this.#options;
+    const args = await this.#arguments(this.#controlSocket, options);
+    for (const socket of ['control.sock', 'monitor.sock']) await rm(join(dir, socket), { force: true });
+    const command = ['--pdeathsig', 'KILL', emulatorOf(built).program, ...args];
+    this.#process = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  /** Resolves when the board is off, however that came. */
+  async whenOff(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  /** Tells the system to end, where it takes commands, and cuts the power when it has not within the grace. */
+  async powerOff(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => void this.cutPower(), graceMs);
+    const control = this.#control ?? (await ControlChannel.open(this.#controlSocket).catch(() => undefined));
+    // A production image has nobody who would listen: its power is cut, as it may be at any time.
+    if (this.#options.built.variant === 'production' || control === undefined) await this.cutPower();
+    else control.run('sync; systemctl poweroff').catch(() => undefined);
+    await this.whenOff();
+    clearTimeout(timer);
+    control?.close();
+  }
+
+  get #controlSocket(): string {
+    return join(this.#options.dir, 'control.sock');
+  }
+
   async #arguments(controlSocket: string, { init, extra = [] }: BootOptions): Promise<string[]> {
-    const { built, dir, cpus, memoryMib, extraDisk } = this.#options;
+    const { built, dir, cpus, memoryMib, extraDisk, forwards = [] } = this.#options;
     const flash = join(dir, 'flash.img');
     await writeFlash(flash, [
       ...extra,
@@ -90,7 +123,8 @@ export class EmulatedBoard {
         { file: this.disk, format: 'qcow2', isReadOnly: false },
         ...(extraDisk === undefined ? [] : [{ file: extraDisk, format: 'raw' as const, isReadOnly: true }]),
       ],
-      consoleFile: join(dir, 'console.log'),
+      forwards,
+      consoleFile: this.consoleFile,
       controlSocket,
       monitorSocket: join(dir, 'monitor.sock'),
     });
@@ -111,8 +145,12 @@ export class EmulatedBoard {
     return this.#control.run(command, timeoutMs);
   }
 
+  get consoleFile(): string {
+    return join(this.#options.dir, 'console.log');
+  }
+
   console(): Promise<string> {
-    return readFile(join(this.#options.dir, 'console.log'), 'utf8');
+    return readFile(this.consoleFile, 'utf8');
   }
 
   /** The power is cut: whatever the board has not written is lost. One that is off is not an error. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../images/run.ts';
@@ -39,6 +40,14 @@ export async function makeOverlay(file: string, parts: OverlayParts): Promise<vo
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Whether it was made over this disk: over another's sectors it would be a disk that never was. */
+export async function isOverlayOf(file: string, disk: string): Promise<boolean> {
+  if (!existsSync(file)) return false;
+  // -U: also of a board that runs.
+  const info = JSON.parse(await run('qemu-img', ['info', '-U', '--output=json', file])) as object;
+  return 'backing-filename' in info && info['backing-filename'] === disk;
 }
 
 async function copyPartition(disk: string, { start, sectors }: Partition, target: string): Promise<void> {

@@ -7,6 +7,12 @@ export interface Disk {
   isReadOnly: boolean;
 }
 
+/** A TCP port of the host's loopback interface that leads to one of the board. */
+export interface Forward {
+  hostPort: number;
+  boardPort: number;
+}
+
 export interface EmulationParts {
   emulator: NonNullable<ImageConfig['emulator']>;
   cpus: number;
@@ -15,6 +21,7 @@ export interface EmulationParts {
   bootloader: string;
   flash: string;
   disks: readonly Disk[];
+  forwards: readonly Forward[];
   /** What the board writes to its serial line. */
   consoleFile: string;
   /** Unix socket of the port that carries commands (control-channel.ts). */
@@ -30,7 +37,8 @@ export const HOST_ADDRESS = '10.0.2.2';
 export function qemuArguments(parts: EmulationParts): string[] {
   const { emulator, cpus, memoryMib, bootloader, flash, disks } = parts;
   const options = [
-    ['-machine', `${emulator.machine},gic-version=2`],
+    // KSM may merge what several boards hold alike, where the host's kernel is told to.
+    ['-machine', `${emulator.machine},gic-version=2,mem-merge=on`],
     ['-cpu', emulator.cpu],
     ['-accel', 'tcg,thread=multi,tb-size=256'],
     ['-smp', String(cpus)],
@@ -42,7 +50,7 @@ export function qemuArguments(parts: EmulationParts): string[] {
       ['-drive', `if=none,id=disk${index},file=${disk.file},format=${disk.format},${cacheOf(disk)}`],
       ['-device', `virtio-blk-pci,drive=disk${index},serial=wherry${index}`],
     ]),
-    ['-netdev', 'user,id=net'],
+    ['-netdev', ['user,id=net', ...parts.forwards.map(forwardText)].join(',')],
     ['-device', 'virtio-net-pci,netdev=net,romfile='],
     ['-device', 'virtio-rng-pci'],
     ['-device', 'i6300esb', '-action', 'watchdog=reset'],
@@ -56,3 +64,6 @@ export function qemuArguments(parts: EmulationParts): string[] {
 }
 
 const cacheOf = ({ isReadOnly }: Disk): string => (isReadOnly ? 'readonly=on' : 'cache=writeback');
+
+const forwardText = ({ hostPort, boardPort }: Forward): string =>
+  `hostfwd=tcp:127.0.0.1:${hostPort}-:${boardPort}`;

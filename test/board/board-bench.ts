@@ -29,7 +29,7 @@ import {
 import { makeSigner } from '../support/signed-release.ts';
 import { tinyImageOf } from '../support/tiny-image.ts';
 import { until } from '../support/until.ts';
-import { bundleContract } from './bundle-contract.ts';
+import { bundleContract, bundleProgram } from './bundle-contract.ts';
 import type { Result } from './guest/vitest.ts';
 
 export const BOARD = 'qemu-virt';
@@ -41,6 +41,9 @@ const NODE = '/opt/wherry/node_modules/.bin/node';
 const CALL = `use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
 print $s "GET $ARGV[1] HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n"; local $/; my $t = <$s>; $t =~ s/^.*?\\r\\n\\r\\n//s; print $t;
 `;
+
+/** Where programs in the board find the small images. */
+const COPY_IMAGES = 'mkdir -p /var/tmp && cp -rn /mnt/images/. /var/tmp/';
 
 /** One emulated board, the fleet server it belongs to, and what it takes to speak to both. */
 export class BoardBench {
@@ -62,13 +65,17 @@ export class BoardBench {
     this.#dir = parts.dir;
   }
 
-  /** Builds what the board boots from; not booted. `contract`: files of test/contract that it carries. */
-  static async create(contract: readonly string[]): Promise<BoardBench> {
+  /**
+   * Builds what the board boots from; not booted. `contract`: files of test/contract that it carries; `programs`: files of
+   * the project that it can run.
+   */
+  static async create(contract: readonly string[], programs: readonly string[] = []): Promise<BoardBench> {
     const dir = await mkdtemp(join(tmpdir(), 'wherry-board-'));
     await buildAgent(() => undefined);
     const built = await buildBoard({ board: BOARD, variant: 'development' });
     const extra = join(dir, 'extra');
     await bundleContract(contract, extra);
+    for (const file of programs) await bundleProgram(file, extra);
     writeFileSync(join(extra, 'call.pl'), CALL);
     const images = join(extra, 'images');
     const base = join(images, tinyImageOf(join(built.packages, 'usr/bin/busybox'), images), 'base.erofs');
@@ -132,7 +139,7 @@ export class BoardBench {
 
   /** The contract tests in the board, those whose name matches. */
   async contract(pattern: string, timeoutMs: number): Promise<Result[]> {
-    await this.sh('mkdir -p /var/tmp && cp -rn /mnt/images/. /var/tmp/ && rm -f /run/results');
+    await this.sh(`${COPY_IMAGES} && rm -f /run/results`);
     const { output } = await this.board.run(
       `TMPDIR=/var/tmp ${NODE} /mnt/contract.js /run/results '${pattern}'`,
       timeoutMs,
@@ -140,6 +147,11 @@ export class BoardBench {
     const lines = (await this.sh('cat /run/results')).split('\n');
     if (lines.length === 0) throw new Error(`No contract test ran: ${output}`);
     return lines.map((line) => JSON.parse(line) as Result);
+  }
+
+  /** Output of a program that it was created with. */
+  program(name: string, timeoutMs: number): Promise<string> {
+    return this.sh(`${COPY_IMAGES} && TMPDIR=/var/tmp ${NODE} /mnt/${name}.js`, timeoutMs);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { build, type PluginOption } from 'vite';
 import { ROOT } from '../../scripts/setup.mjs';
 
@@ -30,12 +30,19 @@ const standIns = (files: readonly string[]): PluginOption => ({
 });
 
 /** Writes `<outDir>/contract.js`: `node contract.js <file for results> [<pattern of names>]`. */
-export async function bundleContract(files: readonly string[], outDir: string): Promise<void> {
+export const bundleContract = (files: readonly string[], outDir: string): Promise<void> =>
+  bundle('contract', ENTRY, [standIns(files)], outDir);
+
+/** Writes `<outDir>/<name of the file>.js`, a program for Node in a board. */
+export const bundleProgram = (file: string, outDir: string): Promise<void> =>
+  bundle(basename(file, '.ts'), join(ROOT, file), [standIns([])], outDir);
+
+async function bundle(name: string, entry: string, plugins: PluginOption[], outDir: string): Promise<void> {
   await build({
     root: ROOT,
     configFile: false,
     logLevel: 'warn',
-    plugins: [standIns(files)],
+    plugins,
     ssr: { noExternal: true, target: 'node' },
     build: {
       ssr: true,
@@ -45,7 +52,7 @@ export async function bundleContract(files: readonly string[], outDir: string): 
       minify: false,
       reportCompressedSize: false,
       rolldownOptions: {
-        input: { contract: ENTRY },
+        input: { [name]: entry },
         output: { format: 'cjs', entryFileNames: '[name].js', codeSplitting: false },
       },
     },

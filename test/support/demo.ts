@@ -9,9 +9,10 @@ export class Demo {
   output = '';
   #exit: Promise<number | null>;
 
-  constructor(port: number, dataDir: string) {
+  constructor(port: number, dataDir: string, more: string[] = []) {
     this.port = port;
-    this.child = spawn('npm', ['start', '--silent', '--', '--port', String(port), '--data', dataDir], {
+    const args = ['start', '--silent', '--', '--port', String(port), '--data', dataDir, ...more];
+    this.child = spawn('npm', args, {
       cwd: ROOT,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
