@@ -43,7 +43,12 @@ const primary = (
   startMib: number,
   mib: number,
 ): Partition => ({ name, number, type, start: MIB(startMib), sectors: MIB(mib) });
-const logical = (name: PartitionName, number: number, startMib: number, mib: number): Partition => ({
+const logical = (
+  name: PartitionName,
+  number: number,
+  startMib: number,
+  mib: number,
+): Partition & { record: number } => ({
   ...primary(name, number, LINUX, startMib, mib),
   record: MIB(startMib) - GAP,
 });

@@ -243,12 +243,12 @@ describe('a reboot', () => {
     const bootId = bench.board.bootId ?? '';
     const before = await bench.untilStatus('the services to run', isRunning);
     await bench.sh(`kill -USR2 ${pidsOf(before)['three']}`);
-    await bench.board.rebooted(bootId, 120_000);
-    const status = await bench.untilStatus('the services to run again', isRunning, 120_000);
+    await bench.board.rebooted(bootId, SETTLE_MS);
+    const status = await bench.untilStatus('the services to run again', isRunning, SETTLE_MS);
     expect(status.health.boot).toMatchObject({ reason: 'requested' });
     const kept = await postMortems();
     expect(kept.map(({ service }) => service)).toEqual(expect.arrayContaining(['two', 'three']));
-  });
+  }, 900_000);
 });
 
 describe('the agent under a plain init', () => {
@@ -257,13 +257,14 @@ describe('the agent under a plain init', () => {
     await bench.board.cutPower();
     await bench.boot({ init: '/usr/lib/wherry/plain/init' });
     expect(await bench.sh('readlink /proc/1/exe')).toBe('/usr/bin/busybox');
-    const status = await bench.untilStatus('the services to run', isRunning, 120_000);
+    const status = await bench.untilStatus('the services to run', isRunning, SETTLE_MS);
     expect(status.health.boot).toMatchObject({ reason: 'lost-power' });
     expect(await bench.sh('/etc/init.d/wherry-agent status')).toBe('wherry-agent is running');
     await bench.sh(`kill -KILL ${status.agent.pid}`);
     const second = await bench.untilStatus(
       'another agent',
       (seen) => seen.agent.pid !== status.agent.pid && isRunning(seen),
+      SETTLE_MS,
     );
     expect(pidsOf(second)).toEqual(pidsOf(status));
     await bench.sh('/etc/init.d/wherry-agent stop', 100_000);
@@ -274,7 +275,7 @@ describe('the agent under a plain init', () => {
         .join(' && '),
     );
     await bench.sh('/etc/init.d/wherry-agent start');
-    const third = await bench.untilStatus('the agent to take over', isRunning);
+    const third = await bench.untilStatus('the agent to take over', isRunning, SETTLE_MS);
     expect(pidsOf(third)).toEqual(pidsOf(status));
-  });
+  }, 900_000);
 });
