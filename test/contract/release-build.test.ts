@@ -114,6 +114,9 @@ test('a release may bring its agent, which inspect shows and whose blobs it has'
   expect(bare.err).toContain('version');
 });
 
+const systemIn = (folder: string, board = 'generic-amd64') =>
+  `system: { version: 1.4.0, boards: { ${board}: ${folder} } }\n`;
+
 test('a release may bring the system of its boards, from what a board’s build has left', async () => {
   const board = (name: string, boot: number, root: number) => {
     mkdirSync(join(dir, name), { recursive: true });
@@ -121,9 +124,7 @@ test('a release may bring the system of its boards, from what a board’s build 
     writeFileSync(join(dir, name, 'root.erofs'), Buffer.alloc(root, name));
   };
   board('built', 1_048_576, 4_194_304);
-  const source = (folder: string, name = 'generic-amd64') =>
-    `system: { version: 1.4.0, boards: { ${name}: ${folder} } }\n`;
-  expect((await build({ extra: source('built') }, 'with-system')).err).toBe('');
+  expect((await build({ extra: systemIn('built') }, 'with-system')).err).toBe('');
   const { system } = manifestOf('with-system');
   const { boot, root } = system?.boards['generic-amd64'] ?? {};
   expect([system?.version, boot?.size, root?.size]).toEqual(['1.4.0', 1_048_576, 4_194_304]);
@@ -138,15 +139,15 @@ test('a release may bring the system of its boards, from what a board’s build 
   expect(out).toMatch(/^system +1\.4\.0: generic-amd64 5 MiB$/m);
   expect(out).toMatch(/all there, digests hold/);
   board('odd', 1_048_577, 4_194_304);
-  expect((await build({ extra: source('odd') }, 'refused')).err).toContain('whole sectors');
+  expect((await build({ extra: systemIn('odd') }, 'refused')).err).toContain('whole sectors');
   board('large', 65 * 1024 ** 2, 4_194_304);
-  expect((await build({ extra: source('large') }, 'refused')).err).toContain(
+  expect((await build({ extra: systemIn('large') }, 'refused')).err).toContain(
     'a slot of a board has room for 64 MiB',
   );
-  expect((await build({ extra: source('absent') }, 'refused')).err).toContain(
+  expect((await build({ extra: systemIn('absent') }, 'refused')).err).toContain(
     '`wherry board build generic-amd64`',
   );
-  const elsewhere = await build({ extra: source('built', 'raspberry-pi-4') }, 'refused');
+  const elsewhere = await build({ extra: systemIn('built', 'raspberry-pi-4') }, 'refused');
   expect(elsewhere.err).toContain('system.boards.raspberry-pi-4: the release is not for this board');
 });
 

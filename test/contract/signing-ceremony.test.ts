@@ -156,7 +156,9 @@ test('the next release shows what changes against the one before, loosenings abo
   const { services } = testManifest('1.1.0', [{ verity: 'd'.repeat(64), size: 8192 }]);
   const web = { ...services['web'], network: 'host' };
   const policy = { soakMs: 7_000 };
-  const folder = release('1.1.0', { policy, services: { web, extra: services['web'] } });
+  const part = { verity: 'e'.repeat(64), size: 4096 };
+  const system = { version: '1.4.0', boards: { 'generic-amd64': { boot: part, root: part } } };
+  const folder = release('1.1.0', { policy, system, services: { web, extra: services['web'] } });
   const draft = at('1.1.0.draft');
   await ok(by('ada', 'release', 'draft', folder, '-o', draft));
   const { err } = await send('1.1.0.draft', 'ada');
@@ -165,6 +167,7 @@ test('the next release shows what changes against the one before, loosenings abo
   expect(err).toContain('+ service extra');
   expect(err).toContain('~ service web: images, network changed');
   expect(err).toContain('! web shares the network of the host');
+  expect(err).toContain('! brings the system 1.4.0 for generic-amd64');
   await ok(send('1.1.0.draft', 'eve'));
   for (const who of PEOPLE) await ok(by(who, 'release', 'accept', draft));
 });

@@ -160,15 +160,17 @@ test('a slot that rotted since is not taken for what it was', async () => {
   expect(await slots.holds('b', image)).toBe(true);
 });
 
+/** Sectors that were written to the first loop device. */
+const written = (): number =>
+  Number(
+    readFileSync(`/sys/block/${loops[0]?.split('/').at(-1)}/stat`, 'utf8')
+      .trim()
+      .split(/\s+/)[6],
+  );
+
 test('a system that is in place is not written again', async () => {
   const { image } = await system('2.0');
   const slots = open('wherry.slot=a', loop());
-  const written = () =>
-    Number(
-      readFileSync(`/sys/block/${loops[0]?.split('/').at(-1)}/stat`, 'utf8')
-        .trim()
-        .split(/\s+/)[6],
-    );
   await slots.write('b', image);
   const before = written();
   expect(before).toBeGreaterThan(0);
@@ -184,9 +186,10 @@ test('a disk that is gone is an error, and no choice', async () => {
   await expect(slots.write('b', image)).rejects.toThrow('ENOENT');
 });
 
+const env = (variables: Record<string, string>) => encodeEnvironment(variables, SECTOR);
+
 describe('hostile sectors', () => {
   test('whatever stands there, the slots are a or b, and a trial has a token', () => {
-    const env = (variables: Record<string, string>) => encodeEnvironment(variables, SECTOR);
     const spoiled = env({ active: 'b' });
     spoiled.writeUInt8(spoiled.readUInt8(9) ^ 1, 9);
     const cases: [Buffer, object][] = [
