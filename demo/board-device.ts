@@ -18,7 +18,7 @@ export function boardDevice({ board: place, signer }: Layout, board: string): De
   return {
     name,
     serverHost: HOST_ADDRESS,
-    upTimeoutMs: 600_000,
+    upTimeoutMs: 1_200_000,
     prepare: async (client) => {
       await buildBoard({ board, variant: VARIANT, onProgress: say });
       // Of use to a board that boots for the first time; one that is enrolled has an identity and does not look.

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 const PORT = 17_540;
 const BOARD = 'qemu-virt';
 /** An emulated processor on a busy machine. */
-const UP_MS = 1_200_000;
+const UP_MS = 2_400_000;
 const MIB = 1024 ** 2;
 
 const dataDir = await mkdtemp(join(tmpdir(), 'wherry-demo-board-'));
