@@ -59,11 +59,24 @@ const RATIOS: [key: string, kind: Kind, ours: string, theirs: string][] = [
 function channels(): ServiceChannel[] {
   return NAMES.flatMap((name) => {
     const { size: slotSizeBytes, depth } = SIZES[name];
-    const make = (prefix: string, from: string, to: string[], mode: 'lossy' | 'reliable') =>
-      serviceChannel(`${prefix}${name}`, { publishers: [from], subscribers: to, slotSizeBytes, depth, mode });
+    const make = (
+      prefix: string,
+      from: string,
+      to: string[],
+      mode: 'lossy' | 'reliable',
+      slots: number = depth,
+    ) =>
+      serviceChannel(`${prefix}${name}`, {
+        publishers: [from],
+        subscribers: to,
+        slotSizeBytes,
+        depth: slots,
+        mode,
+      });
+    // One message is under way in a conversation; with more slots than it needs it walks through more memory than it needs.
     return [
-      make('ping-', 'a', ['b'], 'lossy'),
-      make('pong-', 'b', ['a'], 'lossy'),
+      make('ping-', 'a', ['b'], 'lossy', 2),
+      make('pong-', 'b', ['a'], 'lossy', 2),
       make('', 'a', ['b'], 'reliable'),
       make('fan-', 'a', READERS, 'reliable'),
     ];
