@@ -17,7 +17,6 @@ import { AgentFolder } from './self-update/agent-folder.ts';
 import { openSupervised, type Supervised } from './supervised.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
 import { systemClock } from './system-clock.ts';
-import { openSlots, slotPaths } from './system-slots/open-slots.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import type { SystemParts } from './update/engine-options.ts';
 import { Leases } from './update/facts/leases.ts';
@@ -85,7 +84,7 @@ export async function startAgent(
     leases: leases.held,
     agents,
     onAgentSwitch: launch.onAgentSwitch,
-    system: openSystem(config, blobs, supervised),
+    system: await openSystem(config, blobs, supervised),
     log,
   };
   const observed = () => observedOf(supervised);
@@ -153,12 +152,15 @@ const openAgents = (
   });
 
 /** Undefined on a device that was not booted from a slot. */
-function openSystem(
+async function openSystem(
   { stateDir }: AgentConfig,
   blobs: FolderBlobStore,
   { health, reboot }: Supervised,
-): SystemParts | undefined {
+): Promise<SystemParts | undefined> {
   const commandLine = readFileSync('/proc/cmdline', 'utf8');
+  if (!commandLine.includes('wherry.slot=')) return undefined;
+  // A device without slots does not hold the code for them.
+  const { openSlots, slotPaths } = await import('./system-slots/open-slots.ts');
   const slots = openSlots({ commandLine, ...slotPaths(stateDir) }, blobs);
   return slots && { slots, boot: { id: bootId(), reason: health().boot?.reason }, reboot };
 }

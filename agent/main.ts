@@ -3,7 +3,6 @@ import { parseArgs } from 'node:util';
 import { pino, stdSerializers } from 'pino';
 import { startAgent } from './agent.ts';
 import { loadConfig } from './config.ts';
-import { firstBoot } from './first-boot/first-boot.ts';
 import { ServiceManager, takeManager } from './service-manager/notify.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -15,6 +14,8 @@ const leave = (): void => process.exit(0);
 
 /** What a board's first partition says becomes the agent's configuration; no agent is started. */
 async function setUpBoard(firmware: string): Promise<void> {
+  // Done once in a board's life: an agent that runs does not hold it.
+  const { firstBoot } = await import('./first-boot/first-boot.ts');
   const lines = await firstBoot({
     firmware,
     configDir: '/etc/wherry',
