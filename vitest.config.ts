@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config';
 const deps = { interopDefault: false } as const;
 const shared = { pool: 'forks', maxWorkers: 2, deps } as const;
 
+/** Boards that are booted for long: by hand, with WHERRY_BOARD=all. All of it would take `npm test` beyond an hour. */
+const longBoards = process.env['WHERRY_BOARD'] === 'all' ? [] : ['test/board/*.long.test.ts'];
+
 /**
  * unit: pure and quick, beside their source. The others need root and Linux and use the real parts, one file at a
  * time: they share the kernel's cgroups, mounts and loop devices. board: inside an emulated ARM board.
@@ -59,6 +62,7 @@ export default defineConfig({
           ...shared,
           name: 'board',
           include: ['test/board/**/*.test.ts'],
+          exclude: longBoards,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 600_000,
