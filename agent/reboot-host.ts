@@ -18,12 +18,8 @@ export function rebootHost(policy: AgentConfig['reboot'], note: (reason: string)
   };
 }
 
-/** `argument` is for the bootloader. Throws why the board does not reboot. */
-export async function rebootBoard(
-  note: (reason: string) => Promise<void>,
-  reason: string,
-  argument?: string,
-): Promise<void> {
+/** Throws why the board does not reboot. */
+export async function rebootBoard(note: (reason: string) => Promise<void>, reason: string): Promise<void> {
   await note(reason);
-  await runProgram('reboot', argument === undefined ? [] : [argument]);
+  await runProgram('reboot', []);
 }

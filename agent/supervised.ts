@@ -130,7 +130,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     leases: serviceLeases(isolation, supervisor),
     postMortems: ring,
     onRollback: (why, failed, unwell) => void postMortems.noteRollback(why, failed, unwell),
-    reboot: (reason, argument) => rebootBoard((why) => facts.noteReboot(why), reason, argument),
+    reboot: (reason) => rebootBoard((why) => facts.noteReboot(why), reason),
     lastLookAt: () => look.at,
     start: () => {
       pump.start();

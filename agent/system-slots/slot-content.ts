@@ -4,7 +4,7 @@ import { PARTITIONS, SECTOR, slotPartitions } from '../../boards/layout.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import type { ManifestBlob } from '../../protocol/manifest.ts';
 import { formatBytes } from '../../protocol/quantities.ts';
-import type { PlacedSystem, Slot, SystemSlots } from '../update/ports.ts';
+import type { PlacedSystem, Slot, SlotPart, SystemSlots } from '../update/ports.ts';
 import type { SystemImage } from './system-image.ts';
 
 const CHUNK_BYTES = 1024 ** 2;
@@ -35,6 +35,22 @@ function partsOf(slot: Slot, { boot, root }: SystemImage): Part[] {
     { what: 'boot partition', blob: boot, start: places.boot.start * SECTOR },
     { what: 'root filesystem', blob: root, start: places.system.start * SECTOR },
   ];
+}
+
+export async function readPart(
+  slot: Slot,
+  part: SlotPart,
+  { at, into }: { at: number; into: Buffer },
+  path: string,
+): Promise<void> {
+  const { boot, system } = slotPartitions(slot);
+  const { start } = part === 'boot' ? boot : system;
+  const disk = await open(path);
+  try {
+    await disk.read(into, 0, into.length, start * SECTOR + at);
+  } finally {
+    await disk.close();
+  }
 }
 
 /** Whether a slot holds exactly what was signed, read from the medium itself. */

@@ -1,8 +1,8 @@
 import { closeSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { CHOICE_SECTOR, SECTOR, TRIES_SECTOR } from '../../boards/layout.ts';
 import { decodeEnvironment, encodeEnvironment } from '../../boards/uboot/environment.ts';
-import type { PlacedSystem, Slot, SlotStatus, SystemSlots } from '../update/ports.ts';
-import { holdsSystem, SLOT_CAPACITY, type SlotPlace, writeSystem } from './slot-content.ts';
+import type { PlacedSystem, Slot, SlotPart, SlotStatus, SystemSlots } from '../update/ports.ts';
+import { holdsSystem, readPart, SLOT_CAPACITY, type SlotPlace, writeSystem } from './slot-content.ts';
 import type { SystemImage } from './system-image.ts';
 
 export interface UbootSlotsOptions extends SlotPlace {
@@ -31,6 +31,10 @@ export class UbootSlots implements SystemSlots {
     return this.#status;
   }
 
+  read(part: SlotPart, at: number, into: Buffer): Promise<void> {
+    return readPart(this.#status.booted, part, { at, into }, this.#options.disk);
+  }
+
   holds(slot: Slot, image: SystemImage): Promise<boolean> {
     return holdsSystem(slot, image, this.#options);
   }
@@ -40,15 +44,7 @@ export class UbootSlots implements SystemSlots {
     return writeSystem(slot, image, this.#options);
   }
 
-  async tryOnce({
-    slot,
-    token,
-    seconds,
-  }: {
-    slot: Slot;
-    token: string;
-    seconds: number;
-  }): Promise<undefined> {
+  async tryOnce({ slot, token, seconds }: { slot: Slot; token: string; seconds: number }): Promise<void> {
     const { active } = this.#status;
     this.#write({ active, trial: slot, token, seconds: String(seconds) });
     const wasTried = this.#status.trial?.token === token && this.#status.trial.wasTried;

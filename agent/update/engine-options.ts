@@ -57,7 +57,7 @@ export interface SystemParts {
   /** Of this boot. */
   boot: { id: string; reason: BootReason | undefined };
   /** In order. Resolves when the board is about to reboot; throws why it is not. */
-  reboot(reason: string, argument: string | undefined): Promise<void>;
+  reboot(reason: string): Promise<void>;
 }
 
 export interface UpdateTimes {

@@ -72,7 +72,7 @@ export class UpdateEngine {
       log: options.log,
       heldMs: this.#times.heldMs,
       record: () => this.#record,
-      reboot: async (reason, argument) => options.system?.reboot(reason, argument),
+      reboot: async (reason) => options.system?.reboot(reason),
       onLeave: () => {
         this.#isStopped = true;
       },

@@ -17,6 +17,8 @@ export class FakeSystemSlots implements SystemSlots {
     return this.#status;
   }
 
+  async read(): Promise<void> {}
+
   async holds(slot: Slot, { id }: SystemImage): Promise<boolean> {
     return this.held[slot] === id;
   }
@@ -29,7 +31,7 @@ export class FakeSystemSlots implements SystemSlots {
     return { ok: true };
   }
 
-  async tryOnce({ slot, token }: { slot: Slot; token: string }): Promise<undefined> {
+  async tryOnce({ slot, token }: { slot: Slot; token: string }): Promise<void> {
     if (this.fault) throw this.fault;
     this.#status = { ...this.#status, trial: { slot, token, wasTried: false } };
   }

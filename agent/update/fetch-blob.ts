@@ -5,6 +5,7 @@ import type { Refusal } from './check-manifest.ts';
 import type { DeltaFetcher } from './delta/delta-fetcher.ts';
 import { HalfPieces, PieceAssembler } from './piece-assembler.ts';
 import type { BlobStore, ChunkSource, PartialBlob } from './ports.ts';
+import { fillFromSlot, type SeedParts } from './slot-seed.ts';
 import { SourceError } from './sources/source-error.ts';
 
 /** How often the same wrong data is asked for again before the release is refused. */
@@ -14,6 +15,8 @@ interface BlobDeps {
   source: ChunkSource;
   blobs: BlobStore;
   deltas: DeltaFetcher;
+  /** Where a blob of the system may lie already; absent = nowhere. */
+  seed?: SeedParts | undefined;
   /** What an earlier try has brought and not yet written. */
   half?: HalfPieces;
 }
@@ -24,7 +27,7 @@ interface BlobDeps {
  */
 export async function fetchBlob(
   layer: ManifestBlob,
-  { source, blobs, deltas, half = new HalfPieces() }: BlobDeps,
+  { source, blobs, deltas, seed, half = new HalfPieces() }: BlobDeps,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<{ ok: true } | Refusal> {
@@ -33,6 +36,7 @@ export async function fetchBlob(
   const blob = await blobs.resume(layer.verity, layer.size, leaves);
   let isOpen = true;
   try {
+    if (seed) onBytes(await fillFromSlot(layer, blob, seed, signal));
     await deltas.fill(layer, blob, onBytes, signal);
     const assembler = new PieceAssembler(blob, layer.size, half.of(layer.verity), onBytes);
     const piece = await fillBlob(layer, blob, assembler, source, signal);

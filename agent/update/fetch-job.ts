@@ -12,7 +12,7 @@ import type { BlobStore, ChunkSource, Log, ReleaseTrust, SystemSlots } from './p
 export interface FetchJobOptions {
   identity: { platform: Platform };
   board: Board;
-  system?: { slots: Pick<SystemSlots, 'capacity'> } | undefined;
+  system?: { slots: Pick<SystemSlots, 'capacity' | 'read'> } | undefined;
   blobs: BlobStore;
   sourceOf(from: string | undefined): ChunkSource;
   trust: ReleaseTrust;
@@ -112,7 +112,7 @@ export class FetchJob {
         if (!signal.aborted) step({ type: 'source-failed', message });
       },
       platform: identity.platform,
-      slots: system?.slots.capacity,
+      slots: system?.slots,
       onManifest: (manifest, document, standing) => {
         const { soakMs } = document.policy;
         const agent = agentImageOf(document, identity.platform)?.id;

@@ -1,7 +1,7 @@
 import type { Board } from '../../protocol/board.ts';
 import { basesOf } from '../../protocol/delta/bases.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import { type Manifest, type Platform, targetPath } from '../../protocol/manifest.ts';
+import { type Manifest, type Platform, systemFor, targetPath } from '../../protocol/manifest.ts';
 import { manifestObject } from '../../protocol/objects.ts';
 import { formatBytes } from '../../protocol/quantities.ts';
 import { type CheckedManifest, judgeManifest, type Refusal } from './check-manifest.ts';
@@ -26,7 +26,7 @@ export interface FetchDeps {
   board: Board;
   platform: Platform;
   /** What a slot of this board holds; absent = it has none. */
-  slots: SystemSlots['capacity'] | undefined;
+  slots: Pick<SystemSlots, 'capacity' | 'read'> | undefined;
   /** Trusted time, Unix milliseconds. */
   now(): number;
   /** Durable when it returns: the manifest passed every check. */
@@ -60,12 +60,14 @@ export async function fetchRelease(
   const full = await refuseIfFull(release, plan, deps);
   if (full) return full;
   const deltas = deltasFor(checked.manifest, deps);
+  const system = systemFor(checked.manifest, deps.board.name);
+  const seed = system && deps.slots && { system, slots: deps.slots };
   for (const layer of plan.lacking) {
     const onBytes = (bytes: number) => {
       progress.doneBytes += bytes;
       deps.onProgress({ ...progress });
     };
-    const fetched = await fetchBlob(layer, { ...deps, deltas }, onBytes, signal);
+    const fetched = await fetchBlob(layer, { ...deps, deltas, seed }, onBytes, signal);
     if (!fetched.ok) return fetched;
   }
   return { ok: true };
@@ -99,7 +101,12 @@ async function fetchManifest(
   const maxBytes = Math.min(target.length, LIMITS.manifestBytes);
   for (let attempt = 1; ; ) {
     const content = await readBounded(source, manifestObject(release.manifest), maxBytes, signal);
-    const judged = judgeManifest(content, release, { board, platform, slots }, held()[0] ?? {});
+    const judged = judgeManifest(
+      content,
+      release,
+      { board, platform, slots: slots?.capacity },
+      held()[0] ?? {},
+    );
     if (judged.ok) onManifest(content.toString('utf8'), judged.manifest, target.standing);
     if (judged.ok || judged.code !== 'refused.manifest-digest' || attempt >= WRONG_DATA_TRIES) return judged;
     if (source.blame?.() !== true) attempt++;

@@ -125,6 +125,7 @@ export interface AgentShelf {
 }
 
 export type Slot = 'a' | 'b';
+export type SlotPart = 'boot' | 'root';
 
 export interface SlotStatus {
   /** The slot that runs. */
@@ -154,6 +155,8 @@ export interface SystemSlots {
   readonly capacity: { bootBytes: number; rootBytes: number };
   /** What the bootloader said at this boot and will do at the next. Reads a few bytes; never throws. */
   status(): SlotStatus;
+  /** Fills a buffer from the booted slot, to be checked by whoever takes it. Throws what the disk says. */
+  read(part: SlotPart, at: number, into: Buffer): Promise<void>;
   /** Whether a slot holds exactly this system. Reads all of it. */
   holds(slot: Slot, image: SystemImage): Promise<boolean>;
   /**
@@ -163,9 +166,9 @@ export interface SystemSlots {
   write(slot: Slot, image: SystemImage): Promise<PlacedSystem>;
   /**
    * The next boot is a trial of this slot, at most once for a token; the one after is of the active slot again. The
-   * board gives the trial `seconds` to be chosen. Durable when it resolves, with what `reboot` is to be told, if anything.
+   * board gives the trial `seconds` to be chosen. Durable when it resolves.
    */
-  tryOnce(trial: { slot: Slot; token: string; seconds: number }): Promise<string | undefined>;
+  tryOnce(trial: { slot: Slot; token: string; seconds: number }): Promise<void>;
   /** This slot boots from now on, and nothing is tried any more. Durable when it resolves. */
   choose(slot: Slot): Promise<void>;
 }

@@ -20,8 +20,8 @@ export interface SystemSwitchOptions {
   /** Between attempts that the disk or the board did not take. */
   heldMs: number;
   record(): UpdateRecord;
-  /** Reboots in order; `argument` is for the bootloader. Resolves when the board is about to; throws why it is not. */
-  reboot(reason: string, argument: string | undefined): Promise<void>;
+  /** Reboots in order. Resolves when the board is about to; throws why it is not. */
+  reboot(reason: string): Promise<void>;
   /** The board is rebooting: nothing more is to be done by this process. */
   onLeave(): void;
 }
@@ -109,13 +109,13 @@ export class SystemSwitch {
     const { booted, active } = slots.status();
     const { id, slot } = wanted;
     if (wanted.isTrial) {
-      const argument = await slots.tryOnce({ slot, token: wanted.token, seconds: this.#seconds() });
-      return this.#reboot(`Tries system ${id} in slot ${slot}`, argument);
+      await slots.tryOnce({ slot, token: wanted.token, seconds: this.#seconds() });
+      return this.#reboot(`Tries system ${id} in slot ${slot}`);
     }
     // The slot that boots anyway was left as it is; any other may have been written to since.
     if (booted !== slot && active !== slot) await this.#restore(slots, wanted);
     await slots.choose(slot);
-    if (booted !== slot) return this.#reboot(`Goes back to system ${id} in slot ${slot}`, undefined);
+    if (booted !== slot) return this.#reboot(`Goes back to system ${id} in slot ${slot}`);
     this.#isHeld = false;
     if (!this.#isStopped) then();
   }
@@ -131,10 +131,10 @@ export class SystemSwitch {
     if (placed?.ok === false) throw new Error(placed.message);
   }
 
-  async #reboot(reason: string, argument: string | undefined): Promise<void> {
+  async #reboot(reason: string): Promise<void> {
     const { log, reboot, onLeave } = this.#options;
     log.info({ reason }, `Rebooting: ${reason}`);
-    await reboot(reason, argument);
+    await reboot(reason);
     onLeave();
   }
 

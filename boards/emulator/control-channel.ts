@@ -14,7 +14,7 @@ const ANSWER_MS = 30_000;
 /** Runs shell commands in a board, one at a time, over the virtio port that boards/rootfs' board-control listens on. */
 export class ControlChannel {
   readonly #socket: Socket;
-  readonly #waiting = new Map<string, (result: CommandResult) => void>();
+  readonly #waiting = new Map<string, { answer(result: CommandResult): void; fail(reason: string): void }>();
   #bootId: string | undefined;
   #text = '';
   #last: Promise<unknown> = Promise.resolve();
@@ -24,6 +24,9 @@ export class ControlChannel {
     this.#socket = socket;
     socket.setEncoding('utf8').on('data', (piece: string) => this.#take(piece));
     socket.on('error', () => undefined);
+    socket.on('close', () => {
+      for (const { fail } of this.#waiting.values()) fail('the board is off');
+    });
   }
 
   static async open(path: string): Promise<ControlChannel> {
@@ -52,16 +55,23 @@ export class ControlChannel {
     const number = String(this.#number);
     const seconds = Math.ceil(timeoutMs / 1000);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(number);
-        reject(
-          new Error(`Cannot run "${command.slice(0, 80)}" in the board: it did not answer in ${seconds} s`),
-        );
-      }, timeoutMs + ANSWER_MS);
-      this.#waiting.set(number, (result) => {
+      const end = (): void => {
         clearTimeout(timer);
-        resolve(result);
-      });
+        this.#waiting.delete(number);
+      };
+      const waiter = {
+        answer: (result: CommandResult) => {
+          end();
+          resolve(result);
+        },
+        fail: (reason: string) => {
+          end();
+          reject(new Error(`Cannot run "${command.slice(0, 80)}" in the board: ${reason}`));
+        },
+      };
+      const timer = setTimeout(() => waiter.fail(`it did not answer in ${seconds} s`), timeoutMs + ANSWER_MS);
+      this.#waiting.set(number, waiter);
+      if (this.#socket.destroyed) waiter.fail('the board is off');
       this.#socket.write(`${number} ${seconds} ${Buffer.from(command).toString('base64')}\n`);
     });
   }
@@ -72,11 +82,10 @@ export class ControlChannel {
     for (const line of lines) {
       const [first = '', second = '', output = ''] = line.trim().split(' ');
       if (first === 'ready') this.#bootId = second;
-      this.#waiting.get(first)?.({
+      this.#waiting.get(first)?.answer({
         exitCode: Number(second),
         output: Buffer.from(output, 'base64').toString(),
       });
-      this.#waiting.delete(first);
     }
   }
 }

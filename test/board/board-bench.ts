@@ -192,9 +192,10 @@ export class BoardBench {
     return withAgent(plain, version, [layer], 'linux/arm64');
   }
 
-  /** What is on the board, with other words on the kernel's command line. */
+  /** What is on the board, to the byte, or with other words on the kernel's command line. */
   async systemWith(version: string, ...words: string[]): Promise<BroughtSystem> {
     const { boot, root, config } = this.built;
+    if (words.length === 0) return { version, boot, root };
     const copy = join(this.#dir, `boot-${version}.img`);
     copyFileSync(boot, copy);
     const line = [...config.kernel.commandLine, ...words].join(' ');

@@ -92,6 +92,17 @@ describe.for(['a file', 'a loop device'])('on %s', (kind) => {
     expect(choice()).toBeUndefined();
   });
 
+  test('the booted slot is read part by part', async () => {
+    const { image, boot, root } = await system('2.0');
+    await open('wherry.slot=a', path()).write('b', image);
+    const slots = open('wherry.slot=b', path());
+    const [first, second] = [Buffer.alloc(1_000), Buffer.alloc(1_000)];
+    await slots.read('boot', 5_000, first);
+    await slots.read('root', 70_000, second);
+    expect(first.equals(boot.subarray(5_000, 6_000))).toBe(true);
+    expect(second.equals(root.subarray(70_000, 71_000))).toBe(true);
+  });
+
   test('a trial and the choice are one sector each time, and the script’s sector is its own', async () => {
     const slots = open('wherry.slot=a', path());
     tried('before');

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Base } from '../../../protocol/delta/bases.ts';
 import { DeltaMalformed } from '../../../protocol/delta/delta-malformed.ts';
 import { LEAST_OFFERED_BYTES, MOST_CANDIDATES, type ReadyOffer } from '../../../protocol/delta/offer.ts';
+import { PIECE_BYTES } from '../../../protocol/fsverity.ts';
 import type { BlobStore, ChunkSource, PartialBlob } from '../ports.ts';
 import { SourceError } from '../sources/source-error.ts';
 import { applyDelta } from './apply-delta.ts';
@@ -47,6 +48,7 @@ export class DeltaFetcher {
     if (layer.size < LEAST_OFFERED_BYTES) return;
     for (let tries = 0; tries < OFFERS && blob.missing().length > 0; tries++) {
       const bases = await this.#heldBases(layer);
+      if (bases.length === 0 && isMostlyThere(layer, blob)) return;
       const offer = await this.#offer(layer, bases, signal);
       if (!offer || this.#options.spurned.has(offer.delta)) return;
       try {
@@ -114,6 +116,10 @@ export class DeltaFetcher {
     }
   }
 }
+
+/** A delta against nothing is all of a blob, compressed: more than its last few pieces. */
+const isMostlyThere = ({ size }: Base, blob: PartialBlob): boolean =>
+  blob.missing().length * 2 * PIECE_BYTES < size;
 
 const openOld = (path: string): Promise<FileHandle> =>
   open(path, 'r').catch((cause: Error) => {
