@@ -9,7 +9,7 @@ const longBoards = process.env['WHERRY_BOARD'] === 'all' ? [] : ['test/board/*.l
 
 /**
  * unit: pure and quick, beside their source. The others need root and Linux and use the real parts, one file at a
- * time: they share the kernel's cgroups, mounts and loop devices. board: inside an emulated ARM board.
+ * time: they share the kernel's cgroups, mounts and loop devices. board: inside emulated ARM boards, two at a time.
  */
 export default defineConfig({
   test: {
@@ -63,7 +63,8 @@ export default defineConfig({
           name: 'board',
           include: ['test/board/**/*.test.ts'],
           exclude: longBoards,
-          fileParallelism: false,
+          // Side by side: half of what an emulated board does is to wait for its watchdog.
+          globalSetup: ['test/board/build.ts'],
           testTimeout: 300_000,
           hookTimeout: 600_000,
         },

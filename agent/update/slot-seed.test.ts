@@ -36,6 +36,8 @@ const slots = {
   },
 };
 
+const nothing = () => undefined;
+
 /** Resolves with the bytes of the blob's own object that were fetched. */
 async function fetch(layer: TestBlob, other: TestBlob): Promise<number> {
   source.objects.set(leavesObject(layer.verity), layer.leaves).set(blobObject(layer.verity), layer.content);
@@ -51,7 +53,6 @@ async function fetch(layer: TestBlob, other: TestBlob): Promise<number> {
       },
       signal,
     );
-  const nothing = () => undefined;
   const options = { source, blobs, spurned: new Set<string>(), basesOf: () => [], waitMs: 1_000 };
   const deltas = new DeltaFetcher({ ...options, onUnusable: nothing, onWait: nothing });
   const seed = { system: { boot: other, root: layer }, slots };

@@ -38,6 +38,8 @@ export async function made(
   const work = await mkdtemp(join(dir, `new-${name}-`));
   try {
     await make(work);
+    // Somebody else made the same meanwhile, and may use it by now.
+    if (existsSync(folder)) return folder;
     for (const old of await readdir(dir))
       if (old.startsWith(`${name}-`)) await rm(join(dir, old), { recursive: true, force: true });
     await rename(work, folder);

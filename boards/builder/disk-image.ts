@@ -44,16 +44,14 @@ export async function writeDisk(file: string, { boot, root }: SlotFiles, files: 
   }
 }
 
-/** `content`: a folder that it is filled with. */
-export async function makeData(file: string, content?: string): Promise<void> {
+async function makeData(file: string): Promise<void> {
   const kib = (PARTITIONS.data.sectors * SECTOR) / 1024;
   const identity = ['-L', 'wherry-data', '-U', DATA_UUID];
   const sizes = ['-b', '4096', '-i', '16384', '-m', '1', '-J', 'size=16'];
   // Room in its tables to grow to a TiB without a second kind of them.
   const growth = `resize=${1024 ** 4 / 4096}`;
   const extended = ['-E', `root_owner=0:0,hash_seed=${DATA_UUID},${growth},nodiscard`];
-  const from = content === undefined ? [] : ['-d', content];
-  const options = ['-q', '-F', ...identity, ...sizes, ...extended, ...from];
+  const options = ['-q', '-F', ...identity, ...sizes, ...extended];
   await run('env', [`E2FSPROGS_FAKE_TIME=${BUILT_AT}`, 'mkfs.ext4', ...options, file, `${kib}k`]);
 }
 

@@ -16,8 +16,6 @@ export interface EmulatedBoardOptions {
   built: BuiltBoard;
   /** Sockets, console and the disk; made here. */
   dir: string;
-  /** Becomes the first content of the data partition, the board's /var. */
-  dataFolder?: string;
   /** Files of the firmware partition, as a flasher writes them. */
   firmwareFiles?: FatFiles;
   /** The medium is larger than the image by so much. */

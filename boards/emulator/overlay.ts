@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../images/run.ts';
-import { makeData } from '../builder/disk-image.ts';
 import { type FatFiles, putFiles } from '../fat.ts';
 import { DISK_SECTORS, PARTITIONS, type Partition, SECTOR } from '../layout.ts';
 
@@ -15,13 +14,11 @@ export interface OverlayParts {
   spareMib: number;
   /** Files of the firmware partition, as a flasher writes them: wherry.json. */
   firmwareFiles?: FatFiles;
-  /** Becomes the first content of the data partition. */
-  dataFolder?: string;
 }
 
 /** Makes a board's disk as a qcow2 overlay: what the board writes, over what all boards share. */
 export async function makeOverlay(file: string, parts: OverlayParts): Promise<void> {
-  const { disk, spareMib, firmwareFiles, dataFolder } = parts;
+  const { disk, spareMib, firmwareFiles } = parts;
   await rm(file, { force: true });
   const bytes = DISK_SECTORS * SECTOR + spareMib * MIB;
   await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', disk, file, String(bytes)]);
@@ -32,10 +29,6 @@ export async function makeOverlay(file: string, parts: OverlayParts): Promise<vo
       await copyPartition(disk, PARTITIONS.firmware, image);
       await putFiles(image, firmwareFiles);
       await writePartition(file, disk, PARTITIONS.firmware, image);
-    }
-    if (dataFolder !== undefined) {
-      await makeData(image, dataFolder);
-      await writePartition(file, disk, PARTITIONS.data, image);
     }
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -3,17 +3,16 @@ import { copyFileSync, createReadStream, mkdirSync, statSync, writeFileSync } fr
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AgentConfig } from '../../agent/config.ts';
 import type { AgentStatus } from '../../agent/local-api/ports.ts';
 import { type BuiltBoard, buildBoard } from '../../boards/builder/build-board.ts';
 import { type BootOptions, EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
 import { HOST_ADDRESS } from '../../boards/emulator/qemu-arguments.ts';
-import { putFiles } from '../../boards/fat.ts';
+import { type FatFiles, putFiles } from '../../boards/fat.ts';
 import { buildIpc } from '../../ipc/build.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import type { ManifestService } from '../../protocol/manifest.ts';
-import { loadBoards } from '../../release/boards.ts';
+import type { Report } from '../../protocol/messages.ts';
 import { buildAgent } from '../../scripts/build.ts';
 import { ROOT } from '../../scripts/setup.mjs';
 import { TestFleet } from '../support/fleet-server.ts';
@@ -35,7 +34,6 @@ import type { Result } from './guest/vitest.ts';
 export const BOARD = 'qemu-virt';
 const DEVICE = 'emulated-1';
 const SOCKET = '/run/wherry/agent.sock';
-const STATE = '/var/lib/wherry';
 const NODE = '/opt/wherry/node_modules/.bin/node';
 /** As much of HTTP as the local API needs, in what every Debian has. */
 const CALL = `use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
@@ -83,12 +81,10 @@ export class BoardBench {
     execFileSync('mkfs.erofs', ['--quiet', '--all-root', join(dir, 'extra.erofs'), extra]);
     const fleet = await TestFleet.start({ publicHost: HOST_ADDRESS });
     const publisher = new Publisher(fleet, makeSigner((await fleet.api('GET', '/repository')).body));
-    const dataFolder = join(dir, 'data');
-    await configure(fleet, join(dataFolder, 'etc/wherry'), publisher.signer.rootText);
     const board = await EmulatedBoard.create({
       built,
       dir,
-      dataFolder,
+      firmwareFiles: await firmwareFiles(fleet, publisher.signer.rootText),
       spareMib: 512,
       memoryMib: 1024,
       cpus: 2,
@@ -156,14 +152,12 @@ export class BoardBench {
 
   /**
    * Publishes a signed release for the board and rolls it out. Its services are not shed: a busy test machine is pressure.
-   * `agent`: a version for it to bring, of the agent that is on the board but for what `change` makes of it. `system`:
-   * the system to bring; absent = none.
+   * They may mount the volume "kept".
    */
   async release(
     version: string,
     services: Record<string, Omit<ServiceParts, 'layers'> & { change?: Partial<ManifestService> }>,
-    agent?: { version: string; change?: (main: string) => string },
-    system?: BroughtSystem,
+    { agent, system }: Brought = {},
   ): Promise<void> {
     const parts = Object.entries(services).map(([name, part]): [string, ServiceParts] => [
       name,
@@ -172,6 +166,7 @@ export class BoardBench {
     const made = withChannels(serviceRelease(version, Object.fromEntries(parts), { boards: [BOARD] }), {
       ticks: { publishers: ['one'], subscribers: ['two'], slotSizeBytes: 4096, depth: 8, mode: 'lossy' },
     });
+    made.manifest.volumes = { kept: { sizeBytes: 4 * 1024 ** 2, gid: 1000, backing: 'disk' } };
     for (const [name, { change }] of Object.entries(services))
       Object.assign(made.manifest.services[name] ?? {}, { criticality: 'critical' }, change);
     const manifestText = JSON.stringify(made.manifest);
@@ -203,6 +198,11 @@ export class BoardBench {
     return { version, boot: copy, root };
   }
 
+  /** What the server has heard of the board last. */
+  async report(): Promise<Report | null | undefined> {
+    return (await this.fleet.api('GET', `/devices/${DEVICE}`)).body.report;
+  }
+
   async isOnline(): Promise<boolean> {
     return (await this.fleet.api('GET', `/devices/${DEVICE}`)).body.isOnline === true;
   }
@@ -212,6 +212,13 @@ export class BoardBench {
     await this.fleet.close();
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+/** What a release brings besides its services; absent = nothing. */
+export interface Brought {
+  /** The agent that is on the board under another version, and what `change` makes of it. */
+  agent?: { version: string; change?: (main: string) => string };
+  system?: BroughtSystem;
 }
 
 export interface BroughtSystem {
@@ -256,23 +263,9 @@ async function channelLayer(dir: string): Promise<Layer> {
   return { path, verity: digest, size: statSync(path).size };
 }
 
-/** What a board finds in /etc/wherry. */
-async function configure(fleet: TestFleet, folder: string, rootText: string): Promise<void> {
-  const boards = await loadBoards(join(ROOT, 'board-configs'));
-  const board = boards.find(({ name }) => name === BOARD);
-  if (!board) throw new Error(`Cannot find board ${BOARD}`);
+/** What a flasher writes onto the first partition, for the board to enrol by itself. */
+async function firmwareFiles(fleet: TestFleet, rootText: string): Promise<FatFiles> {
   const made = await fleet.api('POST', '/enrolment-tokens', { uses: 1, expiresInSeconds: 3600 });
-  const config: Partial<AgentConfig> = {
-    name: DEVICE,
-    board,
-    stateDir: STATE,
-    runDir: '/run/wherry',
-    socket: SOCKET,
-    trustRoot: '/etc/wherry/root.json',
-    join: made.body.joinString,
-    reboot: 'allowed',
-  };
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'agent.json'), JSON.stringify(config));
-  writeFileSync(join(folder, 'root.json'), rootText);
+  const wishes = { name: DEVICE, server: made.body.joinString };
+  return { 'wherry.json': Buffer.from(JSON.stringify(wishes)), 'root.json': Buffer.from(rootText) };
 }

@@ -212,7 +212,7 @@ describe('the agent as a unit of systemd', () => {
 describe('a release that brings its agent, under systemd', () => {
   test('is run by it: the unit is ready, its watchdog is fed, no service has noticed', async () => {
     const before = pidsOf(await bench.status());
-    await bench.release('1.1', SERVICES, { version: '9.0.0' });
+    await bench.release('1.1', SERVICES, { agent: { version: '9.0.0' } });
     const status = await settled('committed', '1.1');
     expect(await programOf(status)).toMatch(
       /^\/var\/lib\/wherry\/agent\/9\.0\.0-[0-9a-f]{12}\/dist\/agent\/main\.js$/,
@@ -228,7 +228,9 @@ describe('a release that brings its agent, under systemd', () => {
 
   test('goes back whole when that does not come up: the agent before runs, no service has noticed', async () => {
     const before = await bench.status();
-    await bench.release('1.2', SERVICES, { version: '9.1.0', change: () => 'process.exit(3)' });
+    await bench.release('1.2', SERVICES, {
+      agent: { version: '9.1.0', change: () => 'process.exit(3)' },
+    });
     const status = await settled('rolled_back', '1.2');
     expect(status.current?.version).toBe('1.1');
     expect(status.update.reason?.message).toContain('its agent 9.1.0-');

@@ -19,7 +19,6 @@ import { type BuiltBoard, buildBoard, compressedImage } from '../../boards/build
 import { readFatFile } from '../../boards/fat.ts';
 import { CHOICE_SECTOR, DISK_SECTORS, PARTITIONS, type Partition, SECTOR } from '../../boards/layout.ts';
 import { decodeEnvironment } from '../../boards/uboot/environment.ts';
-import { buildAgent } from '../../scripts/build.ts';
 import { ROOT } from '../../scripts/setup.mjs';
 
 const BOARD = 'qemu-virt';
@@ -49,7 +48,6 @@ function filesOf({ root }: BuiltBoard): string {
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'wherry-image-'));
-  await buildAgent(() => undefined);
   production = await buildBoard({ board: BOARD });
   development = await buildBoard({ board: BOARD, variant: 'development' });
 }, 900_000);

@@ -10,7 +10,6 @@ import { type BuiltBoard, buildBoard } from '../../boards/builder/build-board.ts
 import { putFiles, readFatFile } from '../../boards/fat.ts';
 import { PARTITIONS, SECTOR } from '../../boards/layout.ts';
 import { decodeEnvironment, encodeEnvironment } from '../../boards/uboot/environment.ts';
-import { buildAgent } from '../../scripts/build.ts';
 import { until } from '../support/until.ts';
 
 const execute = promisify(execFile);
@@ -43,7 +42,6 @@ async function onSerial(command: string): Promise<string> {
 }
 
 beforeAll(async () => {
-  await buildAgent(() => undefined);
   built = await buildBoard({ board: 'raspberry-pi-3', variant: 'development' });
   dir = await mkdtemp(join(tmpdir(), 'wherry-raspi3b-'));
   const card = join(dir, 'card.img');

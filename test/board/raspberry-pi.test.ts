@@ -10,7 +10,6 @@ import { loadOrder, moduleName } from '../../boards/builder/kernel-modules.ts';
 import { readFatFile } from '../../boards/fat.ts';
 import { CHOICE_SECTOR, PARTITIONS, SECTOR } from '../../boards/layout.ts';
 import { decodeEnvironment } from '../../boards/uboot/environment.ts';
-import { buildAgent } from '../../scripts/build.ts';
 import {
   allNodes,
   isEnabled,
@@ -96,8 +95,6 @@ const BOARDS: Record<string, Expected> = {
     console: 'ttyAMA10,115200',
   },
 };
-
-beforeAll(() => buildAgent(() => undefined), 200_000);
 
 describe.each(Object.entries(BOARDS))('the image of a %s', (board, expected) => {
   const { firmware, models, slotTrees, card, devices, radio, console } = expected;

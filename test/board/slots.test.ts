@@ -15,7 +15,6 @@ import {
   TRIES_SECTOR,
 } from '../../boards/layout.ts';
 import { decodeEnvironment, encodeEnvironment } from '../../boards/uboot/environment.ts';
-import { buildAgent } from '../../scripts/build.ts';
 import { until } from '../support/until.ts';
 
 /** How slots fall back on a whole board, with slots made bad by hand: U-Boot, initramfs, watchdog and trial guard. */
@@ -85,7 +84,6 @@ function hangingRoot(): string {
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'wherry-slots-'));
-  await buildAgent(() => undefined);
   built = await buildBoard({ board: 'qemu-virt', variant: 'development' });
   board = await EmulatedBoard.create({ built, dir, spareMib: 256, memoryMib: 512, cpus: 2 });
 }, 400_000);
