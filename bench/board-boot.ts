@@ -8,6 +8,7 @@ import { EmulatedBoard } from '../boards/emulator/emulated-board.ts';
 import { HOST_ADDRESS } from '../boards/emulator/qemu-arguments.ts';
 import { buildAgent } from '../scripts/build.ts';
 import { ROOT } from '../scripts/setup.mjs';
+import { enrolmentFiles } from '../test/support/enrolment-files.ts';
 import { TestFleet } from '../test/support/fleet-server.ts';
 import { makeSigner } from '../test/support/signed-release.ts';
 import { until } from '../test/support/until.ts';
@@ -44,12 +45,7 @@ async function enrolledBoard(dir: string, fleet: TestFleet): Promise<EmulatedBoa
   await buildAgent(console.log);
   const built = await buildBoard({ board: BOARD, variant: 'development', onProgress: console.log });
   const { rootText } = makeSigner((await fleet.api('GET', '/repository')).body);
-  const token = await fleet.api('POST', '/enrolment-tokens', { uses: 1, expiresInSeconds: 3600 });
-  const wishes = { name: DEVICE, server: token.body.joinString };
-  const firmwareFiles = {
-    'wherry.json': Buffer.from(JSON.stringify(wishes)),
-    'root.json': Buffer.from(rootText),
-  };
+  const firmwareFiles = await enrolmentFiles(fleet, DEVICE, rootText);
   const board = await EmulatedBoard.create({ built, dir, firmwareFiles, spareMib: 512, ...MACHINE });
   await board.boot({ timeoutMs: BOOT_MS });
   const isSettled = `[ -e ${IDENTITY} ] && systemctl is-active wherry-agent && ! grep -q '"join"' /etc/wherry/agent.json`;

@@ -30,7 +30,7 @@ export async function spdxDocument(
       creators: ['Tool: wherry'],
     },
     packages: parts.map((part) => ({
-      SPDXID: `SPDXRef-${part.name.replaceAll(/[^A-Za-z0-9.-]/g, '-')}`,
+      SPDXID: idOf(part),
       name: part.name,
       versionInfo: part.version,
       downloadLocation: 'NOASSERTION',
@@ -48,11 +48,13 @@ export async function spdxDocument(
     relationships: parts.map((part) => ({
       spdxElementId: 'SPDXRef-DOCUMENT',
       relationshipType: 'DESCRIBES',
-      relatedSpdxElement: `SPDXRef-${part.name.replaceAll(/[^A-Za-z0-9.-]/g, '-')}`,
+      relatedSpdxElement: idOf(part),
     })),
   };
   return `${JSON.stringify(document, undefined, 1)}\n`;
 }
+
+const idOf = ({ name }: Part): string => `SPDXRef-${name.replaceAll(/[^A-Za-z0-9.-]/g, '-')}`;
 
 const debianPart = ({ name, version, sha256 }: PackageFile): Part => ({
   name,

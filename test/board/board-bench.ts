@@ -7,7 +7,7 @@ import type { AgentStatus } from '../../agent/local-api/ports.ts';
 import { type BuiltBoard, buildBoard } from '../../boards/builder/build-board.ts';
 import { type BootOptions, EmulatedBoard } from '../../boards/emulator/emulated-board.ts';
 import { HOST_ADDRESS } from '../../boards/emulator/qemu-arguments.ts';
-import { type FatFiles, putFiles } from '../../boards/fat.ts';
+import { putFiles } from '../../boards/fat.ts';
 import { buildIpc } from '../../ipc/build.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
@@ -15,6 +15,7 @@ import type { ManifestService } from '../../protocol/manifest.ts';
 import type { Report } from '../../protocol/messages.ts';
 import { buildAgent } from '../../scripts/build.ts';
 import { ROOT } from '../../scripts/setup.mjs';
+import { enrolmentFiles } from '../support/enrolment-files.ts';
 import { TestFleet } from '../support/fleet-server.ts';
 import { agentLayer, withAgent } from '../support/launched-device.ts';
 import {
@@ -84,7 +85,7 @@ export class BoardBench {
     const board = await EmulatedBoard.create({
       built,
       dir,
-      firmwareFiles: await firmwareFiles(fleet, publisher.signer.rootText),
+      firmwareFiles: await enrolmentFiles(fleet, DEVICE, publisher.signer.rootText),
       spareMib: 512,
       memoryMib: 1024,
       cpus: 2,
@@ -261,11 +262,4 @@ async function channelLayer(dir: string): Promise<Layer> {
   execFileSync('mkfs.erofs', ['--quiet', '--all-root', path, folder]);
   const { digest } = await verityOf(createReadStream(path));
   return { path, verity: digest, size: statSync(path).size };
-}
-
-/** What a flasher writes onto the first partition, for the board to enrol by itself. */
-async function firmwareFiles(fleet: TestFleet, rootText: string): Promise<FatFiles> {
-  const made = await fleet.api('POST', '/enrolment-tokens', { uses: 1, expiresInSeconds: 3600 });
-  const wishes = { name: DEVICE, server: made.body.joinString };
-  return { 'wherry.json': Buffer.from(JSON.stringify(wishes)), 'root.json': Buffer.from(rootText) };
 }
