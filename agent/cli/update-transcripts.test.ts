@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { fakePastUpdates, fakeServiceLease, fakeUpdate } from '../local-api/fake-update-documents.ts';
+import {
+  fakePastUpdates,
+  fakeServiceLease,
+  fakeTrial,
+  fakeUpdate,
+} from '../local-api/fake-update-documents.ts';
 import { golden, openTranscriptBench, plain80, type TranscriptBench } from './transcript-bench.ts';
 
 let bench: TranscriptBench;
@@ -36,6 +41,11 @@ test('update: what it waits for, its history, and wishes by hand', async () => {
     ['update', 'cancel'],
   ]);
   const narrow = await bench.transcript([['update', 'status']], plain80);
+  bench.view.updates.shown = fakeTrial;
+  const trial = await bench.transcript([
+    ['update', 'status'],
+    ['update', 'status', '--json'],
+  ]);
   bench.view.updates.result = 'held';
   const held = await bench.transcript([['update', 'consent']]);
   bench.view.updates.refusal = {
@@ -47,7 +57,7 @@ test('update: what it waits for, its history, and wishes by hand', async () => {
   const none = await bench.transcript([['update', 'consent']]);
   await bench.agentDown();
   const down = await bench.transcript([['update', 'consent', '--json']]);
-  const all = [quiet, text, narrow, held, refused, none, down].join('\n');
+  const all = [quiet, text, narrow, trial, held, refused, none, down].join('\n');
   await expect(all).toMatchFileSnapshot(golden('update'));
   expect(bench.view.updates.wishes.slice(0, 5)).toEqual([
     'ada from /media/stick: apply',

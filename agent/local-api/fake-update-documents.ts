@@ -43,6 +43,23 @@ export const fakeUpdate = {
   },
 } satisfies Omit<UpdateAnswer, 'leases'>;
 
+/** The system that a release brings is tried; the one that would be gone back to is in the other slot. */
+export const fakeTrial = {
+  phase: 'soaking',
+  since: NOW - 40_000,
+  release: release('2.0.0', 5),
+  metadata: { checkedAt: NOW - 2 * HOUR, expiresAt: NOW + 22 * HOUR },
+  current: release('1.0.0', 4),
+  previous: release('0.9.0', 3),
+  system: { id: '13.2-1-4f0c7a92b1de', slot: 'a' },
+  incoming: {
+    release: release('2.0.0', 5),
+    acceptedAt: NOW - 13 * 60_000,
+    policy: {},
+    system: { id: '13.2-4-9b03d1c2aa47', slot: 'b', isTried: true },
+  },
+} satisfies Omit<UpdateAnswer, 'leases'>;
+
 export const fakePastUpdates: PastUpdate[] = [
   {
     at: NOW - 12 * 60_000,

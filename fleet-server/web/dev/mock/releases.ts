@@ -67,7 +67,15 @@ function release(name: string, version: string, rest: Partial<Release> & { uploa
 
 export function someReleases(now: number): Release[] {
   return [
-    release('river-gauge', '1.2.0', { uploadedAt: now - 0.4 * HOUR, targetsVersion: 9 }),
+    release('river-gauge', '1.2.0', {
+      uploadedAt: now - 0.4 * HOUR,
+      targetsVersion: 9,
+      agentVersion: '0.2.0',
+      system: {
+        version: '13.2-4',
+        sizeBytes: { 'raspberry-pi-3': 131 * MIB, 'raspberry-pi-4': 134 * MIB },
+      },
+    }),
     release('river-gauge', '1.1.0', { uploadedAt: now - 26 * HOUR, targetsVersion: 8 }),
     release('river-gauge', '1.0.0', { uploadedAt: now - 190 * HOUR }),
     release('lock-gate', '0.3.1', {
