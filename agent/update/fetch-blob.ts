@@ -36,7 +36,7 @@ export async function fetchBlob(
   const blob = await blobs.resume(layer.verity, layer.size, leaves);
   let isOpen = true;
   try {
-    if (seed) onBytes(await fillFromSlot(layer, blob, seed, signal));
+    if (seed) await fillFromSlot(layer, blob, seed, signal);
     await deltas.fill(layer, blob, onBytes, signal);
     const assembler = new PieceAssembler(blob, layer.size, half.of(layer.verity), onBytes);
     const piece = await fillBlob(layer, blob, assembler, source, signal);

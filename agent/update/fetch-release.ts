@@ -61,7 +61,12 @@ export async function fetchRelease(
   if (full) return full;
   const deltas = deltasFor(checked.manifest, deps);
   const system = systemFor(checked.manifest, deps.board.name);
-  const seed = system && deps.slots && { system, slots: deps.slots };
+  const onTaken = (bytes: number) => {
+    progress.reusedBytes += bytes;
+    progress.totalBytes -= bytes;
+    deps.onProgress({ ...progress });
+  };
+  const seed = system && deps.slots && { system, slots: deps.slots, onTaken };
   for (const layer of plan.lacking) {
     const onBytes = (bytes: number) => {
       progress.doneBytes += bytes;

@@ -6,6 +6,7 @@ import type { PartialBlob, SlotPart, SystemSlots } from './ports.ts';
 export interface SeedParts {
   system: Record<SlotPart, ManifestBlob>;
   slots: Pick<SystemSlots, 'read'>;
+  onTaken(bytes: number): void;
 }
 
 /**
@@ -16,19 +17,17 @@ export interface SeedParts {
 export async function fillFromSlot(
   layer: ManifestBlob,
   blob: PartialBlob,
-  { system, slots }: SeedParts,
+  { system, slots, onTaken }: SeedParts,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<void> {
   const part = (['boot', 'root'] as const).find((each) => system[each].verity === layer.verity);
-  if (part === undefined) return 0;
+  if (part === undefined) return;
   const buffer = Buffer.allocUnsafe(PIECE_BYTES);
-  let taken = 0;
   for (const piece of blob.missing()) {
     if (signal.aborted) break;
     const at = piece * PIECE_BYTES;
     const data = buffer.subarray(0, layer.size - at);
     await slots.read(part, at, data);
-    if (await blob.write(piece, data)) taken += data.length;
+    if (await blob.write(piece, data)) onTaken(data.length);
   }
-  return taken;
 }

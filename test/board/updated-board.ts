@@ -169,7 +169,7 @@ export class UpdatedBoard {
   async #look(): Promise<BoardLook & { incoming: string | undefined }> {
     const before = await this.#bench.status();
     const text = await this.#bench.sh(
-      `for s in ${SERVICES.join(' ')}; do find ${CGROUP}/$s -name cgroup.procs -exec cat {} + 2> /dev/null | while read -r p; do echo "$s $(tr '\\0\\n' '  ' < /proc/$p/cmdline)"; done; done; for f in told count; do echo "$f" $(cat ${VOLUME}/$f); done; cat /proc/cmdline`,
+      `for s in ${SERVICES.join(' ')}; do find ${CGROUP}/$s -name cgroup.procs -exec cat {} + 2> /dev/null | while read -r p; do printf '%s %s\\n' $s "$(tr '\\0\\n' '  ' < /proc/$p/cmdline)"; done; done; for f in told count; do echo "$f" $(cat ${VOLUME}/$f); done; cat /proc/cmdline`,
       LOOK_MS,
     );
     const after = await this.#bench.status();
