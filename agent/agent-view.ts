@@ -29,7 +29,7 @@ export interface ViewParts {
   ledger: PatientLedger;
   health(): DeviceHealth;
   online: Online;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
   leases: LeaseDesk;
   /** Unix ms. */
   startedAt: number;
@@ -37,7 +37,7 @@ export interface ViewParts {
 
 /** What the local API shows, all from memory. */
 export function agentView(parts: ViewParts): AgentView {
-  const { config, supervisor, details } = parts;
+  const { config, supervisor, ledger, details } = parts;
   const knows = (service: string): boolean => supervisor.statuses().some(({ name }) => name === service);
   return {
     ...details,
@@ -46,7 +46,18 @@ export function agentView(parts: ViewParts): AgentView {
     version: () => AGENT_VERSION,
     status: () => statusOf(parts),
     why: (service) => supervisor.why(service),
-    restart: (service, who) => supervisor.restart(service, who),
+    events: {
+      recent: async function* (query) {
+        const { readEvents } = await import('./event-reader.ts');
+        yield* readEvents(ledger.events, query);
+      },
+    },
+    net: {
+      look: async () => {
+        const { lookAtNetworks } = await import('./supervisor/network/look.ts');
+        return { at: systemClock.now(), ...(await lookAtNetworks(config)) };
+      },
+    },
     logs: (service, query) =>
       knows(service) ? readLog(join(config.stateDir, 'logs', service), query) : undefined,
   };

@@ -5,6 +5,8 @@ import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
 import { channelDesk } from './channel-desk.ts';
 import type { AgentConfig } from './config.ts';
+import { heldServices, NOT_LEFT } from './held-services.ts';
+import { holdDesk } from './hold-desk.ts';
 import { inspector } from './inspect-view.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { PostMortemQueue } from './link/ports.ts';
@@ -18,9 +20,11 @@ import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { ClockWatch } from './supervisor/health/clock-watch.ts';
 import { DeviceFacts } from './supervisor/health/device-facts.ts';
 import { ServiceProbe } from './supervisor/health/probe.ts';
-import type { ContainerRuntime, Networks, ObservedContainer } from './supervisor/ports.ts';
+import type { CgroupTree, ContainerRuntime, Networks, ObservedContainer } from './supervisor/ports.ts';
 import type { Isolation } from './supervisor/runtime/isolation.ts';
+import { bootId } from './supervisor/runtime/process-identity.ts';
 import { runProgram } from './supervisor/runtime/run-program.ts';
+import { ServiceHolds } from './supervisor/service-holds.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
@@ -41,7 +45,7 @@ export interface Supervised {
   supervisor: Supervisor;
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
   /** Held by services that are busy. */
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
@@ -67,6 +71,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     const shedding = supervisor.shedding();
     return { ...facts.health(), ...(shedding && { shedding }), ...(faults.length > 0 && { faults }) };
   };
+  const holds = openHolds(ledger);
   const supervisor = new Supervisor({
     runtime: noticing(runtime, look),
     cgroups,
@@ -83,6 +88,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       disk: (spec) => diskUse(isolation.rootfs, spec),
     },
     memory: ledger.services,
+    holds,
     clock: systemClock,
     log,
     onChange: () => {
@@ -109,16 +115,11 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     supervisor,
     health,
     details: {
-      inspect: inspector({
-        desired: inForce,
-        statuses: () => supervisor.statuses(),
-        held: (service) => cgroups.read(supervisor.instanceOf(service)),
-        loosenings: (spec) => isolation.loosenings(spec),
-        hostIds: (spec) => hostIdsOf(isolation, spec),
-      }),
+      inspect: inspectorOf(inForce, supervisor, cgroups, isolation),
       capsules: () => ring.list(),
       capsule: (id) => ring.read(id),
       channels: channelDesk(channels),
+      holds: holdDesk({ holds, supervisor, desired: inForce, ledger, clock: systemClock }),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,
@@ -145,6 +146,30 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     },
   };
 }
+
+const inspectorOf = (
+  desired: () => DesiredServices,
+  supervisor: Supervisor,
+  cgroups: CgroupTree,
+  isolation: Isolation,
+): AgentView['inspect'] =>
+  inspector({
+    desired,
+    statuses: () => supervisor.statuses(),
+    held: (service) => cgroups.read(supervisor.instanceOf(service)),
+    loosenings: (spec) => isolation.loosenings(spec),
+    hostIds: (spec) => hostIdsOf(isolation, spec),
+  });
+
+const openHolds = (ledger: PatientLedger): ServiceHolds =>
+  new ServiceHolds({
+    memory: ledger.holds,
+    clock: systemClock,
+    bootId: bootId(),
+    // CLOCK_MONOTONIC: the same for every agent of a boot.
+    upMs: () => Number(process.hrtime.bigint() / 1_000_000n),
+    services: heldServices(() => ledger.load(), NOT_LEFT),
+  });
 
 const probeOf = (runtime: ContainerRuntime, networks: Networks): ServiceProbe =>
   new ServiceProbe({

@@ -88,7 +88,7 @@ async function restarting(
   const pidOf = async (): Promise<number | undefined> => (await device.pids())[service];
   while (goesOn()) {
     const pid = await pidOf();
-    await agentClient(device.socket, AbortSignal.timeout(CALL_MS)).restart(service, 'soak');
+    await agentClient(device.socket, AbortSignal.timeout(CALL_MS)).restart(service, { by: 'soak' });
     await until(async () => ![undefined, pid].includes(await pidOf()), { timeoutMs: 30_000, what: service });
     counts.restarts += 1;
   }

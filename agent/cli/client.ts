@@ -5,17 +5,21 @@ import type {
   ChannelsAnswer,
   LeaseAnswer,
   LeasesAnswer,
+  NetAnswer,
   PostMortemsAnswer,
   RestartAnswer,
   SecretAnswer,
   SecretsAnswer,
   ServicesAnswer,
+  StartAnswer,
+  StopAnswer,
   UpdateAnswer,
   UpdateHistoryAnswer,
   UpdateWishAnswer,
   VersionAnswer,
   WhyAnswer,
 } from '../local-api/answers.ts';
+import type { EventQuery, LocalEvent } from '../local-api/event-port.ts';
 import type { Inspection } from '../local-api/inspection.ts';
 import type { AgentStatus, ChannelMessage, LogLine } from '../local-api/ports.ts';
 import type { Problem } from '../local-api/problems.ts';
@@ -36,7 +40,12 @@ export interface AgentClient {
   inspect(service: string): Promise<Inspection>;
   postmortems(): Promise<PostMortemsAnswer>;
   postmortem(id: string): Promise<Capsule>;
-  restart(service: string, by: string): Promise<RestartAnswer>;
+  stop(service: string, body: { by: string; why?: string; forMs?: number }): Promise<StopAnswer>;
+  start(service: string, body: { by: string; why?: string }): Promise<StartAnswer>;
+  restart(service: string, body: { by: string; why?: string }): Promise<RestartAnswer>;
+  net(): Promise<NetAnswer>;
+  /** Oldest first. Ends quietly when the signal is aborted. */
+  events(query: Omit<EventQuery, 'signal'>): AsyncGenerator<LocalEvent>;
   update(): Promise<UpdateAnswer>;
   updateHistory(): Promise<UpdateHistoryAnswer>;
   wish(
@@ -67,7 +76,11 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     inspect: (service) => json('GET', at(service)),
     postmortems: () => json('GET', '/v1/postmortems'),
     postmortem: (id) => json('GET', `/v1/postmortems/${encodeURIComponent(id)}`),
-    restart: (service, by) => json('POST', at(service, 'restart'), { by }),
+    stop: (service, body) => json('POST', at(service, 'stop'), body),
+    start: (service, body) => json('POST', at(service, 'start'), body),
+    restart: (service, body) => json('POST', at(service, 'restart'), body),
+    net: () => json('GET', '/v1/net'),
+    events: (query) => lines(socketPath, signal, 'events', `/v1/events?${eventQuery(query)}`),
     update: () => json('GET', '/v1/update'),
     updateHistory: () => json('GET', '/v1/update/history'),
     wish: (wish, body) => json('POST', `/v1/update/${wish}`, body),
@@ -108,6 +121,16 @@ async function* lines<T>(
 
 const at = (service: string, verb?: string): string =>
   `/v1/services/${encodeURIComponent(service)}${verb ? `/${verb}` : ''}`;
+
+const eventQuery = ({ since = 0, service, limit, follow }: Omit<EventQuery, 'signal'>): string =>
+  String(
+    new URLSearchParams({
+      since: String(since),
+      limit: String(limit),
+      follow: follow ? '1' : '0',
+      ...(service !== undefined && { service }),
+    }),
+  );
 
 const leasePath = (holder: string): string => `/v1/leases/${encodeURIComponent(holder)}`;
 

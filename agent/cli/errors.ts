@@ -11,7 +11,10 @@ export const CLI_ERRORS = {
 } as const;
 
 /** Problems of the agent that are not plain failures. */
-const EXITS_OF_PROBLEMS: Partial<Record<ProblemCode, number>> = { 'update-refused': EXIT.refused };
+const EXITS_OF_PROBLEMS: Partial<Record<ProblemCode, number>> = {
+  'update-refused': EXIT.refused,
+  'service-held': EXIT.refused,
+};
 
 export class CliError extends Error {
   readonly code: keyof typeof CLI_ERRORS | ProblemCode;

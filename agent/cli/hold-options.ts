@@ -31,7 +31,13 @@ function nameIn({ io, options }: Call, option: 'by' | 'holder', command: Command
 export function forMsOf({ options }: Call, command: Command): number {
   const text = options['for'];
   if (typeof text !== 'string') throw usage(`Cannot run "${command.name}": --for TIME is missing`, command);
-  const forMs = parseDurationMs(text);
-  if (forMs !== undefined && forMs >= 1 && forMs <= LOCAL_API_LIMITS.holdMs) return forMs;
+  const forMs = durationIn(text);
+  if (forMs !== undefined) return forMs;
   throw usage(`Cannot read --for ${text}: wanted a time such as 30m or 2h, at most 168h`, command);
+}
+
+/** In ms; undefined for what is none, or longer than anything is held. */
+export function durationIn(text: string): number | undefined {
+  const forMs = parseDurationMs(text);
+  return forMs !== undefined && forMs >= 1 && forMs <= LOCAL_API_LIMITS.holdMs ? forMs : undefined;
 }

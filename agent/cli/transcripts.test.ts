@@ -273,7 +273,7 @@ test('restart', async () => {
   ];
   await expect(await transcript(commands)).toMatchFileSnapshot(golden('restart'));
   await transcript([['restart', 'web']], { env: { SUDO_USER: 'grace' } });
-  expect(view.restarts.map(({ who }) => who)).toEqual(['ada', 'ada', 'ada', 'grace']);
+  expect(view.holds.restarts.map(({ who }) => who)).toEqual(['ada', 'ada', 'ada', 'grace']);
 });
 
 test('secrets', async () => {

@@ -7,6 +7,8 @@ export const MIGRATIONS = [
    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
    CREATE TABLE service_memory (service TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
   `CREATE TABLE update_history (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE service_hold (service TEXT PRIMARY KEY, hold TEXT NOT NULL) STRICT;
+   CREATE TABLE event_ring (sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, service TEXT, event TEXT NOT NULL) STRICT;`,
 ];
 
 /** `migrations`: those that this agent knows; a database may have seen more. */

@@ -2,9 +2,11 @@ import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { EventQueue } from '../link/ports.ts';
 import type { Clock, ServiceMemory } from '../supervisor/ports.ts';
+import type { HoldMemory } from '../supervisor/service-holds.ts';
 import { EMPTY_RECORD, type UpdateRecord } from '../update/core/record.ts';
 import type { Log, Outbox, UpdateLedger } from '../update/ports.ts';
 import { keptPart } from './core/kept-record.ts';
+import type { EventQuery, KeptEvent } from './event-ring.ts';
 import { openRebuilt } from './open-rebuilt.ts';
 import { ReleaseSlots } from './release-slots.ts';
 import type { SqliteLedger } from './sqlite-ledger.ts';
@@ -23,6 +25,17 @@ export interface PatientLedgerOptions {
   retryMs?: number;
 }
 
+/** What happened on this device. */
+export interface EventLedger {
+  /** Oldest first. */
+  list(query: EventQuery): KeptEvent[];
+  after(sequence: number): KeptEvent[];
+  /** What the disk has not taken yet, oldest first. */
+  waiting(): PastEvent[];
+  /** Calls back when there is more. Returns the un-subscribe. */
+  watch(run: () => void): () => void;
+}
+
 const RETRY_MS = 5_000;
 
 /**
@@ -31,6 +44,8 @@ const RETRY_MS = 5_000;
  */
 export class PatientLedger implements UpdateLedger {
   readonly services: ServiceMemory;
+  readonly holds: HoldMemory;
+  readonly events: EventLedger;
   readonly outbox: EventQueue & Outbox;
   readonly #options: PatientLedgerOptions;
   readonly #slots: ReleaseSlots;
@@ -39,6 +54,7 @@ export class PatientLedger implements UpdateLedger {
   #kept: string | undefined;
   #fault: Reason | undefined;
   #onAdded: () => void = () => undefined;
+  readonly #watchers = new Set<() => void>();
   #cancelRetry: (() => void) | undefined;
   #isClosed = false;
 
@@ -51,13 +67,25 @@ export class PatientLedger implements UpdateLedger {
       save: (service, record) => this.#remember(() => this.#unsaved.service(service, record)),
       forget: (service) => this.#remember(() => this.#unsaved.service(service, undefined)),
     };
+    this.holds = {
+      load: () => this.#unsaved.overlayHolds(this.#ledger?.holds.load() ?? {}),
+      change: (service, hold, event) => this.#remember(() => this.#unsaved.hold(service, hold, event)),
+    };
     this.outbox = {
       add: (event) => this.#remember(() => this.#unsaved.event(event)),
       pending: (limit) => this.#pending(limit),
       acknowledge: (ids) => this.#remember(() => this.#unsaved.acknowledge(ids)),
       onAdded: (run) => {
         this.#onAdded = run;
-        this.#ledger?.outbox.onAdded(run);
+      },
+    };
+    this.events = {
+      list: (query) => this.#stored((ledger) => ledger.events.list(query)),
+      after: (sequence) => this.#stored((ledger) => ledger.events.after(sequence)),
+      waiting: () => this.#unsaved.events(),
+      watch: (run) => {
+        this.#watchers.add(run);
+        return () => void this.#watchers.delete(run);
       },
     };
     const kept = this.#slots.load();
@@ -84,14 +112,9 @@ export class PatientLedger implements UpdateLedger {
 
   /** What became of updates here, newest first; empty while the database cannot be read. */
   history(): PastEvent[] {
-    let events: PastEvent[] = [];
-    this.#try((ledger) => {
-      events = ledger.history();
-    });
-    return events;
+    return this.#stored((ledger) => ledger.history());
   }
 
-  /** What keeps it from being durable; empty when all is well. */
   faults(): Reason[] {
     return this.#fault ? [this.#fault] : [];
   }
@@ -106,12 +129,24 @@ export class PatientLedger implements UpdateLedger {
   #open(): void {
     const { path, clock, log } = this.#options;
     this.#ledger = openRebuilt(path, this.#slots.load(), clock.now(), log);
-    this.#ledger.outbox.onAdded(this.#onAdded);
+    this.#ledger.outbox.onAdded(() => {
+      this.#onAdded();
+      for (const tell of this.#watchers) tell();
+    });
   }
 
   #remember(change: () => void): void {
     change();
     if (!this.#fault) this.#flush();
+  }
+
+  /** None while the database cannot be read. */
+  #stored<T>(read: (ledger: SqliteLedger) => T[]): T[] {
+    let rows: T[] = [];
+    this.#try((ledger) => {
+      rows = read(ledger);
+    });
+    return rows;
   }
 
   #pending(limit: number): DeviceEvent[] {

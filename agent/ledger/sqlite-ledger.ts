@@ -1,7 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import type { ServiceMemory } from '../supervisor/ports.ts';
+import type { HoldMemory } from '../supervisor/service-holds.ts';
 import { EMPTY_RECORD, type UpdateRecord } from '../update/core/record.ts';
 import type { UpdateLedger } from '../update/ports.ts';
+import { EventRing } from './event-ring.ts';
 import { SqliteOutbox } from './sqlite-outbox.ts';
 import { type PastEvent, UpdateHistory } from './update-history.ts';
 
@@ -9,12 +11,16 @@ import { type PastEvent, UpdateHistory } from './update-history.ts';
 export class SqliteLedger implements UpdateLedger {
   readonly outbox: SqliteOutbox;
   readonly services: ServiceMemory;
+  readonly holds: HoldMemory;
+  readonly events: EventRing;
   readonly #database: Database;
   readonly #history: UpdateHistory;
 
   constructor(database: Database) {
     this.#database = database;
-    this.outbox = new SqliteOutbox(database);
+    this.events = new EventRing(database);
+    this.outbox = new SqliteOutbox(database, this.events);
+    this.holds = holdMemory(database, this.outbox);
     this.#history = new UpdateHistory(database);
     this.services = serviceMemory(database);
   }
@@ -66,6 +72,25 @@ function serviceMemory(database: Database): ServiceMemory {
     },
     forget: (service) => {
       database.prepare('DELETE FROM service_memory WHERE service = ?').run(service);
+    },
+  };
+}
+
+function holdMemory(database: Database, outbox: SqliteOutbox): HoldMemory {
+  const all = (): { service: string; hold: string }[] =>
+    database.prepare('SELECT service, hold FROM service_hold').all() as { service: string; hold: string }[];
+  return {
+    load: () => Object.fromEntries(all().map(({ service, hold }) => [service, hold])),
+    change: (service, hold, event) => {
+      database.transaction(() => {
+        if (hold === undefined) database.prepare('DELETE FROM service_hold WHERE service = ?').run(service);
+        else
+          database
+            .prepare('INSERT OR REPLACE INTO service_hold (service, hold) VALUES (?, ?)')
+            .run(service, hold);
+        if (event) outbox.insert(event);
+      })();
+      outbox.announce();
     },
   };
 }

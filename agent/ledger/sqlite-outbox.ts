@@ -4,14 +4,17 @@ import { LIMITS } from '../../protocol/limits.ts';
 import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { EventQueue } from '../link/ports.ts';
 import type { Outbox } from '../update/ports.ts';
+import type { EventRing } from './event-ring.ts';
 
 /** Events in the order they happened, until the server has them. Full: the oldest go, and are counted. */
 export class SqliteOutbox implements Outbox, EventQueue {
   readonly #database: Database;
+  readonly #ring: EventRing;
   #onAdded: () => void = () => {};
 
-  constructor(database: Database) {
+  constructor(database: Database, ring: EventRing) {
     this.#database = database;
+    this.#ring = ring;
   }
 
   add(event: Omit<DeviceEvent, 'v' | 'id'>): void {
@@ -21,6 +24,7 @@ export class SqliteOutbox implements Outbox, EventQueue {
 
   /** Part of a transaction of the ledger. */
   insert(event: Omit<DeviceEvent, 'v' | 'id'>): void {
+    this.#ring.insert(event);
     const id = randomUUID();
     const body = JSON.stringify({ v: 1, id, ...event });
     this.#database.prepare('INSERT INTO outbox (id, event) VALUES (?, ?)').run(id, body);

@@ -12,6 +12,9 @@ export class Unsaved {
   /** As far as known here, whether on disk or not: a database begun anew gets them all. */
   readonly #known = new Map<string, string>();
   readonly #events: NewEvent[] = [];
+  /** Stops by hand that changed, by service; the event goes into the same transaction. */
+  readonly #holds = new Map<string, { hold: string | undefined; event?: NewEvent | undefined }>();
+  readonly #knownHolds = new Map<string, string>();
   readonly acknowledged = new Set<string>();
   /** The fault that is waited out stands among the events. */
   isToldOfFault = false;
@@ -28,6 +31,21 @@ export class Unsaved {
     if (this.#events.length > EVENTS) this.#events.shift();
   }
 
+  /** Undefined ends it. */
+  hold(service: string, hold: string | undefined, event: NewEvent | undefined): void {
+    const before = this.#holds.get(service)?.event;
+    if (before) this.event(before);
+    this.#holds.set(service, { hold, event });
+    if (hold === undefined) this.#knownHolds.delete(service);
+    else this.#knownHolds.set(service, hold);
+  }
+
+  /** What happened and is not on disk yet, oldest first. */
+  events(): NewEvent[] {
+    const ofHolds = [...this.#holds.values()].flatMap(({ event }) => event ?? []);
+    return [...this.#events, ...ofHolds].toSorted((a, b) => a.at - b.at);
+  }
+
   acknowledge(ids: readonly string[]): void {
     for (const id of ids) this.acknowledged.add(id);
   }
@@ -35,6 +53,12 @@ export class Unsaved {
   /** Everything known waits again. */
   all(): void {
     for (const [name, record] of this.#known) this.#services.set(name, record);
+    for (const [name, hold] of this.#knownHolds) this.#holds.set(name, { ...this.#holds.get(name), hold });
+  }
+
+  overlayHolds(stored: Record<string, string>): Record<string, string> {
+    for (const [name, hold] of Object.entries(stored)) this.#knownHolds.set(name, hold);
+    return Object.fromEntries(this.#knownHolds);
   }
 
   overlay(stored: Record<string, string>): Record<string, string> {
@@ -49,6 +73,10 @@ export class Unsaved {
       if (record === undefined) ledger.services.forget(name);
       else ledger.services.save(name, record);
       this.#services.delete(name);
+    }
+    for (const [name, { hold, event }] of this.#holds) {
+      ledger.holds.change(name, hold, event);
+      this.#holds.delete(name);
     }
     if (this.acknowledged.size > 0) {
       ledger.outbox.acknowledge([...this.acknowledged]);

@@ -4,6 +4,7 @@ import type { ChannelStatus } from '../../protocol/channel-status.ts';
 import type { UpdatePhase } from '../../protocol/messages.ts';
 import type { Reason, ReasonCode } from '../../protocol/reasons.ts';
 import type { ServiceState, ServiceStatus } from '../../protocol/status.ts';
+import type { KernelView } from '../supervisor/network/core/kernel-view.ts';
 import type { CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 import type { UpdateOutlook } from '../update/core/outlook.ts';
 
@@ -25,8 +26,36 @@ export interface WhyAnswer {
   since?: number;
   /** Absent = a container. */
   kind?: NonNullable<ServiceStatus['kind']>;
+  /** Somebody stopped it by hand; absent otherwise. */
+  hold?: HoldShown;
   /** Newest first. */
   reasons: Reason[];
+}
+
+/** A stop by hand. Times are Unix milliseconds. */
+export interface HoldShown {
+  by: string;
+  why?: string;
+  since: number;
+  /** When it ends by itself. */
+  until: number;
+}
+
+export interface StopAnswer {
+  service: string;
+  result: 'held';
+  /** When it starts again by itself, Unix milliseconds. */
+  until: number;
+  /** Services that depend on it: those that run run on, those that are to start wait. */
+  dependants: string[];
+  /** The disk of the agent does not take it: it lasts no longer than this agent, unless the disk is freed. */
+  isUnsaved?: true;
+}
+
+export interface StartAnswer {
+  service: string;
+  /** `running`: there was nothing to do. */
+  result: 'accepted' | 'running';
 }
 
 export interface ChannelsAnswer {
@@ -44,6 +73,12 @@ export interface RestartAnswer {
 export interface SecretsAnswer {
   /** By name: those on this device and those that the release in force wants. */
   secrets: SecretShown[];
+}
+
+/** Networks of the services, as the kernel has them. */
+export interface NetAnswer extends KernelView {
+  /** When the kernel was asked, Unix ms. */
+  at: number;
 }
 
 /** Never its content. */

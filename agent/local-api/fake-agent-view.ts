@@ -3,12 +3,14 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
 import { FakeChannelDesk } from './fake-channels-view.ts';
+import { FakeEvents, FakeNet } from './fake-events.ts';
+import { FakeHolds } from './fake-holds.ts';
 import { FakeSecrets } from './fake-secrets.ts';
 import { FakeLeases, FakeUpdates } from './fake-updates.ts';
 import type { Inspection } from './inspection.ts';
 import type { AgentStatus, AgentView, LogLine, LogQuery } from './ports.ts';
 
-/** An agent that is data: tests set the fields and read `restarts` back. */
+/** An agent that is data: tests set the fields and read what was asked for back. */
 export class FakeAgentView implements AgentView {
   agentStatus: AgentStatus;
   reasons: Record<string, Reason[]> = {};
@@ -18,7 +20,12 @@ export class FakeAgentView implements AgentView {
   readonly secrets = new FakeSecrets();
   readonly leases = new FakeLeases();
   readonly updates = new FakeUpdates(this.leases);
-  readonly restarts: { service: string; who: string }[] = [];
+  readonly holds = new FakeHolds(
+    (service) => this.#find(service) !== undefined,
+    (service) => this.#find(service)?.state === 'running',
+  );
+  readonly events = new FakeEvents();
+  readonly net = new FakeNet();
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
   readonly followers = new Set<AbortSignal>();
@@ -56,12 +63,6 @@ export class FakeAgentView implements AgentView {
 
   capsule(id: string): Capsule | undefined {
     return this.kept.find((capsule) => capsule.id === id);
-  }
-
-  restart(service: string, who: string): 'accepted' | 'unknown-service' {
-    if (!this.#find(service)) return 'unknown-service';
-    this.restarts.push({ service, who });
-    return 'accepted';
   }
 
   logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined {

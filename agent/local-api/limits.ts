@@ -14,6 +14,8 @@ export const LOCAL_API_LIMITS = {
   keepAliveMs: 1_000,
   tailLines: 10_000,
   defaultTailLines: 100,
+  events: 1_000,
+  defaultEvents: 50,
   /** Of one message that is read along. */
   tapBytes: 1024 * 1024,
   defaultTapBytes: 256,

@@ -13,7 +13,10 @@ import type {
   UpdateAnswer,
   UpdateWishAnswer,
 } from './answers.ts';
+import type { EventLog } from './event-port.ts';
+import type { HoldDesk } from './hold-port.ts';
 import type { Inspection } from './inspection.ts';
+import type { NetView } from './net-port.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
 
@@ -110,8 +113,10 @@ export interface AgentView {
   secrets: Secrets;
   updates: Updates;
   leases: LeaseDesk;
-  /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
-  restart(service: string, who: string): 'accepted' | 'unknown-service';
+  /** Services by hand: stop, start, restart. */
+  holds: HoldDesk;
+  events: EventLog;
+  net: NetView;
   /** Oldest first; undefined when the agent knows no such service. */
   logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined;
 }

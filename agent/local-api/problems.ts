@@ -6,6 +6,7 @@ export const PROBLEMS = {
   'unknown-channel': { status: 404, title: 'The device has no such channel' },
   'unknown-postmortem': { status: 404, title: 'The agent keeps no such post-mortem' },
   'bad-secret': { status: 400, title: 'The secret cannot be kept' },
+  'service-held': { status: 409, title: 'Somebody stopped the service by hand' },
   'no-update': { status: 409, title: 'No update is in a state in which that has a meaning' },
   'update-refused': { status: 409, title: 'The update does not allow that now' },
   'bad-lease': { status: 400, title: 'The lease cannot be taken' },

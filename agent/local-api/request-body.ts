@@ -22,5 +22,17 @@ export function nameField(body: Buffer, field: string): string | undefined {
   return typeof name === 'string' && isName(name) ? name : undefined;
 }
 
+/** A time in whole milliseconds, as long as a hold may be: a caller says for how long, the agent's clock says when. */
+export function durationField(body: Buffer, field: string): number | undefined {
+  const ms = fieldsOf(body)?.[field];
+  return Number.isInteger(ms) && Number(ms) >= 1 && Number(ms) <= LOCAL_API_LIMITS.holdMs
+    ? Number(ms)
+    : undefined;
+}
+
+/** What others are to read, in somebody's words. */
+export const isLine = (text: string): boolean =>
+  /^[^\p{Cc}\p{Cf}]+$/u.test(text) && text.length <= LOCAL_API_LIMITS.whyCharacters;
+
 export const isName = (by: string): boolean =>
   /^[\x20-\x7e]+$/.test(by) && by.length <= LOCAL_API_LIMITS.whoCharacters;

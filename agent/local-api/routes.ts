@@ -1,6 +1,5 @@
 import type {
   PostMortemsAnswer,
-  RestartAnswer,
   SecretAnswer,
   SecretsAnswer,
   ServicesAnswer,
@@ -9,10 +8,13 @@ import type {
 } from './answers.ts';
 import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
 import { CHANNEL_ROUTES } from './channel-routes.ts';
+import { EVENT_ROUTES } from './event-routes.ts';
+import { HOLD_ROUTES } from './hold-routes.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
-import { isName, nameField } from './request-body.ts';
+import { isName } from './request-body.ts';
+import { unknownService } from './unknown-service.ts';
 import { UPDATE_ROUTES } from './update-routes.ts';
 
 export const ROUTES: Route[] = [
@@ -21,8 +23,9 @@ export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/services', answer: services },
   { method: 'GET', path: '/v1/services/:name', answer: inspect },
   { method: 'GET', path: '/v1/services/:name/why', answer: why },
-  { method: 'POST', path: '/v1/services/:name/restart', answer: restart },
+  ...HOLD_ROUTES,
   { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+  ...EVENT_ROUTES,
   ...CHANNEL_ROUTES,
   { method: 'GET', path: '/v1/secrets', answer: secrets },
   {
@@ -111,25 +114,14 @@ function why({ view, name: service }: Call): Answer {
   const reasons = view.why(service);
   if (!reasons) return unknownService(view, service);
   const status = view.status().services.find(({ name }) => name === service);
+  const hold = view.holds.of(service);
   return json({
     service,
     ...(status && { state: status.state, since: status.since }),
     ...(status?.kind && { kind: status.kind }),
+    ...(hold && { hold }),
     reasons,
   } satisfies WhyAnswer);
-}
-
-function restart({ view, name: service, request }: Call): Answer {
-  const who = nameField(request.body, 'by');
-  if (who === undefined) {
-    return problem(
-      'bad-body',
-      `Cannot restart "${service}": the body is not {"by": "<name>"}; ` +
-        `wanted a name of 1 to ${LOCAL_API_LIMITS.whoCharacters} printable characters, or no body`,
-    );
-  }
-  if (view.restart(service, who) === 'unknown-service') return unknownService(view, service);
-  return json({ service, result: 'accepted' } satisfies RestartAnswer, 202);
 }
 
 async function secrets({ view }: Call): Promise<Answer> {
@@ -174,14 +166,4 @@ function logs({ view, name: service, query, request }: Call): Answer {
   }
   const lines = view.logs(service, { tail: Number(tail), follow: follow === '1', signal: request.signal });
   return lines ? { kind: 'lines', lines } : unknownService(view, service);
-}
-
-function unknownService(view: AgentView, service: string): Answer {
-  const names = view.status().services.map(({ name }) => name);
-  const known = names.length ? `its services are ${names.join(', ')}` : 'it has no services yet';
-  return problem(
-    'unknown-service',
-    `Cannot find service "${service}": the agent does not know it; ${known}`,
-    names,
-  );
 }

@@ -78,7 +78,7 @@ describe('documents', () => {
       body: { service: 'web', result: 'accepted' },
     });
     await ask('POST', '/v1/services/web/restart');
-    expect(view.restarts).toEqual([
+    expect(view.holds.restarts).toEqual([
       { service: 'web', who: 'ada' },
       { service: 'web', who: 'local' },
     ]);
@@ -124,7 +124,7 @@ describe('refusals are problem documents', () => {
   ])('%s %s %s', async (method, path, body, status, code) => {
     const answer = await ask(method, path, body);
     expect(answer).toMatchObject({ status, type: 'application/problem+json', body: { status, code } });
-    expect(view.restarts).toEqual([]);
+    expect(view.holds.restarts).toEqual([]);
     expect(view.secrets.changes).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { json, type LocalCall, type Route } from './call.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { WishOutcome } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
-import { fieldsOf, isName, nameField } from './request-body.ts';
+import { durationField, fieldsOf, isLine, isName, nameField } from './request-body.ts';
 
 /** Updates and leases by hand. */
 export const UPDATE_ROUTES: Route[] = [
@@ -48,7 +48,7 @@ function rollBack({ view, request }: LocalCall): Answer {
 function defer({ view, request }: LocalCall): Answer {
   const by = nameField(request.body, 'by');
   if (by === undefined) return badBy('put the update off');
-  const forMs = durationIn(request.body);
+  const forMs = durationField(request.body, 'forMs');
   if (forMs === undefined) return badDuration('put the update off');
   return outcome(view.updates.defer(forMs, by));
 }
@@ -61,7 +61,7 @@ function leases({ view }: LocalCall): Answer {
 }
 
 async function takeLease({ view, name: holder, request }: LocalCall): Promise<Answer> {
-  const forMs = durationIn(request.body);
+  const forMs = durationField(request.body, 'forMs');
   if (forMs === undefined) return badDuration('take the lease');
   const why = fieldsOf(request.body)?.['why'];
   if (!isName(holder)) return badHolder();
@@ -97,14 +97,3 @@ const badDuration = (act: string): Answer =>
     'bad-body',
     `Cannot ${act}: the body's "forMs" is not a time; wanted whole milliseconds from 1 to ${LOCAL_API_LIMITS.holdMs}, which is 7 days`,
   );
-
-/** Unix ms come from the agent's clock alone: a caller says for how long. */
-function durationIn(body: Buffer): number | undefined {
-  const forMs = fieldsOf(body)?.['forMs'];
-  return Number.isInteger(forMs) && Number(forMs) >= 1 && Number(forMs) <= LOCAL_API_LIMITS.holdMs
-    ? Number(forMs)
-    : undefined;
-}
-
-const isLine = (text: string): boolean =>
-  /^[^\p{Cc}\p{Cf}]+$/u.test(text) && text.length <= LOCAL_API_LIMITS.whyCharacters;

@@ -70,7 +70,7 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
   );
   const pass = (desired: ServiceSpec[], checksKernel = false) =>
     reconciler.pass(
-      { desired, isShuttingDown: false, health: new Map(), shedding: noShedding(0) },
+      { desired, isShuttingDown: false, health: new Map(), shedding: noShedding(0), holds: new Map() },
       checksKernel,
     );
   const record = (name: string) => reconciler.records.get(name);

@@ -15,7 +15,7 @@ export interface SupervisorLog {
   warn(details: object, message: string): void;
 }
 
-type Wish = Pick<World, 'desired' | 'isShuttingDown' | 'health' | 'shedding'>;
+type Wish = Pick<World, 'desired' | 'isShuttingDown' | 'health' | 'shedding' | 'holds'>;
 
 /** Steps at once: more would only queue for the same few cores. */
 const CONCURRENT_STEPS = 4;

@@ -2,7 +2,7 @@ import type { DeviceEvent } from '../../protocol/messages.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { WorkloadHealth, Workloads } from '../update/ports.ts';
-import { mergedReasons } from './core/record.ts';
+import { mergedReasons, type ServiceRecord } from './core/record.ts';
 import type { ShedThresholds } from './core/shedding.ts';
 import { workloadHealth } from './core/status.ts';
 import type { Machine } from './execute.ts';
@@ -11,12 +11,15 @@ import { instancesOf, serviceOf } from './instance-name.ts';
 import { LoadShedder } from './load-shedder.ts';
 import type { DeviceStrain, HealthProbe, ObservedContainer, ServiceMemory } from './ports.ts';
 import { Reconciler, type SupervisorLog } from './reconcile.ts';
+import type { ServiceHolds } from './service-holds.ts';
 import type { DesiredServices } from './service-spec.ts';
 import { type ServiceDetails, serviceStatuses } from './statuses.ts';
 import { UsageSampler } from './usage-sampler.ts';
 
 export interface SupervisorOptions extends Machine {
   memory: ServiceMemory;
+  /** Stops by hand. Whoever changes them pokes. */
+  holds: Pick<ServiceHolds, 'inForce'>;
   probe: HealthProbe;
   strain: () => DeviceStrain;
   /** Of board.yaml; what is left out takes the default. */
@@ -109,6 +112,7 @@ export class Supervisor implements Workloads {
       this.#reconciler.observed,
       this.#reconciler.records,
       this.#monitor.health(),
+      this.#options.holds.inForce(),
     );
   }
 
@@ -140,10 +144,23 @@ export class Supervisor implements Workloads {
   }
 
   /** Stops the service and starts it anew, whatever its restart policy says. Recorded before it returns. */
-  restart(service: string, who: string): 'accepted' | 'unknown-service' {
+  restart(service: string, who: string, why?: string): 'accepted' | 'unknown-service' {
+    return this.#wish(service, { restartWanted: who, restartWhy: why });
+  }
+
+  /** Starts the service if it does not run, whatever its restart policy says. Recorded before it returns. */
+  launch(service: string, by: string, why?: string): 'accepted' | 'unknown-service' {
+    return this.#wish(service, { startWanted: { by, why } });
+  }
+
+  /** A stop by hand has begun: what was asked for before does not count any more. */
+  halt(service: string): void {
+    this.#wish(service, { restartWanted: undefined, restartWhy: undefined, startWanted: undefined });
+  }
+
+  #wish(service: string, wish: Partial<ServiceRecord>): 'accepted' | 'unknown-service' {
     if (!this.#isDesired(service)) return 'unknown-service';
-    const instance = this.instanceOf(service);
-    this.#reconciler.update(instance, (record) => ({ ...record, restartWanted: who }));
+    this.#reconciler.update(this.instanceOf(service), (record) => ({ ...record, ...wish }));
     this.#poke();
     return 'accepted';
   }
@@ -231,7 +248,8 @@ export class Supervisor implements Workloads {
       this.#isFirstPass = false;
       const health = this.#monitor.health();
       const shedding = this.#shedder.state;
-      const wish = { desired: services, isShuttingDown: this.#isShuttingDown, health, shedding };
+      const holds = this.#options.holds.inForce();
+      const wish = { desired: services, isShuttingDown: this.#isShuttingDown, health, shedding, holds };
       const { steps, wakeAt } = await this.#reconciler.pass(wish, checksKernel);
       this.#monitor.watch(this.#isShuttingDown ? [] : this.#reconciler.desired, this.#reconciler.observed);
       if (steps.length > 0) this.#isDue = true;

@@ -64,6 +64,8 @@ export interface WorkloadHealth {
   isFailed: boolean;
   /** The newest end of a desired service for want of memory, Unix ms; absent when there was none. */
   outOfMemory?: { service: string; at: number } | undefined;
+  /** Desired services that a stop by hand keeps from running: they count neither for nor against. Absent = none. */
+  held?: readonly string[] | undefined;
 }
 
 /** Events that must reach the server: kept durably until acknowledged. */

@@ -67,6 +67,14 @@ export class Machine extends StepMachine {
   lastExit = new Map<string, { digest: string; at: number; unasked: boolean }>();
   stopsOfUnchanged: string[] = [];
 
+  override serviceAt = (index: number): string => NAMES[index] ?? 'a';
+
+  override startByHand(service: string): void {
+    super.startByHand(service);
+    // Who asks for a start waits for no back-off.
+    this.lastExit.delete(service);
+  }
+
   pass(): Step[] {
     this.ending = new Set([...this.records].filter(([, { stopping }]) => stopping).map(([name]) => name));
     this.seen = [...this.started.values()].filter(({ name }) => this.isRunning(name));
@@ -81,10 +89,12 @@ export class Machine extends StepMachine {
       degraded: new Map(),
       health: this.health(),
       shedding: { ...noShedding(0), level: this.shedLevel },
+      holds: this.holds(),
       now: this.now,
     });
     const touched = result.steps.map(({ service }) => service);
     assert.equal(new Set(touched).size, touched.length);
+    this.assertHeld(result, (name) => this.desired.some((spec) => spec.name === name));
     if (!this.accept(result)) return result.steps;
     for (const step of result.steps) this.execute(step);
     return result.steps;
@@ -109,6 +119,7 @@ export class Machine extends StepMachine {
     const needs = orderable(this.desired).get(name) ?? [];
     return needs.some((other) => {
       const settled = this.records.get(other)?.settled;
+      if (this.holds().has(other) && settled !== 'completed') return true;
       if (settled === undefined) return this.isStuck(other);
       return settled !== 'completed' || this.neverWell(other, spec?.dependsOn?.[other]);
     });
@@ -167,7 +178,8 @@ export class Machine extends StepMachine {
     const spec = this.desired.find(({ name }) => name === service);
     const isSick = this.sick.has(container.pid);
     const isShed = this.shedLevel > 0;
-    const isUnchanged = spec?.digest === container.specDigest && !this.isShuttingDown && !isSick;
+    const isHeld = this.holds().has(service);
+    const isUnchanged = spec?.digest === container.specDigest && !this.isShuttingDown && !isSick && !isHeld;
     const why = this.records.get(service)?.reasons[0]?.code;
     assert.ok(service !== 'a' || why !== 'stop.shed', 'the critical are not shed');
     if (isUnchanged && !isShed) this.stopsOfUnchanged.push(service);

@@ -16,6 +16,7 @@ export const worldOf = (parts: Partial<World>): World => ({
   degraded: new Map(),
   health: new Map(),
   shedding: noShedding(0),
+  holds: new Map(),
   now: NOW,
   ...parts,
 });

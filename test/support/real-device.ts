@@ -22,14 +22,15 @@ const ANSWER_MS = 10_000;
 export class RealDevice {
   readonly dir: string;
   readonly id: string;
-  readonly #instance: string;
+  /** Names its cgroups, links and tables. */
+  readonly instance: string;
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
 
   private constructor(dir: string, id: string, instance: string) {
     this.dir = dir;
     this.id = id;
-    this.#instance = instance;
+    this.instance = instance;
   }
 
   /** Configured to enrol with this fleet and to trust this root; not started. */
@@ -105,7 +106,7 @@ export class RealDevice {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) await this.start();
     this.#child?.kill('SIGTERM');
     await this.#ended;
-    const traces = Object.values(tracesOf(this.#instance, this.dir)).flat();
+    const traces = Object.values(tracesOf(this.instance, this.dir)).flat();
     await rm(this.dir, { recursive: true, force: true });
     if (traces.length > 0) throw new Error(`The agent left behind:\n${traces.join('\n')}`);
   }

@@ -104,6 +104,7 @@ export function realSupervisor(
     runtime: through('runtime', runtime),
     cgroups,
     rootfs,
+    holds: { inForce: () => new Map() },
     memory: through('memory', fileMemory(join(dir, 'memory.json'))),
     clock,
     log: { info: () => undefined, warn: (details, message) => console.error(message, details) },

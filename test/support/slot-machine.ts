@@ -39,6 +39,8 @@ export class SlotMachine extends StepMachine {
   /** Instances that an earlier pass had asked to end. */
   #asked = new Set<string>();
 
+  override serviceAt = (index: number): string => SERVICES[index] ?? 'web';
+
   pass(): Step[] {
     this.#asked = new Set([...this.records].flatMap(([name, { stopping }]) => (stopping ? [name] : [])));
     for (const spec of this.desired) this.known.set(spec.digest, spec);
@@ -55,7 +57,9 @@ export class SlotMachine extends StepMachine {
       budgets: new Map(),
       degraded: new Map(),
       shedding: { ...noShedding(0), level: this.shedLevel },
+      holds: this.holds(),
     });
+    this.assertHeld(result, (name) => this.specOf(serviceOf(name)) !== undefined);
     if (!this.accept(result)) return result.steps;
     for (const step of result.steps.filter(({ kind }) => kind !== 'start')) this.execute(step);
     this.note(slots);

@@ -3,6 +3,8 @@ import * as fc from 'fast-check';
 import type { Health } from '../../agent/supervisor/core/health.ts';
 import type { Plan } from '../../agent/supervisor/core/plan.ts';
 import { noteFailure, type ServiceRecord } from '../../agent/supervisor/core/record.ts';
+import type { HoldInForce } from '../../agent/supervisor/core/service-hold.ts';
+import { instancesOf, serviceOf } from '../../agent/supervisor/instance-name.ts';
 import type { ObservedContainer } from '../../agent/supervisor/ports.ts';
 import type { ServiceSpec } from '../../agent/supervisor/service-spec.ts';
 
@@ -31,6 +33,42 @@ export class StepMachine {
   diesBeforeActing = false;
   shedLevel = 0;
   pid = 100;
+  /** Until when somebody stopped a service by hand. */
+  heldUntil = new Map<string, number>();
+
+  /** Of the services that may be desired, by number. */
+  serviceAt(_index: number): string {
+    throw new Error('Those who extend it know the services');
+  }
+
+  holds(): Map<string, HoldInForce> {
+    const inForce = [...this.heldUntil].filter(([, until]) => until > this.now);
+    const hold = { v: 1, by: 'ada', at: 0, boot: { id: 'b', upMs: 0 } } as const;
+    return new Map(inForce.map(([service, until]) => [service, { ...hold, until, endsAt: until }]));
+  }
+
+  startByHand(service: string): void {
+    this.heldUntil.delete(service);
+    const instances = instancesOf(service);
+    const runs = instances.some(
+      (name) => this.containers.get(name)?.state === 'running' && !this.records.get(name)?.stopping,
+    );
+    const name = instances.find((each) => this.records.has(each));
+    const record = name === undefined ? undefined : this.records.get(name);
+    if (!runs && name !== undefined && record)
+      this.records.set(name, { ...record, startWanted: { by: 'ada' } });
+  }
+
+  /** What is held and runs is asked to end at once; nothing of it is started. */
+  assertHeld({ records, steps }: Plan, isDesired: (instance: string) => boolean): void {
+    const held = this.holds();
+    for (const { service, state } of this.containers.values()) {
+      if (state !== 'running' || !held.has(serviceOf(service)) || !isDesired(service)) continue;
+      assert.ok(records.get(service)?.stopping, `${service} runs on although it is held`);
+    }
+    for (const { kind, service } of steps)
+      assert.ok(kind !== 'start' || !held.has(serviceOf(service)), `${service} starts although it is held`);
+  }
 
   agentDies(): void {
     this.isFirstPass = true;
@@ -120,8 +158,14 @@ export const happeningToAny = fc.oneof(
   fc.record({ kind: fc.constant('start-fails' as const), fails: fc.boolean() }),
   fc.record({ kind: fc.constant('reboot' as const) }),
   fc.record({ kind: fc.constant('shed' as const), level: fc.integer({ min: 0, max: 6 }) }),
+  fc.record({
+    kind: fc.constant('stop-by-hand' as const),
+    index: fc.integer({ min: 0, max: 2 }),
+    ms: fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.constant(1e9)),
+  }),
+  fc.record({ kind: fc.constant('start-by-hand' as const), index: fc.integer({ min: 0, max: 2 }) }),
 );
-export const KINDS_TO_ANY = 7;
+export const KINDS_TO_ANY = 9;
 type HappeningToAny = typeof happeningToAny extends fc.Arbitrary<infer T> ? T : never;
 
 export function happenToAny(machine: StepMachine, what: HappeningToAny): void {
@@ -143,6 +187,12 @@ export function happenToAny(machine: StepMachine, what: HappeningToAny): void {
       return;
     case 'shed':
       machine.shedLevel = what.level;
+      return;
+    case 'stop-by-hand':
+      machine.heldUntil.set(machine.serviceAt(what.index), machine.now + what.ms);
+      return;
+    case 'start-by-hand':
+      machine.startByHand(machine.serviceAt(what.index));
       return;
     case 'reboot':
       machine.reboot();

@@ -1,12 +1,14 @@
 import type { Command } from '../command.ts';
+import { restart, start, stop } from './by-hand.ts';
+import { events } from './events.ts';
 import { inspect } from './inspect.ts';
 import { ipcList, ipcTop } from './ipc.ts';
 import { ipcTap } from './ipc-tap.ts';
 import { leaseRelease, leaseShow, leaseTake } from './lease.ts';
 import { logs } from './logs.ts';
+import { net } from './net.ts';
 import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
-import { restart } from './restart.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
 import { updateHistory, updateStatus } from './update.ts';
@@ -21,11 +23,15 @@ export const COMMANDS: Command[] = [
   logs,
   why,
   inspect,
+  events,
+  net,
   ipcList,
   ipcTop,
   ipcTap,
   postmortemList,
   postmortemShow,
+  stop,
+  start,
   restart,
   updateStatus,
   updateHistory,

@@ -1,9 +1,11 @@
 import type { WhyAnswer } from '../../local-api/answers.ts';
 import type { Call, Command } from '../command.ts';
 import { formatDuration } from '../core/duration.ts';
+import { printable } from '../core/layout.ts';
 import { reasonLines } from '../core/reason-lines.ts';
 import { plain } from '../core/status.ts';
 import { EXIT } from '../exit-codes.ts';
+import { clockTime } from '../timestamp.ts';
 
 export const why: Command = {
   name: 'why',
@@ -29,8 +31,14 @@ async function run({ io, paint, client, operands, isJson, print, printJson }: Ca
     const { heading, text } = reasonLines(reason, now, columns);
     return [paint.dim(index === 0 ? heading : `before that, ${heading}`), ...text];
   });
-  await print([paint.bold(opening(answer, now)), ...reasons]);
+  const held = answer.hold ? [holdLine(answer.hold, now)] : [];
+  await print([...held, paint.bold(opening(answer, now)), ...reasons]);
   return EXIT.ok;
+}
+
+/** Who may be asked, and when it goes on anyway: also while what it was about is still being stopped. */
+function holdLine({ by, until }: NonNullable<WhyAnswer['hold']>, now: number): string {
+  return `Held by ${printable(by)} for another ${formatDuration(until - now)}, until ${clockTime(until)}`;
 }
 
 function opening({ service, state, since, kind, reasons }: WhyAnswer, now: number): string {

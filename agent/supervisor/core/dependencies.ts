@@ -63,6 +63,7 @@ function isMet(name: string, condition: Condition, { desired, containers }: Orde
     container.specDigest === spec.digest &&
     record.stopping === undefined &&
     record.restartWanted === undefined &&
+    !world.holds.has(serviceOf(name)) &&
     !isToBeEnded(spec, container.pid, health);
   if (condition === 'started' || spec.health === undefined) return isUp || hasCompleted;
   return isUp && health?.pid === container.pid && health.state === 'healthy';

@@ -92,7 +92,7 @@ describe('a service whose health check fails', () => {
     const observed = [running(quiet)];
     const result = plan(worldOf({ desired: [quiet], observed, records: records([quiet]), health }));
     expect(result.steps).toEqual([]);
-    expect(workloadHealth([quiet], observed, result.records, health)).toMatchObject({
+    expect(workloadHealth([quiet], observed, result.records, health, new Map())).toMatchObject({
       isConverged: false,
       isFailed: false,
     });
@@ -145,7 +145,8 @@ const restart = (whenExhausted: 'stay-failed' | 'reboot'): ServiceSpec['restart'
   whenExhausted,
 });
 const exhausted = { holds: false, settled: 'given-up', failures: 3 } as const;
-const look = (spec: ServiceSpec) => workloadHealth([spec], [], records([spec, exhausted]), new Map());
+const look = (spec: ServiceSpec) =>
+  workloadHealth([spec], [], records([spec, exhausted]), new Map(), new Map());
 
 describe('a service that has used up its attempts', () => {
   test('fails the release, unless the release says that it goes on without it', () => {
@@ -171,7 +172,7 @@ describe('a service that has used up its attempts', () => {
     const known = records([app, { ...exhausted, reboot: { at: later, state: 'tried' } }]);
     const result = plan(worldOf({ desired: [app], records: known, now: later + 1000 }));
     expect(result.waiting).toMatchObject([{ reason: { code: 'wait.reboot' }, until: later + 3_600_000 }]);
-    expect(workloadHealth([app], [], result.records, new Map()).isFailed).toBe(true);
+    expect(workloadHealth([app], [], result.records, new Map(), new Map()).isFailed).toBe(true);
     const due = plan(worldOf({ desired: [app], records: result.records, now: later + 3_600_000 }));
     expect(due.steps).toMatchObject([{ kind: 'reboot' }]);
   });

@@ -4,7 +4,8 @@ import { budgetDrift, budgetText } from './budget.ts';
 import { dependantsLeaving } from './dependencies.ts';
 import { isToBeEnded } from './health.ts';
 import type { Running, Subject, Verdict } from './plan-service.ts';
-import { inState, type ServiceRecord, withReason } from './record.ts';
+import { byHand, inState, type ServiceRecord, withReason } from './record.ts';
+import { holdText } from './service-hold.ts';
 import { effectiveBudget } from './shedding.ts';
 
 /** A killed process that is still there is stuck in the kernel; it is killed again at this pace. */
@@ -29,14 +30,15 @@ export function planRunning(subject: Subject, record: ServiceRecord, container: 
 
 /** Why the process is to end; undefined when it is to run on. */
 function whyEnd(
-  { name, spec, effect, world }: Subject,
+  { name, spec, effect, hold, world }: Subject,
   record: ServiceRecord,
   container: Running,
 ): Reason | undefined {
   const reason = (code: ReasonCode, message: string): Reason => ({ code, message, at: world.now });
   if (world.isShuttingDown) return reason('stop.shutdown', 'All services are being stopped');
+  const outgoing = world.slots?.outgoing.get(name);
+  if (hold !== undefined && (spec ?? outgoing) !== undefined) return reason('stop.by-hand', holdText(hold));
   if (spec === undefined) {
-    const outgoing = world.slots?.outgoing.get(name);
     if (outgoing?.mayGo === false && effect !== 'stopped') return undefined;
     if (effect === 'stopped')
       return becauseOf(reason('stop.shed', 'Stopped to relieve the device'), world.shedding.reason);
@@ -48,7 +50,7 @@ function whyEnd(
       : reason('stop.not-desired', 'The release in force does not hold it');
   }
   if (record.restartWanted !== undefined)
-    return reason('stop.operator', `${record.restartWanted} restarted it`);
+    return reason('stop.operator', byHand(`${record.restartWanted} restarted it`, record.restartWhy));
   if (spec.digest !== container.specDigest)
     return reason('stop.spec-changed', 'The release in force changes its specification');
   if (isToBeEnded(spec, container.pid, world.health.get(name))) {
@@ -103,7 +105,7 @@ function goOnEnding({ name, world }: Subject, record: ServiceRecord): Verdict {
 
 function keep(subject: Subject, spec: ServiceSpec, record: ServiceRecord, container: Running): Verdict {
   const { name, effect, world } = subject;
-  const running = inState(record, 'running', world.now);
+  const running = { ...inState(record, 'running', world.now), startWanted: undefined, isHeld: undefined };
   const budget = effectiveBudget(spec.resources, effect);
   const reason = whyBudget(subject, record, budget);
   if (reason !== undefined) {

@@ -15,6 +15,7 @@ import {
   type ServiceRecord,
   withReason,
 } from './record.ts';
+import type { HoldInForce } from './service-hold.ts';
 import type { ShedEffect } from './shedding.ts';
 
 export type Running = Extract<ObservedContainer, { state: 'running' }>;
@@ -26,6 +27,8 @@ export interface Subject {
   record: ServiceRecord | undefined;
   /** What load shedding does to it now. */
   effect: ShedEffect;
+  /** Somebody stopped it by hand. */
+  hold: HoldInForce | undefined;
   order: Order;
   world: World;
 }
@@ -98,8 +101,9 @@ function absorbHealth(record: ServiceRecord, container: Running, { health, now }
   return withReason({ ...record, health: told.state }, { code: `health.${told.state}`, message, at: now });
 }
 
-function cleanUp({ name, spec, world }: Subject, record: ServiceRecord): Verdict {
-  const settled = inState(record, spec === undefined ? 'stopping' : restingState(record), world.now);
+function cleanUp({ name, spec, hold, world }: Subject, record: ServiceRecord): Verdict {
+  const resting = hold === undefined ? restingState(record) : 'stopped';
+  const settled = inState(record, spec === undefined ? 'stopping' : resting, world.now);
   const { cleanupAt } = record;
   const reason = record.reasons[0];
   if (cleanupAt !== undefined && cleanupAt > world.now && reason !== undefined) {

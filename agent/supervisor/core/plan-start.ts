@@ -3,16 +3,19 @@ import type { ServiceSpec } from '../service-spec.ts';
 import { unmetDependency } from './dependencies.ts';
 import { askForReboot } from './exhaustion.ts';
 import type { Subject, Verdict } from './plan-service.ts';
-import { inState, renewed, type ServiceRecord, withReason } from './record.ts';
+import { byHand, following, inState, renewed, type ServiceRecord, withReason } from './record.ts';
 import { BLOCKED_MAX_MS, CRASH_LOOP_FAILURES, dueAt } from './restart-policy.ts';
+import { type HoldInForce, holdText } from './service-hold.ts';
 import { effectiveBudget } from './shedding.ts';
 
 /** Decides for a desired service of which nothing is there: it starts, or waits for something that has a name. */
 export function begin(subject: Subject, spec: ServiceSpec, old: ServiceRecord): Verdict {
-  const { name, effect, world } = subject;
+  const { name, effect, hold, world } = subject;
   const { now } = world;
   const isChanged = old.specDigest !== spec.digest;
-  const record = isChanged ? renewed(old, spec, now) : old;
+  const known = isChanged ? renewed(old, spec, now) : old;
+  if (hold !== undefined) return heldByHand(known, hold, now);
+  const record = noteReleased(known, now);
   const replaced = [...(world.slots?.outgoing ?? [])].find(([, { by }]) => by === name)?.[0];
   const replaces = replaced !== undefined && record.starts === 0;
   const reason = startReason(record, (isChanged && old.starts > 0) || replaces, now);
@@ -22,11 +25,13 @@ export function begin(subject: Subject, spec: ServiceSpec, old: ServiceRecord): 
   const starting: ServiceRecord = {
     ...inState(record, isBlocked ? 'waiting' : 'starting', now),
     starts: isBlocked ? record.starts : record.starts + 1,
-    failures: record.restartWanted === undefined ? record.failures : 0,
+    failures: isAskedFor(record) ? 0 : record.failures,
     retryAt: undefined,
     settled: undefined,
     lastExit: undefined,
     restartWanted: undefined,
+    restartWhy: undefined,
+    startWanted: undefined,
     health: undefined,
     shed: effect,
     holds: true,
@@ -47,7 +52,7 @@ function holdBack(
 ): Verdict | undefined {
   const { name, effect, order, world } = subject;
   const { now } = world;
-  if (record.restartWanted === undefined) {
+  if (!isAskedFor(record)) {
     const rested = rest(name, spec, record, reason, subject);
     if (rested !== undefined) return rested;
   }
@@ -65,11 +70,30 @@ function holdBack(
   const { blocked } = record;
   // A wait longer than can be asked for means that the clock was set back meanwhile.
   const isBlocked = blocked && blocked.until > now && blocked.until - now <= BLOCKED_MAX_MS;
-  if (!isBlocked || record.restartWanted !== undefined) return undefined;
+  if (!isBlocked || isAskedFor(record)) return undefined;
   return {
     record: inState(record, 'waiting', now),
     wait: { reason: blocked.reason, until: blocked.until },
   };
+}
+
+/** Somebody asked for this start: it overrules the service's own past. */
+const isAskedFor = ({ restartWanted, startWanted }: ServiceRecord): boolean =>
+  restartWanted !== undefined || startWanted !== undefined;
+
+/** Stays as somebody left it, whatever its restart policy, the device or a release would do. */
+function heldByHand(record: ServiceRecord, hold: HoldInForce, now: number): Verdict {
+  const held: ServiceRecord = { ...inState(record, 'stopped', now), isHeld: true };
+  const waiting = waitingFor(held, { code: 'wait.by-hand', message: holdText(hold), at: now });
+  return { ...waiting, wait: waiting.wait && { ...waiting.wait, until: hold.endsAt } };
+}
+
+/** A stop by hand that is over is part of the chain; one that somebody ended shows by the start. */
+function noteReleased(record: ServiceRecord, now: number): ServiceRecord {
+  if (record.isHeld === undefined) return record;
+  const released = { ...record, isHeld: undefined };
+  if (isAskedFor(record)) return released;
+  return following(released, { code: 'hold.ended', message: 'The stop by hand is over', at: now });
 }
 
 /** Rests because of its own past: it is done for good, or backs off. */
@@ -104,7 +128,9 @@ function startReason(record: ServiceRecord, isChanged: boolean, now: number): Re
   const cause = record.reasons[0];
   const reason = (code: ReasonCode, message: string): Reason => becauseOf({ code, message, at: now }, cause);
   if (record.restartWanted !== undefined)
-    return reason('start.operator', `${record.restartWanted} restarted it`);
+    return reason('start.operator', byHand(`${record.restartWanted} restarted it`, record.restartWhy));
+  if (record.startWanted !== undefined)
+    return reason('start.by-hand', byHand(`${record.startWanted.by} started it`, record.startWanted.why));
   if (isChanged) return reason('start.spec-changed', 'The release in force changes its specification');
   if (record.shed === 'stopped' && record.starts > 0)
     return reason('start.restored', 'The device has recovered');

@@ -65,6 +65,11 @@ test('whatever happens, the machine ends up running what is desired and nothing 
           assert.equal(container, undefined);
           assert.ok(!machine.leftovers.has(name));
           assert.ok(!machine.records.has(name));
+        } else if (machine.holds().has(name)) {
+          assert.equal(container, undefined, `${name} is held`);
+          assert.ok(!machine.leftovers.has(name));
+          assert.equal(machine.records.get(name)?.state, 'stopped');
+          assert.equal(machine.records.get(name)?.reasons[0]?.code, 'wait.by-hand');
         } else if (machine.isStuck(name)) {
           assert.equal(container, undefined);
           assert.equal(machine.records.get(name)?.reasons[0]?.code, 'wait.dependency');

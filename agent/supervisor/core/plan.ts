@@ -1,11 +1,13 @@
 import type { Reason } from '../../../protocol/reasons.ts';
 import type { Degradation } from '../../../protocol/status.ts';
+import { serviceOf } from '../instance-name.ts';
 import type { Budget, ObservedContainer } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { orderOf } from './dependencies.ts';
 import type { Health } from './health.ts';
 import { planService, type Verdict } from './plan-service.ts';
 import { newReasons, type ServiceRecord } from './record.ts';
+import type { HoldInForce } from './service-hold.ts';
 import { criticalities, type Shedding, shedEffect } from './shedding.ts';
 import type { Slots } from './slots.ts';
 
@@ -37,6 +39,8 @@ export interface World {
   /** What the health checks of running processes tell. */
   health: ReadonlyMap<string, Health>;
   shedding: Shedding;
+  /** Stops by hand that are in force, by service. */
+  holds: ReadonlyMap<string, HoldInForce>;
   /** Of services with two instances (slots.ts). */
   slots?: Pick<Slots, 'outgoing' | 'behind'> | undefined;
   /** Unix ms. */
@@ -78,7 +82,8 @@ export function plan(world: World): Plan {
     const like = spec ? name : world.slots?.outgoing.get(name)?.by;
     const effect =
       like === undefined ? undefined : shedEffect(world.shedding.level, classes.get(like) ?? 'normal');
-    const subject = { name, spec, container: containers.get(name), record, effect, order, world };
+    const hold = world.holds.get(serviceOf(name));
+    const subject = { name, spec, container: containers.get(name), record, effect, hold, order, world };
     add(result, name, record, planService(subject));
   }
   result.steps.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));

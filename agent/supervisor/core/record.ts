@@ -44,6 +44,12 @@ export interface ServiceRecord {
   reboot?: { at: number; state: 'asked' | 'refused' | 'tried' } | undefined;
   /** Who asked for a restart that has not begun yet. */
   restartWanted?: string | undefined;
+  /** In their words, if they said. */
+  restartWhy?: string | undefined;
+  /** Who asked for a start that has not begun yet, and why: what runs already stays. */
+  startWanted?: { by: string; why?: string | undefined } | undefined;
+  /** A stop by hand keeps it from starting, or did at the last look. */
+  isHeld?: true | undefined;
   /** Newest first, at most REASONS_KEPT. */
   reasons: Reason[];
 }
@@ -74,10 +80,16 @@ export const renewed = (record: ServiceRecord, spec: ServiceSpec, now: number): 
   state: record.state,
   since: record.since,
   restartWanted: record.restartWanted,
+  restartWhy: record.restartWhy,
+  startWanted: record.startWanted,
+  isHeld: record.isHeld,
   shed: record.shed,
   reboot: record.reboot,
   reasons: record.reasons,
 });
+
+/** What somebody did, and why if they said. */
+export const byHand = (did: string, why: string | undefined): string => (why ? `${did}: ${why}` : did);
 
 export const withReason = (record: ServiceRecord, reason: Reason): ServiceRecord => ({
   ...record,

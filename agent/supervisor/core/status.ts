@@ -7,6 +7,7 @@ import { isExcused, isExhausted } from './exhaustion.ts';
 import type { Health } from './health.ts';
 import type { ServiceRecord } from './record.ts';
 import { CRASH_LOOP_FAILURES } from './restart-policy.ts';
+import { heldBack } from './service-hold.ts';
 
 export type Usage = NonNullable<ServiceStatus['usage']> & { oomKills: number };
 
@@ -78,18 +79,24 @@ function usageOf(
   };
 }
 
-/** How far the services are from what is desired. A service that completed by its policy stands in nobody's way. */
+/**
+ * How far the services are from what is desired. A service that completed by its policy stands in nobody's way, nor does
+ * one that somebody stopped by hand, or that waits for such a one: no release is to be blamed for that.
+ */
 export function workloadHealth(
   desired: readonly ServiceSpec[],
   observed: readonly ObservedContainer[],
   records: ReadonlyMap<string, ServiceRecord>,
   health: ReadonlyMap<string, Health>,
+  holds: { has(service: string): boolean },
 ): WorkloadHealth {
   const wanted = new Map(desired.map((spec) => [spec.name, spec]));
   const containers = new Map(observed.map((container) => [container.service, container]));
   const unhealthy: WorkloadHealth['unhealthy'] = [];
+  const held = heldNames(desired, containers, records, holds);
   let isFailed = false;
   for (const spec of desired) {
+    if (held.has(serviceOf(spec.name))) continue;
     const record = records.get(spec.name);
     const isOwn = record?.specDigest === spec.digest;
     if (isOwn && isHopeless(record, spec)) isFailed = true;
@@ -99,7 +106,31 @@ export function workloadHealth(
   const leaving = [...new Set([...containers.keys(), ...records.keys()])].filter((name) => !wanted.has(name));
   for (const name of leaving) unhealthy.push({ service: serviceOf(name), message: 'leaving' });
   const outOfMemory = newestOutOfMemory(desired, records);
-  return { isConverged: unhealthy.length === 0, unhealthy, isFailed, ...(outOfMemory && { outOfMemory }) };
+  return {
+    isConverged: unhealthy.length === 0,
+    unhealthy,
+    isFailed,
+    ...(outOfMemory && { outOfMemory }),
+    ...(held.size > 0 && { held: [...held] }),
+  };
+}
+
+function heldNames(
+  desired: readonly ServiceSpec[],
+  containers: ReadonlyMap<string, ObservedContainer>,
+  records: ReadonlyMap<string, ServiceRecord>,
+  holds: { has(service: string): boolean },
+): Set<string> {
+  const services = desired.map(({ name, digest, dependsOn = {} }) => {
+    const record = records.get(name);
+    const waits = record?.specDigest === digest && record.reasons[0]?.code === 'wait.dependency';
+    return {
+      name: serviceOf(name),
+      needs: Object.keys(dependsOn),
+      isWaiting: waits && record.state === 'waiting' && !containers.has(name),
+    };
+  });
+  return heldBack(services, holds);
 }
 
 function newestOutOfMemory(

@@ -43,11 +43,11 @@ export function healthSeen(
   if (phase === 'switching') return enter(record, 'soaking', context, {}, []);
   const healthyMs = record.healthyMs + elapsedMs;
   return healthyMs >= incoming.soakMs && !isAlone
-    ? commit(record, context)
+    ? commit(record, health, context)
     : unchanged({ ...record, phaseMs, healthyMs });
 }
 
-function commit(record: UpdateRecord, context: UpdateContext): Transition {
+function commit(record: UpdateRecord, { held }: WorkloadHealth, context: UpdateContext): Transition {
   const { incoming, current } = record;
   if (incoming?.manifest === undefined) return unchanged(record);
   const { release, manifest, counter } = incoming;
@@ -59,9 +59,13 @@ function commit(record: UpdateRecord, context: UpdateContext): Transition {
   const change = { ...settled, current: { release, manifest, counter, brings }, previous, bad: [] };
   return enter(record, 'committed', context, change, ['collect'], {
     code: 'update.committed',
-    message: `${labelOf(release)} stayed well for ${incoming.soakMs / 1000} s`,
+    message: clip(`${labelOf(release)} stayed well for ${incoming.soakMs / 1000} s${unproven(held)}`),
   });
 }
+
+/** What was committed unseen is said. */
+const unproven = (held: readonly string[] = []): string =>
+  held.length > 0 ? `, without ${held.join(', ')}: stopped by hand` : '';
 
 const settledSystem = ({ system }: IncomingRelease): SystemInSlot | undefined =>
   system?.slot === undefined ? undefined : { id: system.id, slot: system.slot };
