@@ -183,8 +183,7 @@ async function serve(
     },
   );
   server.on('tlsClientError', (error) => log.info(`TLS handshake failed: ${error.message}`));
-  const clientOf = (device: string, session: Peer['session']) =>
-    clients.get(CLIENT_ID[session](device));
+  const clientOf = (device: string, session: Peer['session']) => clients.get(CLIENT_ID[session](device));
   const port = await listen(server, options.host, options.port).catch(async (error: unknown) => {
     await new Promise<void>((resolve) => aedes.close(resolve));
     throw error;

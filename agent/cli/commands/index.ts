@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { doctor } from './doctor.ts';
 import { inspect } from './inspect.ts';
 import { ipcList, ipcTop } from './ipc.ts';
 import { ipcTap } from './ipc-tap.ts';
@@ -26,6 +27,7 @@ export const COMMANDS: Command[] = [
   ipcTap,
   postmortemList,
   postmortemShow,
+  doctor,
   restart,
   updateStatus,
   updateHistory,

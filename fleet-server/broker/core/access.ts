@@ -14,7 +14,11 @@ export interface Peer {
   session: 'control' | 'bulk' | 'doctor';
 }
 
-const UP_OF = { control: ['hello', 'report', 'event', 'postmortem', 'time'], bulk: ['get'], doctor: ['probe'] } as const;
+const UP_OF = {
+  control: ['hello', 'report', 'event', 'postmortem', 'time'],
+  bulk: ['get'],
+  doctor: ['probe'],
+} as const;
 
 /** The peer a client id and its certificate's CN make together; undefined when they do not agree. */
 export function peerOf(clientId: string, commonName: string, tenant: string): Peer | undefined {
