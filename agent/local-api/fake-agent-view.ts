@@ -2,6 +2,7 @@ import { summaryOf } from '../../protocol/post-mortem.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import { FakeBundleDesk } from './fake-bundle.ts';
 import { FakeChannelDesk } from './fake-channels-view.ts';
 import { FakeSecrets } from './fake-secrets.ts';
 import { FakeLeases, FakeUpdates } from './fake-updates.ts';
@@ -16,6 +17,7 @@ export class FakeAgentView implements AgentView {
   kept: Capsule[] = [];
   readonly channels = new FakeChannelDesk();
   readonly secrets = new FakeSecrets();
+  readonly bundle = new FakeBundleDesk();
   readonly leases = new FakeLeases();
   readonly updates = new FakeUpdates(this.leases);
   readonly restarts: { service: string; who: string }[] = [];

@@ -13,6 +13,7 @@ import type {
   UpdateAnswer,
   UpdateWishAnswer,
 } from './answers.ts';
+import type { BundleDesk } from './bundle-port.ts';
 import type { Inspection } from './inspection.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
@@ -110,6 +111,7 @@ export interface AgentView {
   secrets: Secrets;
   updates: Updates;
   leases: LeaseDesk;
+  bundle: BundleDesk;
   /** Records the wish, with who asked, before it returns; the supervisor's next pass carries it out. */
   restart(service: string, who: string): 'accepted' | 'unknown-service';
   /** Oldest first; undefined when the agent knows no such service. */

@@ -7,6 +7,7 @@ import type {
   VersionAnswer,
   WhyAnswer,
 } from './answers.ts';
+import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
 import { CHANNEL_ROUTES } from './channel-routes.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
@@ -34,6 +35,7 @@ export const ROUTES: Route[] = [
   { method: 'DELETE', path: '/v1/secrets/:name', answer: removeSecret },
   { method: 'GET', path: '/v1/postmortems', answer: postmortems },
   { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
+  ...BUNDLE_ROUTES,
   ...UPDATE_ROUTES,
 ];
 

@@ -10,6 +10,7 @@ import { ps } from './ps.ts';
 import { restart } from './restart.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
+import { supportBundle } from './support-bundle.ts';
 import { updateHistory, updateStatus } from './update.ts';
 import { updateApply, updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
 import { version } from './version.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: Command[] = [
   postmortemList,
   postmortemShow,
   doctor,
+  supportBundle,
   restart,
   updateStatus,
   updateHistory,

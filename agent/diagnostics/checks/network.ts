@@ -1,6 +1,9 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { parseJoinString } from '../../../protocol/enrolment.ts';
+import { pinnedCa } from '../../enrolment/pinned-ca.ts';
 import { namesIn, readText } from '../../supervisor/health/small-file.ts';
+import { BUILT_AT } from '../../version.ts';
 import type { Check, Patient } from '../check.ts';
 import { type CertificateFacts, judgeCertificate } from '../core/certificate.ts';
 import { isPlausible } from '../core/clock.ts';
@@ -50,11 +53,11 @@ export const server: Check = {
 export const certificate: Check = {
   name: 'certificate',
   limitMs: 2_000,
-  run: async ({ patient }) => {
+  run: ({ patient }) => {
     const { identity, host, record } = patient;
     const now = host.now();
-    const clock = { now, builtAt: await builtAt(), trustedTime: record?.trustedTime ?? 0 };
-    const facts = typeof identity === 'object' ? await certificateFacts(identity) : identity;
+    const clock = { now, builtAt: BUILT_AT, trustedTime: record?.trustedTime ?? 0 };
+    const facts = typeof identity === 'object' ? certificateFacts(identity) : identity;
     return judgeCertificate(facts, { now, isClockPlausible: isPlausible(clock) });
   },
 };
@@ -74,8 +77,6 @@ export const broker: Check = {
   },
 };
 
-const builtAt = async (): Promise<number> => (await import('../../version.ts')).BUILT_AT;
-
 function serverOf({ identity, config }: Patient): Endpoint | undefined {
   if (typeof identity === 'object') return identity.mqtt;
   return config.join === undefined ? undefined : parseJoinString(config.join);
@@ -84,7 +85,6 @@ function serverOf({ identity, config }: Patient): Endpoint | undefined {
 async function reachByPin(joinString: string): Promise<Finding> {
   const invite = parseJoinString(joinString);
   if (!invite) return skipped('Cannot tell, because the join string cannot be read');
-  const { pinnedCa } = await import('../../enrolment/pinned-ca.ts');
   const { host, port, caSha256 } = invite;
   try {
     await pinnedCa(host, port, caSha256);
@@ -95,13 +95,12 @@ async function reachByPin(joinString: string): Promise<Finding> {
   }
 }
 
-async function certificateFacts(identity: {
+function certificateFacts(identity: {
   device: string;
   certificate: string;
   ca: string;
   key: string;
-}): Promise<CertificateFacts> {
-  const { createPrivateKey, X509Certificate } = await import('node:crypto');
+}): CertificateFacts {
   const own = new X509Certificate(identity.certificate);
   const ca = new X509Certificate(identity.ca);
   return {
