@@ -10,6 +10,8 @@ import type { LedgerLook } from './ledger-copy.ts';
 export interface Patient {
   host: Host;
   config: AgentConfig;
+  /** Why the agent would not start with its configuration; `config` is then what could be made of it. */
+  configFault: string | undefined;
   /** Of agent.json; plugins lie beside it. */
   configFile: string;
   /** Undefined = not enrolled; a string = why it cannot be read. */

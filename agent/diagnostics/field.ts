@@ -1,4 +1,3 @@
-import { type AgentConfig, loadConfig } from '../config.ts';
 import type { AgentStatus } from '../local-api/ports.ts';
 import { checks } from './checks/index.ts';
 import type { Diagnosis } from './core/finding.ts';
@@ -6,6 +5,7 @@ import { examine } from './doctor.ts';
 import { localHost } from './host.ts';
 import { openPatient } from './patient.ts';
 import { pluginChecks, pluginFolder } from './plugins.ts';
+import { readConfig } from './read-config.ts';
 
 /** All checks together, the slow reading of images included. */
 const WHOLE_MS = 75_000;
@@ -22,11 +22,11 @@ export interface DiagnoseOptions {
   root?: string;
 }
 
-/** One visit of the doctor to this device. Throws when the configuration cannot be read: nothing is known without it. */
+/** One visit of the doctor to this device. */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const { configFile, isQuick, agent, signal, onProgress = () => undefined, root } = options;
-  const config: AgentConfig = loadConfig(configFile);
-  const patient = await openPatient({ host: localHost(root), config, configFile, agent });
+  const { config, fault: configFault } = readConfig(configFile);
+  const patient = await openPatient({ host: localHost(root), config, configFault, configFile, agent });
   return examine({
     checks: [...checks(isQuick), ...pluginChecks(pluginFolder(configFile))],
     patient,

@@ -2,12 +2,12 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { loadConfig } from '../config.ts';
 import type { LogLine, LogQuery } from '../local-api/ports.ts';
 import { instancesOf } from '../supervisor/instance-name.ts';
 import { LineJoiner } from '../supervisor/logs/k8s-line.ts';
 import { readLog } from '../supervisor/logs/read-log.ts';
 import type { SpoolPosition } from '../supervisor/logs/spool.ts';
+import { readConfig } from './read-config.ts';
 
 const SERVICE = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const LOOK_AGAIN_MS = 200;
@@ -22,7 +22,7 @@ export async function keptLogs(
   service: string,
   query: LogQuery,
 ): Promise<AsyncIterable<LogLine> | undefined> {
-  const { stateDir, runDir } = loadConfig(configFile);
+  const { stateDir, runDir } = readConfig(configFile).config;
   if (!SERVICE.test(service)) return undefined;
   const folder = join(stateDir, 'logs', service);
   const spools = instancesOf(service).map((name) => join(runDir, 'logs', name));

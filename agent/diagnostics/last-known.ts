@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UpdateStatus } from '../../protocol/messages.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
-import { type AgentConfig, loadConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../local-api/ports.ts';
 import type { ServiceRecord } from '../supervisor/core/record.ts';
 import { serviceStatus } from '../supervisor/core/status.ts';
@@ -16,6 +16,7 @@ import { statusOf } from '../update/update-status.ts';
 import { type Host, localHost } from './host.ts';
 import { lastSeen } from './last-seen.ts';
 import { openPatient } from './patient.ts';
+import { readConfig } from './read-config.ts';
 
 /** A service as the ledger last had it, and its container as it is at this moment. */
 export interface KnownService extends ServiceStatus {
@@ -44,12 +45,14 @@ export interface LastKnown {
   gaps: string[];
 }
 
-/** Throws when the configuration or the state folder cannot be read: nothing is known then. */
+/** Throws when the state folder cannot be read: nothing is known then. */
 export async function lastKnown(configFile: string, signal: AbortSignal, root?: string): Promise<LastKnown> {
-  const config = loadConfig(configFile);
+  const { config, fault: configFault } = readConfig(configFile);
+  // Of a configuration that is not there the usual folders are a guess: the fault itself says more than what is not in them.
+  if (configFault !== undefined && !existsSync(config.stateDir)) throw new Error(configFault);
   await mustBeOpen(config.stateDir);
   const host = localHost(root);
-  const patient = await openPatient({ host, config, configFile, agent: 'it does not answer' });
+  const patient = await openPatient({ host, config, configFault, configFile, agent: 'it does not answer' });
   const { identity, record, ledger } = patient;
   const { seenAt, unit } = await lastSeen(host, config, ledger, signal);
   const current = record && inForce(record)?.release;
@@ -71,6 +74,7 @@ export async function lastKnown(configFile: string, signal: AbortSignal, root?: 
     ...(current && { current }),
     services: servicesOf(ledger.services, containersOf(config, host)),
     gaps: [
+      ...(configFault === undefined ? [] : [configFault]),
       ...(damage === undefined ? [] : [`The ledger cannot be trusted: ${damage}`]),
       ...(typeof identity === 'string' ? [identity] : []),
     ],

@@ -12,6 +12,7 @@ export interface PatientParts {
   host: Host;
   config: AgentConfig;
   configFile: string;
+  configFault: string | undefined;
   /** A string = why it does not answer. */
   agent: AgentStatus | string;
 }

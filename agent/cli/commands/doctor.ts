@@ -7,7 +7,7 @@ import { write } from '../io.ts';
 
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'checks the device from its clock to its images, and says what to do',
+  summary: 'checks the whole device, and says what to do',
   description:
     'Checks clock, supply, heat, memory, storage, kernel, programs, ledger, images, network, server, certificate and ' +
     'broker, and runs the plugins of /etc/wherry/doctor.d. Needs neither agent nor network: what cannot be told is ' +
@@ -58,13 +58,15 @@ export async function statusOrWhy({ client }: Pick<Call, 'client'>): Promise<Age
 /** One line on a terminal that is written over and over; nothing elsewhere. */
 export function waitingLine({ io, isJson }: Pick<Call, 'io' | 'isJson'>) {
   const isShown = io.isTTY && !isJson;
-  const put = (text: string): Promise<void> => write(io.stderr, `\r\u001b[K${text}`);
+  // Spaces wipe what stood there: a dumb terminal knows no more.
+  const put = (text: string): Promise<void> =>
+    write(io.stderr, `\r${text.slice(0, io.columns - 1).padEnd(io.columns - 1)}\r`);
   let isUsed = false;
   return {
     show: (what: string, text: string): void => {
       if (!isShown) return;
       isUsed = true;
-      put(`${what}: ${text}`.slice(0, io.columns - 1)).catch(() => {});
+      put(`${what}: ${text}`).catch(() => {});
     },
     clear: async (): Promise<void> => {
       if (isUsed) await put('');

@@ -9,10 +9,12 @@ const WORDS: Record<Verdict, { word: string; paint: keyof Paint }> = {
   skipped: { word: '-', paint: 'dim' },
 };
 const WORD_CELLS = 6;
+/** Of ours none is longer; a plugin's name may stand alone on its line. */
+const NAME_CELLS = 16;
 
 /** A line for each check, what to do below those that want something, and the sum. */
 export function describeDiagnosis({ checks }: Diagnosis, columns: number, paint: Paint): string[] {
-  const cells = Math.max(...checks.map(({ check }) => check.length)) + 2;
+  const cells = Math.min(NAME_CELLS, Math.max(...checks.map(({ check }) => check.length)) + 2);
   return [...checks.flatMap((check) => linesOf(check, cells, columns, paint)), '', sumOf(checks)];
 }
 
@@ -25,7 +27,7 @@ function linesOf(
   const { word, paint: colour } = WORDS[verdict];
   const heading = word.padEnd(WORD_CELLS) + check.padEnd(cells);
   // Beside a long name too little would be left: the words then stand below it.
-  const isNarrow = columns - heading.length < 30;
+  const isNarrow = check.length > cells - 2 || columns - heading.length < 30;
   const margin = isNarrow ? ' '.repeat(WORD_CELLS) : heading;
   const [first = '', ...more] = hang(margin, printable(found), columns);
   const body = isNarrow ? [heading.trimEnd(), first, ...more] : [first, ...more];

@@ -1,5 +1,4 @@
 import { isoTime } from '../../../protocol/instant.ts';
-import { loadConfig } from '../../config.ts';
 import type { AgentStatus } from '../../local-api/ports.ts';
 import { AGENT_VERSION } from '../../version.ts';
 import { askAgent } from '../ask-agent.ts';
@@ -7,6 +6,7 @@ import { redactor } from '../core/redact.ts';
 import { diagnose } from '../field.ts';
 import { localHost } from '../host.ts';
 import { openPatient } from '../patient.ts';
+import { readConfig } from '../read-config.ts';
 import { knownSecrets } from './known-secrets.ts';
 import { bundleParts } from './parts.ts';
 import { writeBundle } from './write-bundle.ts';
@@ -29,7 +29,7 @@ export async function* makeBundle({
   who,
   signal,
 }: MakeBundle): AsyncGenerator<Uint8Array> {
-  const config = loadConfig(configFile);
+  const { config, fault: configFault } = readConfig(configFile);
   const host = localHost();
   if (!host.isRoot)
     throw new Error(
@@ -38,7 +38,7 @@ export async function* makeBundle({
   const secrets = await knownSecrets(config);
   const ask = askAgent(config.socket, maxBytes);
   const agent = await statusBy(ask);
-  const patient = await openPatient({ host, config, configFile, agent });
+  const patient = await openPatient({ host, config, configFault, configFile, agent });
   const { identity } = patient;
   const device =
     typeof identity === 'object'

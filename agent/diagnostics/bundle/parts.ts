@@ -54,7 +54,7 @@ export function bundleParts({ patient, ask, diagnose }: PartSources): Part[] {
     { title: 'events that the server does not have', keep: 'tail', read: async () => dump(ledger.pending) },
     json('what the ledger holds of updates', async () => dump(withoutManifests(patient))),
     json('what the ledger holds of services', async () => dump(recordsOf(ledger.services))),
-    json('configuration', async () => pretty(await readFile(configFile, 'utf8'))),
+    json('configuration', () => readFile(configFile, 'utf8')),
     json('environment and programs of services', async () => dump(await processesOf(config.runDir))),
     ...postMortemParts(config.stateDir),
     ...services.map((name) => logPart(configFile, name)),

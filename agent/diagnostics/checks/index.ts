@@ -2,12 +2,13 @@ import type { Check } from '../check.ts';
 import { skipped } from '../core/finding.ts';
 import { cgroups, clock, kernel, memory, power, temperature } from './machine.ts';
 import { broker, certificate, dns, route, server } from './network.ts';
-import { agent, images, ledger, programs } from './software.ts';
+import { agent, configuration, images, ledger, programs } from './software.ts';
 import { disk, filesystems, storage } from './storage.ts';
 
 /** In the order in which a person would look: each rests on those above it. */
 const CHECKS: Check[] = [
   agent,
+  configuration,
   clock,
   power,
   temperature,

@@ -7,7 +7,7 @@ import { DEBIAN_RUNTIMES } from '../../supervisor/runtime/runtime-program.ts';
 import { parseManifest } from '../../update/desired-services.ts';
 import type { Check, CheckRun, Patient } from '../check.ts';
 import { judgeAgent } from '../core/agent-state.ts';
-import { cannotTell, skipped } from '../core/finding.ts';
+import { cannotTell, fail, ok, skipped } from '../core/finding.ts';
 import {
   type ImagesFacts,
   judgeImages,
@@ -40,6 +40,15 @@ export const agent: Check = {
       down: seen.services.filter(({ state }) => !isUp(state)).map(({ name }) => name),
     });
   },
+};
+
+export const configuration: Check = {
+  name: 'configuration',
+  limitMs: 2_000,
+  run: ({ patient: { configFile, configFault } }) =>
+    configFault === undefined
+      ? ok(`${configFile} can be read`)
+      : fail(`The agent does not start: ${configFault}`, 'correct it; docs/device.md has each key'),
 };
 
 export const programs: Check = {
