@@ -12,6 +12,14 @@ const LOOK_MS = 60_000;
 
 const leave = (): void => process.exit(0);
 
+/** A support bundle on standard output; no agent is started. The agent that runs calls for it in a process of its own. */
+async function printBundle(configFile: string, maxBytes: string, who: string): Promise<void> {
+  const { makeBundle } = await import('./diagnostics/bundle/make-bundle.ts');
+  const { signal } = new AbortController();
+  for await (const piece of makeBundle({ configFile, maxBytes: Number(maxBytes), who, signal }))
+    await new Promise((resolve) => process.stdout.write(piece, resolve));
+}
+
 /** What a board's first partition says becomes the agent's configuration; no agent is started. */
 async function setUpBoard(firmware: string): Promise<void> {
   // Done once in a board's life: an agent that runs does not hold it.
@@ -34,8 +42,12 @@ async function main(): Promise<void> {
     options: {
       config: { type: 'string', default: '/etc/wherry/agent.json' },
       'first-boot': { type: 'string' },
+      'support-bundle': { type: 'string' },
+      by: { type: 'string', default: 'local' },
     },
   });
+  if (values['support-bundle'] !== undefined)
+    return printBundle(values.config, values['support-bundle'], values.by);
   const firmware = values['first-boot'];
   if (firmware !== undefined) return setUpBoard(firmware);
   const config = loadConfig(values.config);

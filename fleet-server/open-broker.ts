@@ -50,19 +50,21 @@ export async function openBroker({
     log,
     events: {
       mayConnect,
+      // A doctor's session tells whoever opened it that the way is free; nobody else hears of it.
       opened: ({ device, session }) => {
+        if (session === 'doctor') return undefined;
         if (session === 'bulk') return chunks.forget(device);
         fleet.presence.opened(device);
         fleet.stream.deviceChanged(device);
       },
       closed: ({ device, session }) => {
         if (session === 'bulk') chunks.forget(device);
-        else fleet.presence.closed(device);
+        else if (session === 'control') fleet.presence.closed(device);
       },
-      message: (peer, channel, payload) =>
-        channel === 'get'
-          ? chunks.take(peer.device, payload)
-          : fleet.inbox.take(peer.device, channel, payload),
+      message: async (peer, channel, payload) => {
+        if (channel === 'get') await chunks.take(peer.device, payload);
+        else if (channel !== 'probe') await fleet.inbox.take(peer.device, channel, payload);
+      },
     },
   });
   fleet.link.broker = broker;

@@ -4,6 +4,7 @@ import {
   bulkClientId,
   DEVICE_ID,
   deviceOfClientId,
+  doctorClientId,
   parseUpTopic,
   shardOf,
   UP_CHANNELS,
@@ -41,6 +42,7 @@ test('the bulk session belongs to the same device, and no device id can look lik
   fc.assert(
     fc.property(device, (id) => {
       expect(deviceOfClientId(bulkClientId(id))).toBe(id);
+      expect(deviceOfClientId(doctorClientId(id))).toBe(id);
       expect(deviceOfClientId(id)).toBe(id);
       expect(DEVICE_ID.test(bulkClientId(id))).toBe(false);
     }),

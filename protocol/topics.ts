@@ -6,7 +6,7 @@
  *
  * Every level matches `[A-Za-z0-9_-]+`: the common subset of the brokers in the MQTT profile.
  */
-export const UP_CHANNELS = ['hello', 'report', 'event', 'postmortem', 'time', 'get'] as const;
+export const UP_CHANNELS = ['hello', 'report', 'event', 'postmortem', 'time', 'get', 'probe'] as const;
 export const DOWN_CHANNELS = ['desired', 'ack', 'time', 'data', 'fault'] as const;
 export type UpChannel = (typeof UP_CHANNELS)[number];
 export type DownChannel = (typeof DOWN_CHANNELS)[number];
@@ -52,7 +52,9 @@ export function parseUpTopic(topic: string): UpTopic | undefined {
  * `_` cannot occur in a device id, so the pair is unambiguous.
  */
 export const bulkClientId = (device: string): string => `${device}_bulk`;
+/** A third, for a technician who asks whether the link works: it takes no session's place. */
+export const doctorClientId = (device: string): string => `${device}_doctor`;
 export function deviceOfClientId(clientId: string): string | undefined {
-  const device = clientId.endsWith('_bulk') ? clientId.slice(0, -'_bulk'.length) : clientId;
+  const device = clientId.replace(/_(?:bulk|doctor)$/, '');
   return DEVICE_ID.test(device) ? device : undefined;
 }

@@ -6,6 +6,7 @@ import { CliError } from './errors.ts';
 export const GLOBAL_OPTIONS: Record<string, CommandOption> = {
   json: { type: 'boolean', help: 'print the documented JSON instead of text' },
   socket: { type: 'string', value: 'PATH', help: 'default: $WHERRY_SOCKET or /run/wherry/agent.sock' },
+  config: { type: 'string', value: 'PATH', help: 'default: $WHERRY_CONFIG or /etc/wherry/agent.json' },
   help: { type: 'boolean', short: 'h', help: 'print this help' },
 };
 
@@ -17,7 +18,7 @@ export interface Parsed {
 /** Index of the command's word in argv: the first that is neither a global option nor the value of one. */
 export function findCommand(argv: string[]): number {
   let index = 0;
-  while (argv[index]?.startsWith('-')) index += argv[index] === '--socket' ? 2 : 1;
+  while (argv[index]?.startsWith('-')) index += ['--socket', '--config'].includes(argv[index] ?? '') ? 2 : 1;
   return Math.min(index, argv.length);
 }
 

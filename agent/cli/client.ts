@@ -33,6 +33,7 @@ const ANSWER_TIMEOUT_MS = 10_000;
 
 /** The agent behind its unix socket. Every method throws CliError, or AbortError once the signal is aborted. */
 export interface AgentClient {
+  readonly socketPath: string;
   version(): Promise<VersionAnswer>;
   status(): Promise<AgentStatus>;
   services(): Promise<ServicesAnswer>;
@@ -69,6 +70,7 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
   const json = <T>(method: string, path: string, body?: unknown) =>
     call(socketPath, signal, method, path, body).then((response) => document<T>(response, socketPath));
   return {
+    socketPath,
     version: () => json('GET', '/v1/version'),
     status: () => json('GET', '/v1/status'),
     services: () => json('GET', '/v1/services'),

@@ -1,4 +1,5 @@
 import type { AgentClient } from './client.ts';
+import type { Field } from './field.ts';
 import type { Io } from './io.ts';
 import type { Paint } from './paint.ts';
 
@@ -32,6 +33,9 @@ export interface Call {
   io: Io;
   paint: Paint;
   client: AgentClient;
+  /** Of agent.json: what there is to know without the agent begins there. */
+  configFile: string;
+  field: Field;
   isJson: boolean;
   operands: string[];
   options: Record<string, string | boolean | undefined>;

@@ -17,6 +17,7 @@ import { GLOBAL_OPTIONS } from './arguments.ts';
 import { COMMANDS } from './commands/index.ts';
 import { CLI_ERRORS, CliError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
+import { FakeField } from './fake-field.ts';
 import { FakeTerminal } from './fake-terminal.ts';
 import { synopsis } from './help.ts';
 
@@ -74,6 +75,7 @@ test('the routes', () => {
   expect(listed).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`));
 });
 
+const BUNDLE = join(tmpdir(), `wherry-docs-${process.pid}.txt`);
 let folder: string;
 let api: LocalApi;
 
@@ -104,6 +106,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await api.close();
   await rm(folder, { recursive: true });
+  await rm(BUNDLE, { force: true });
 });
 
 /** Every field of a document as "a.b", an array as "a[]". */
@@ -120,10 +123,11 @@ const REQUIRED: Record<string, string[]> = {
   'update defer': ['--for', '2h'],
   'ipc top': ['--count', '1', '--interval', '100ms'],
   'lease take': ['--for', '2h', '--why', 'x'],
+  'support-bundle': ['-o', BUNDLE],
 };
 
 test.each(COMMANDS)('the JSON of wherry $name', async (command) => {
-  const terminal = new FakeTerminal();
+  const terminal = new FakeTerminal({ field: new FakeField() });
   const operands = command.operands.map((name) => (name === 'id' ? fakeCapsule.id : 'web'));
   await terminal.run(
     ...command.name.split(' '),

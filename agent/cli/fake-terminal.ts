@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { NOW } from '../local-api/fake-status.ts';
 import type { Io } from './io.ts';
-import { runCli } from './run.ts';
+import { type GivenIo, runCli } from './run.ts';
 
 /** Records what a person would see, in order; what went to stderr is marked "2> ". */
 export class FakeTerminal {
@@ -9,7 +9,7 @@ export class FakeTerminal {
   stdout = '';
   stderr = '';
   seen = '';
-  readonly #io: Io;
+  readonly #io: GivenIo;
 
   constructor(change: Partial<Io> = {}) {
     this.#io = {

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { Field } from './field.ts';
 
 /** The terminal as the CLI sees it; main.ts hands in the process's own. stdout is for data, stderr for words. */
 export interface Io {
@@ -14,6 +15,8 @@ export interface Io {
   signal: AbortSignal;
   /** Unix time in milliseconds. */
   now: () => number;
+  /** The device beside its agent. */
+  field: Field;
 }
 
 /** Resolves when the text is taken; rejects when the reader has gone. */

@@ -6,6 +6,7 @@ import { CliError } from './errors.ts';
 
 const NOT_RUNNING = [
   'Is the agent running? Start it, or look at its log to see why it ended',
+  'What is wrong? "wherry doctor" says it; "wherry support-bundle" keeps it for others',
   'Does it listen elsewhere? Name its socket with --socket PATH or WHERRY_SOCKET',
 ];
 const NO_PERMISSION = ['Run as root, or have root add you to the group "wherry" and sign in again'];
@@ -22,7 +23,7 @@ export function connectionError(path: string, error: NodeJS.ErrnoException, isSo
     case 'ENOTSOCK':
       return isSocket
         ? unreachable('nobody listens on the socket', NOT_RUNNING)
-        : unreachable('this is not a socket', NOT_RUNNING.slice(1));
+        : unreachable('this is not a socket', NOT_RUNNING.slice(2));
     case 'EACCES':
     case 'EPERM':
       return unreachable('the socket is not open to you', NO_PERMISSION);

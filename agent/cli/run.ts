@@ -5,6 +5,7 @@ import type { Call, Command } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { CliError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
+import { ownField } from './field.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { type Io, write } from './io.ts';
 import { paintFor } from './paint.ts';
@@ -12,14 +13,16 @@ import { TOOL_NOUNS } from './tool-nouns.ts';
 
 const DEFAULT_SOCKET = '/run/wherry/agent.sock';
 
-type Optional = 'columns' | 'now' | 'stdin';
-/** What a caller hands in; without the optional ones: 80, the machine's clock and nothing to read. */
+const DEFAULT_CONFIG = '/etc/wherry/agent.json';
+
+type Optional = 'columns' | 'now' | 'stdin' | 'field';
+/** What a caller hands in; without the optional ones: 80, the machine's clock and disk, nothing to read. */
 export type GivenIo = Omit<Io, Optional> & Partial<Pick<Io, Optional>>;
 
 /** Runs one command line (without node and script) and resolves with the exit code. Never throws, never exits. */
 export async function runCli(argv: string[], given: GivenIo): Promise<number> {
-  const { columns = 80, now = Date.now, stdin = Readable.from([]) } = given;
-  const io: Io = { ...given, columns, now, stdin };
+  const { columns = 80, now = Date.now, stdin = Readable.from([]), field = ownField } = given;
+  const io: Io = { ...given, columns, now, stdin, field };
   try {
     return await dispatch(argv[0] === '--version' ? ['version', ...argv.slice(1)] : argv, io);
   } catch (error) {
@@ -75,6 +78,8 @@ function callFor(io: Io, operands: string[], options: Call['options']): Call {
     isJson,
     paint: paintFor(io),
     client: agentClient(String(socketPath), io.signal),
+    configFile: String(options['config'] || io.env['WHERRY_CONFIG'] || DEFAULT_CONFIG),
+    field: io.field,
     print: (lines) => write(io.stdout, joinLines(lines)),
     printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
     say: async (line) => {

@@ -26,7 +26,12 @@ export async function openTranscriptBench() {
   const transcript = async (commands: string[][], change: Partial<Io> = {}): Promise<string> => {
     const parts: string[] = [];
     for (const argv of commands) {
-      const env = { USER: 'ada', WHERRY_SOCKET: socket, ...change.env };
+      const env = {
+        USER: 'ada',
+        WHERRY_SOCKET: socket,
+        WHERRY_CONFIG: join(folder, 'agent.json'),
+        ...change.env,
+      };
       const terminal = new FakeTerminal({ ...change, env });
       const code = await terminal.run(...argv);
       const line = ['$ wherry', ...argv].join(' ').replaceAll(folder, '$DIR');

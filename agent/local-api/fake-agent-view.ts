@@ -2,6 +2,7 @@ import { summaryOf } from '../../protocol/post-mortem.ts';
 import type { Reason } from '../../protocol/reasons.ts';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.ts';
+import { FakeBundleDesk } from './fake-bundle.ts';
 import { FakeChannelDesk } from './fake-channels-view.ts';
 import { FakeEvents, FakeNet } from './fake-events.ts';
 import { FakeHolds } from './fake-holds.ts';
@@ -18,6 +19,7 @@ export class FakeAgentView implements AgentView {
   kept: Capsule[] = [];
   readonly channels = new FakeChannelDesk();
   readonly secrets = new FakeSecrets();
+  readonly bundle = new FakeBundleDesk();
   readonly leases = new FakeLeases();
   readonly updates = new FakeUpdates(this.leases);
   readonly holds = new FakeHolds(

@@ -13,6 +13,7 @@ import type {
   UpdateAnswer,
   UpdateWishAnswer,
 } from './answers.ts';
+import type { BundleDesk } from './bundle-port.ts';
 import type { EventLog } from './event-port.ts';
 import type { HoldDesk } from './hold-port.ts';
 import type { Inspection } from './inspection.ts';
@@ -117,6 +118,7 @@ export interface AgentView {
   holds: HoldDesk;
   events: EventLog;
   net: NetView;
+  bundle: BundleDesk;
   /** Oldest first; undefined when the agent knows no such service. */
   logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined;
 }

@@ -7,6 +7,7 @@ export const PROBLEMS = {
   'unknown-postmortem': { status: 404, title: 'The agent keeps no such post-mortem' },
   'bad-secret': { status: 400, title: 'The secret cannot be kept' },
   'service-held': { status: 409, title: 'Somebody stopped the service by hand' },
+  'no-bundle': { status: 500, title: 'The support bundle could not be made' },
   'no-update': { status: 409, title: 'No update is in a state in which that has a meaning' },
   'update-refused': { status: 409, title: 'The update does not allow that now' },
   'bad-lease': { status: 400, title: 'The lease cannot be taken' },
@@ -30,6 +31,7 @@ export interface Problem {
 export type Answer =
   | { kind: 'json'; status: number; body: unknown }
   | { kind: 'lines'; lines: AsyncIterable<unknown> }
+  | { kind: 'text'; pieces: AsyncIterable<Uint8Array> }
   | { kind: 'problem'; problem: Problem; allow?: string };
 
 export function problem(code: ProblemCode, detail: string, services?: string[]): Answer {

@@ -6,6 +6,7 @@ import type {
   VersionAnswer,
   WhyAnswer,
 } from './answers.ts';
+import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
 import { CHANNEL_ROUTES } from './channel-routes.ts';
 import { EVENT_ROUTES } from './event-routes.ts';
@@ -37,6 +38,7 @@ export const ROUTES: Route[] = [
   { method: 'DELETE', path: '/v1/secrets/:name', answer: removeSecret },
   { method: 'GET', path: '/v1/postmortems', answer: postmortems },
   { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
+  ...BUNDLE_ROUTES,
   ...UPDATE_ROUTES,
 ];
 

@@ -93,6 +93,11 @@ async function send(response: ServerResponse, answer: Answer): Promise<void> {
     await pipeline(ndjson(answer.lines), response);
     return;
   }
+  if (answer.kind === 'text') {
+    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+    await pipeline(answer.pieces, response);
+    return;
+  }
   const [status, type, body] =
     answer.kind === 'json'
       ? [answer.status, 'application/json', answer.body]

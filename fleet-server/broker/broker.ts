@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import {
   bulkClientId,
   type DownChannel,
+  doctorClientId,
   downTopic,
   parseUpTopic,
   type UpChannel,
@@ -20,6 +21,11 @@ const QUEUE_LIMIT = 16;
 /** Our topics have at most five levels. */
 const TOPIC_LEVELS = 8;
 const NOT_AUTHORISED = 5;
+const CLIENT_ID: Record<Peer['session'], (device: string) => string> = {
+  control: (device) => device,
+  bulk: bulkClientId,
+  doctor: doctorClientId,
+};
 
 /** What the broker asks of and tells the rest of the server. */
 export interface BrokerEvents {
@@ -177,8 +183,7 @@ async function serve(
     },
   );
   server.on('tlsClientError', (error) => log.info(`TLS handshake failed: ${error.message}`));
-  const clientOf = (device: string, session: Peer['session']) =>
-    clients.get(session === 'bulk' ? bulkClientId(device) : device);
+  const clientOf = (device: string, session: Peer['session']) => clients.get(CLIENT_ID[session](device));
   const port = await listen(server, options.host, options.port).catch(async (error: unknown) => {
     await new Promise<void>((resolve) => aedes.close(resolve));
     throw error;

@@ -34,7 +34,7 @@ export interface InboxOptions {
   log: Logger;
 }
 
-type ControlChannel = Exclude<UpChannel, 'get'>;
+type ControlChannel = Exclude<UpChannel, 'get' | 'probe'>;
 
 /** Takes what devices say on their control session. What does not match its schema is dropped and logged. */
 export class Inbox {

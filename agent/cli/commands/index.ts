@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { restart, start, stop } from './by-hand.ts';
+import { doctor } from './doctor.ts';
 import { events } from './events.ts';
 import { inspect } from './inspect.ts';
 import { ipcList, ipcTop } from './ipc.ts';
@@ -11,6 +12,7 @@ import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
+import { supportBundle } from './support-bundle.ts';
 import { updateHistory, updateStatus } from './update.ts';
 import { updateApply, updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
 import { version } from './version.ts';
@@ -32,6 +34,8 @@ export const COMMANDS: Command[] = [
   postmortemShow,
   stop,
   start,
+  doctor,
+  supportBundle,
   restart,
   updateStatus,
   updateHistory,

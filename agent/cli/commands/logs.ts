@@ -5,13 +5,15 @@ import type { Call, Command } from '../command.ts';
 import { printable } from '../core/layout.ts';
 import { EXIT } from '../exit-codes.ts';
 import { timestamp } from '../timestamp.ts';
+import { DOWN, linesOrKept } from '../without-agent.ts';
 
 export const logs: Command = {
   name: 'logs',
   summary: 'what a service wrote; -f follows',
   description:
     'Prints what a service wrote, oldest first, each line with its time in UTC. On a terminal the lines of ' +
-    'its stderr are coloured and control characters are left out. With --json one document per line.',
+    'its stderr are coloured and control characters are left out. With --json one document per line. ' +
+    'Without the agent it reads what is on the disk, and ends with 3.',
   operands: ['service'],
   options: {
     follow: { type: 'boolean', short: 'f', help: 'go on with new lines until Ctrl-C' },
@@ -30,8 +32,8 @@ export const logs: Command = {
 };
 
 async function run(call: Call): Promise<number> {
-  const { client, operands, options, print, isJson, io, paint } = call;
-  const lines = client.logs(operands[0] ?? '', {
+  const { operands, options, print, isJson, io, paint } = call;
+  const { lines, cameFromDisk } = linesOrKept(call, operands[0] ?? '', {
     tail: tailOf(options['lines']),
     follow: options['follow'] === true,
   });
@@ -40,7 +42,7 @@ async function run(call: Call): Promise<number> {
     return `${paint.dim(timestamp(at))} ${stream === 'stderr' ? paint.warn(shown) : shown}`;
   };
   for await (const line of lines) await print([isJson ? JSON.stringify(line) : text(line)]);
-  return EXIT.ok;
+  return cameFromDisk() ? DOWN : EXIT.ok;
 }
 
 function tailOf(given: string | boolean | undefined): number {

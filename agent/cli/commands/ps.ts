@@ -1,9 +1,11 @@
 import type { ServiceStatus } from '../../../protocol/status.ts';
 import type { Call, Command } from '../command.ts';
+import { knownServicesTable } from '../core/last-known.ts';
 import { servicesTable } from '../core/services-table.ts';
 import { plain } from '../core/status.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Paint, STATE_PAINT } from '../paint.ts';
+import { DOWN, withoutAgent } from '../without-agent.ts';
 
 export const ps: Command = {
   name: 'ps',
@@ -11,7 +13,8 @@ export const ps: Command = {
   description:
     'Lists the services of the release in force: state and for how long, restarts, and use against budget ' +
     '(memory, CPU in cores, processes), then health, "throttled" and "degraded" where they apply, and the ' +
-    'newest reason. Where these do not fit beside the table they stand below their service.',
+    'newest reason. Where these do not fit beside the table they stand below their service. Without the agent it ' +
+    'shows the containers that there are, and ends with 3.',
   operands: [],
   options: {},
   examples: [
@@ -21,8 +24,14 @@ export const ps: Command = {
   run,
 };
 
-async function run({ io, paint, client, isJson, print, printJson, say }: Call): Promise<number> {
-  const { services } = await client.services();
+async function run(call: Call): Promise<number> {
+  const { io, paint, client, isJson, print, printJson, say } = call;
+  const answer = await withoutAgent(call, client.services, async ({ seenAt, services }) => {
+    if (!isJson) await print(knownServicesTable(services, io.now()));
+    return { lastKnown: { ...(seenAt !== undefined && { seenAt }), services } };
+  });
+  if (answer === undefined) return DOWN;
+  const { services } = answer;
   if (isJson) await printJson({ services });
   else if (services.length === 0) await say('There are no services yet: the device has no release');
   else {

@@ -29,6 +29,20 @@ test('a device publishes on its own channels only, each in its session', () => {
   expect(publish(control, 'dn/default/cam-1/desired')).toContain('not its own');
 });
 
+test('a doctor’s session probes and does nothing else', () => {
+  const doctor: Peer = { ...control, session: 'doctor' };
+  expect(peerOf('cam-1_doctor', 'cam-1', 'default')).toEqual(doctor);
+  expect(peerOf('cam-2_doctor', 'cam-1', 'default')).toBeUndefined();
+  expect(peerOf('cam-1_doctor_bulk', 'cam-1', 'default')).toBeUndefined();
+  expect(publish(doctor, upTopic('default', 'cam-1', 'probe'), { qos: 1 })).toBeUndefined();
+  expect(publish(doctor, upTopic('default', 'cam-2', 'probe'))).toContain('not its own');
+  for (const channel of ['hello', 'report', 'event', 'postmortem', 'time', 'get'] as const)
+    expect(publish(doctor, upTopic('default', 'cam-1', channel))).toContain('doctor session');
+  expect(publish(control, upTopic('default', 'cam-1', 'probe'))).toContain('control session');
+  expect(maySubscribe(doctor, 'dn/default/cam-1/+')).toBe(true);
+  expect(maySubscribe(doctor, 'dn/default/cam-2/+')).toBe(false);
+});
+
 test('retained messages and QoS 2 are refused', () => {
   expect(publish(control, upTopic('default', 'cam-1', 'report'), { retain: true })).toContain('retained');
   expect(publish(control, upTopic('default', 'cam-1', 'report'), { qos: 2 })).toContain('QoS 2');

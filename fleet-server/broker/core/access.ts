@@ -2,6 +2,7 @@ import {
   bulkClientId,
   DOWN_CHANNELS,
   deviceOfClientId,
+  doctorClientId,
   downTopic,
   parseUpTopic,
 } from '../../../protocol/topics.ts';
@@ -10,16 +11,21 @@ import {
 export interface Peer {
   tenant: string;
   device: string;
-  session: 'control' | 'bulk';
+  session: 'control' | 'bulk' | 'doctor';
 }
 
-const UP_OF = { control: ['hello', 'report', 'event', 'postmortem', 'time'], bulk: ['get'] } as const;
+const UP_OF = {
+  control: ['hello', 'report', 'event', 'postmortem', 'time'],
+  bulk: ['get'],
+  doctor: ['probe'],
+} as const;
 
 /** The peer a client id and its certificate's CN make together; undefined when they do not agree. */
 export function peerOf(clientId: string, commonName: string, tenant: string): Peer | undefined {
   const device = deviceOfClientId(clientId);
   if (device === undefined || device !== commonName) return undefined;
-  return { tenant, device, session: clientId === bulkClientId(device) ? 'bulk' : 'control' };
+  const twins = { [bulkClientId(device)]: 'bulk', [doctorClientId(device)]: 'doctor' } as const;
+  return { tenant, device, session: twins[clientId] ?? 'control' };
 }
 
 /** Why the peer may not publish this, or undefined when it may. */
