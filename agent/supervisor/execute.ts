@@ -112,14 +112,8 @@ async function start(machine: Machine, spec: ServiceSpec): Promise<void> {
 }
 
 async function makePlace({ rootfs, networks }: Machine, spec: ServiceSpec): Promise<Place> {
-  const volumes = spec.mounts.map(({ volume, sizeBytes, gid }) => rootfs.volume(volume, sizeBytes, gid));
-  // All end before the first failure is told.
-  const [root, netns, ...mounted] = await Promise.allSettled([
-    rootfs.mount(spec),
-    networks.attach(spec),
-    ...volumes,
-  ]);
-  for (const volume of mounted) madeBy('fail.volume', volume);
+  // Both end before a failure is told.
+  const [root, netns] = await Promise.allSettled([rootfs.mount(spec), networks.attach(spec)]);
   return { rootfs: madeBy('fail.image', root), netns: madeBy('fail.network', netns) };
 }
 

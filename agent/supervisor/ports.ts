@@ -158,12 +158,10 @@ export interface Channels {
 
 /** Root filesystems: EROFS layers, overlaid, with a writable tmpfs layer where the spec wants one; and the volumes. */
 export interface RootfsStore {
-  /** Mounts what the spec needs and returns the root folder. Idempotent. */
+  /** Mounts what the spec needs, its volumes too, and returns the root folder. Idempotent. */
   mount(spec: ServiceSpec): Promise<string>;
   /** Unmounts a service's root; layers no other service uses go too. Idempotent. */
   unmount(service: string): Promise<void>;
-  /** Host folder of a sized shared volume, mounted on first use. */
-  volume(name: string, sizeBytes: number, gid: number): Promise<string>;
   /** Unmounts everything that is Wherry's under this root. */
   destroy(): Promise<void>;
 }

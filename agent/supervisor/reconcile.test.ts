@@ -56,7 +56,6 @@ function reconciled(parts: Partial<RootfsStore> = {}) {
   const rootfs: RootfsStore = {
     mount: async () => '/root',
     unmount: async () => undefined,
-    volume: async () => '/volume',
     destroy: async () => undefined,
     ...parts,
   };
@@ -91,12 +90,12 @@ describe('a start', () => {
   });
 
   test('whose volume cannot be mounted is told from one whose image cannot', async () => {
-    const mounts = [{ volume: 'data', path: '/data', readOnly: false, gid: 0, sizeBytes: 4096 }];
     const image = reconciled({ mount: fault });
     await image.pass([alone]);
     expect(image.record('alone')?.reasons[1]?.code).toBe('fail.image');
-    const volume = reconciled({ volume: fault });
-    await volume.pass([serviceSpec('alone', { mounts })]);
+    const unmounted = Object.assign(new Error('no room'), { code: 'fail.volume' });
+    const volume = reconciled({ mount: () => Promise.reject(unmounted) });
+    await volume.pass([alone]);
     expect(volume.record('alone')?.reasons[1]?.code).toBe('fail.volume');
   });
 

@@ -93,15 +93,24 @@ describe('root filesystems from EROFS layers', () => {
   });
 
   test('a volume is bounded, shared and belongs to its group', async () => {
-    const path = await store.volume('shared', 64 * 1024, 4711);
-    expect(await store.volume('shared', 64 * 1024, 4711)).toBe(path);
+    const mount = (sizeBytes: number) =>
+      store.mount(
+        serviceSpec('one', {
+          layers: [image.verity],
+          mounts: [{ volume: 'shared', path: '/srv', readOnly: false, gid: 4711, sizeBytes }],
+        }),
+      );
+    const volumes = (): string[] => ours().filter((line) => line.includes('/volumes/shared'));
+    await mount(64 * 1024);
+    await mount(64 * 1024);
+    const path = store.volumePath('shared');
     const stat = statSync(path);
     expect([stat.gid, stat.mode & 0o7777]).toEqual([4711, 0o2770]);
     expect(() => writeFileSync(join(path, 'big'), Buffer.alloc(128 * 1024))).toThrow('ENOSPC');
-    expect(ours()[0]).toMatch(/nosuid,nodev,noexec/);
-    await store.volume('shared', 256 * 1024, 4711);
+    expect(volumes()[0]).toMatch(/nosuid,nodev,noexec/);
+    await mount(256 * 1024);
     writeFileSync(join(path, 'big'), Buffer.alloc(128 * 1024));
-    expect(ours()).toHaveLength(1);
+    expect(volumes()).toHaveLength(1);
   });
 
   describe('in ids of its own', () => {
@@ -158,10 +167,15 @@ describe('root filesystems from EROFS layers', () => {
       });
     });
 
-    test('an older call for the same volume does not cover it', async () => {
+    test('a volume in memory of the same name is covered, and it does not cover one on disk', async () => {
       await mountVolume(12 * mib);
-      await open().volume('kept', 12 * mib, 77);
+      const inMemory = { ...onDisk(12 * mib), backing: undefined };
+      await open().mount(serviceSpec('two', { layers: [image.verity], mounts: [inMemory] }));
       expect(ours().filter((line) => line.includes('/volumes/'))).toHaveLength(1);
+      await store.destroy();
+      await open().mount(serviceSpec('two', { layers: [image.verity], mounts: [inMemory] }));
+      await mountVolume(12 * mib);
+      expect(readFileSync(join(path(), 'kept'), 'utf8')).toBe('x');
     });
 
     test('a writable layer is bounded and leaves nothing behind', async () => {

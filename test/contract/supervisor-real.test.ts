@@ -75,9 +75,15 @@ describe('a supervisor on a real machine', () => {
 
   test('runs services under budgets the kernel holds, and leaves nothing when it stops them', async () => {
     const volume = { volume: 'shared', path: '/data', readOnly: false, gid: 2000, sizeBytes: 65_536 };
-    const writer = service('writer', 'echo hello > /data/x && trap "exit 0" TERM; sleep 1000 & wait', {
-      mounts: [volume],
-    });
+    const onDisk = {
+      ...volume,
+      volume: 'kept',
+      path: '/tmp',
+      sizeBytes: 1024 ** 2,
+      backing: 'disk' as const,
+    };
+    const script = 'echo hello > /data/x && cat /data/x > /tmp/x && trap "exit 0" TERM; sleep 1000 & wait';
+    const writer = service('writer', script, { mounts: [volume, onDisk] });
     parts.supervisor.start();
     parts.supervisor.apply(release([steady('one'), writer]));
     await converged();
@@ -87,6 +93,13 @@ describe('a supervisor on a real machine', () => {
       pidsMax: 16,
     });
     expect(readFileSync(join(dir, 'run/volumes/shared/x'), 'utf8')).toBe('hello\n');
+    expect(readFileSync(join(dir, 'run/volumes/kept/x'), 'utf8')).toBe('hello\n');
+    const typeOf = (name: string) =>
+      mounts()
+        .find((line) => line.split(' ')[4] === join(dir, 'run/volumes', name))
+        ?.split(' - ')[1]
+        ?.split(' ')[0];
+    expect([typeOf('shared'), typeOf('kept')]).toEqual(['tmpfs', 'ext4']);
     await until(() => status('one').usage?.pids === 2, { what: 'a usage sample' });
     const pids = [status('one').pid ?? 0, status('writer').pid ?? 0];
     expect(pids.every(isOurs)).toBe(true);

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 const EFFECTS: Record<string, readonly string[]> = {
   memory: ['save', 'forget'],
   cgroups: ['prepare', 'apply', 'holdMonitor', 'remove', 'destroy'],
-  rootfs: ['mount', 'unmount', 'volume', 'destroy'],
+  rootfs: ['mount', 'unmount', 'destroy'],
   networks: ['prepare', 'attach', 'detach', 'destroy'],
   channels: ['prepare', 'settle', 'destroy'],
   runtime: ['start', 'kill', 'remove'],

@@ -50,7 +50,10 @@ export function realSupervisor(
   const isolation = isWhole
     ? through('isolation', openIsolation({ stateDir: join(dir, 'state'), runDir, blobPath }))
     : undefined;
-  const rootfs = through('rootfs', isolation?.rootfs ?? new ErofsRootfs({ runDir, blobPath }));
+  const rootfs = through(
+    'rootfs',
+    isolation?.rootfs ?? new ErofsRootfs({ runDir, blobPath, stateDir: join(dir, 'state') }),
+  );
   const runtime = new ConmonRuntime({
     runtime: 'crun',
     instance,

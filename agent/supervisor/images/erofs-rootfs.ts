@@ -101,10 +101,6 @@ export class ErofsRootfs implements RootfsStore {
     return own !== undefined && existsSync(own) ? own : this.#volumes.pathOf(name);
   }
 
-  volume(name: string, sizeBytes: number, gid: number): Promise<string> {
-    return this.#inTurn(() => this.#volumes.mount({ name, sizeBytes, gid }));
-  }
-
   destroy(): Promise<void> {
     return this.#inTurn(async () => {
       const points = readMounts(this.#runDir).map(({ point }) => point);

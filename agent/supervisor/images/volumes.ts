@@ -43,14 +43,21 @@ export class Volumes {
     return join(this.#folder, name);
   }
 
-  /** Mounted at return with at least this size. Throws with code fail.volume for a disk volume that cannot be had. */
-  async mount(wish: VolumeWish): Promise<string> {
+  /** Mounted at return with at least this size. Throws with code fail.volume. */
+  async mount(wish: VolumeWish): Promise<void> {
+    try {
+      await this.#mount(wish);
+    } catch (error) {
+      throw Object.assign(error instanceof Error ? error : new Error(String(error)), { code: 'fail.volume' });
+    }
+  }
+
+  async #mount(wish: VolumeWish): Promise<void> {
     const path = this.pathOf(wish.name);
-    const present = readMounts(this.#folder).find(({ point }) => point === path);
+    const present = readMounts(this.#folder).findLast(({ point }) => point === path);
     mkdirSync(path, { recursive: true });
-    if (wish.backing === 'disk') await this.#mountDisk(wish, path, present !== undefined);
+    if (wish.backing === 'disk') await this.#mountDisk(wish, path, present?.type === 'ext4');
     else if (present?.type !== 'ext4') await mountMemory(wish, path, present?.options);
-    return path;
   }
 
   async #mountDisk({ name, sizeBytes, gid }: VolumeWish, path: string, isMounted: boolean): Promise<void> {
@@ -109,7 +116,7 @@ async function checkImage(image: string, how: readonly string[]): Promise<void> 
     await runProgram('e2fsck', [...how, image]);
   } catch (error) {
     const cause = error instanceof Error ? (error.cause as { code?: unknown }) : undefined;
-    if (cause?.code !== 1) throw Object.assign(error as Error, { code: 'fail.volume' });
+    if (cause?.code !== 1) throw error;
   }
 }
 
@@ -144,4 +151,4 @@ export function removeLostFound(folder: string): void {
 }
 
 const volumeError = (name: string, what: string): Error =>
-  Object.assign(new Error(`Cannot mount volume "${name}": ${what}`), { code: 'fail.volume' });
+  new Error(`Cannot mount volume "${name}": ${what}`);
