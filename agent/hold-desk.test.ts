@@ -31,12 +31,13 @@ beforeEach(() => {
 const openHolds = (bootId = 'one'): ServiceHolds =>
   new ServiceHolds({ memory, clock, bootId, upMs: () => upMs, services: () => known });
 
+const did = (what: string) => {
+  asked.push(what);
+  return 'accepted' as const;
+};
+
 /** The desk of an agent that has just come up. */
 function openDesk(holds = openHolds()) {
-  const did = (what: string) => {
-    asked.push(what);
-    return 'accepted' as const;
-  };
   const desk = holdDesk({
     holds,
     supervisor: {

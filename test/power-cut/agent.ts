@@ -66,14 +66,13 @@ export async function openAgent(options: AgentOptions) {
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const trust = new TrustStore({ folder: join(stateDir, 'trust'), factoryRoot: options.factoryRoot });
   const leases = new Leases(stateDir);
-  const upMs = (): number => performance.now();
   // The clock decides after a power cut: each agent is of another boot.
   const bootId = randomUUID();
   const holds = new ServiceHolds({
     memory: ledger.holds,
     clock: systemClock,
     bootId,
-    upMs,
+    upMs: () => performance.now(),
     services: () => undefined,
   });
   const secrets = new SecretStore(stateDir);

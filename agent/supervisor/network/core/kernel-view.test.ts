@@ -8,6 +8,8 @@ const local = { match: { op: '==', left: { fib: { result: 'type', flags: 'daddr'
 const rule = (chain: string, comment: string, ...expr: unknown[]) => ({ rule: { chain, comment, expr } });
 const dnat = (addr: string, port: number) => ({ dnat: { family: 'ip', addr, port } });
 
+const counter = (name: string, packets: number) => ({ counter: { name, packets, bytes: packets * 60 } });
+
 /** As nft 1.0.6 lists it. */
 const table = (...objects: unknown[]): string =>
   JSON.stringify({ nftables: [{ metainfo: { json_schema_version: 1 } }, ...objects] });
@@ -37,7 +39,6 @@ test('ports are those of the rules for callers from outside, each with where it 
 });
 
 test('counters are those of both tables', () => {
-  const counter = (name: string, packets: number) => ({ counter: { name, packets, bytes: packets * 60 } });
   expect(countersIn([table(counter('dns', 2)), table(counter('forged_dropped', 0))])).toEqual([
     { name: 'dns', packets: 2, bytes: 120 },
     { name: 'forged_dropped', packets: 0, bytes: 0 },
