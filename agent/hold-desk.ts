@@ -53,8 +53,9 @@ export function holdDesk({ holds, supervisor, desired, ledger, clock }: HoldDesk
     start: (service, request) =>
       isDesired(service) ? { service, result: start(service, request) } : 'unknown-service',
     restart: (service, { who, why }) => {
+      if (!isDesired(service)) return 'unknown-service';
       const hold = holds.inForce().get(service);
-      if (hold && isDesired(service))
+      if (hold)
         return { refused: `Cannot restart "${service}": ${holdText(hold)}; start it when that is done` };
       const wasUp = isUp(service);
       const result = supervisor.restart(service, who, why);

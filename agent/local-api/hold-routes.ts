@@ -53,7 +53,15 @@ function restart(call: LocalCall): Answer {
 
 function requestIn({ name: service, request: { body } }: LocalCall, act: string): HandRequest | Answer {
   const who = nameField(body, 'by');
-  const why = fieldsOf(body)?.['why'];
+  const fields = fieldsOf(body) ?? {};
+  const known = act === 'stop' ? ['by', 'why', 'forMs'] : ['by', 'why'];
+  const unknown = Object.keys(fields).find((field) => !known.includes(field));
+  if (unknown !== undefined)
+    return problem(
+      'bad-body',
+      `Cannot ${act} "${service}": the body's "${unknown}" is not a known field; known: ${known.join(', ')}`,
+    );
+  const { why } = fields;
   if (who === undefined)
     return problem(
       'bad-body',

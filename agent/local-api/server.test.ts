@@ -84,6 +84,30 @@ describe('documents', () => {
     ]);
   });
 
+  test('a service is stopped for a time, started, and what happened is told as it comes', async () => {
+    expect(
+      await ask('POST', '/v1/services/web/stop', '{"by":"ada","why":"lens","forMs":60000}'),
+    ).toMatchObject({
+      status: 202,
+      body: { service: 'web', result: 'held', until: NOW + 60_000, dependants: [] },
+    });
+    expect((await ask('GET', '/v1/services/web/why')).body['hold']).toEqual({
+      by: 'ada',
+      why: 'lens',
+      since: NOW,
+      until: NOW + 60_000,
+    });
+    expect(await ask('POST', '/v1/services/web/restart', '{"by":"ada"}')).toMatchObject({
+      status: 409,
+      body: { code: 'service-held' },
+    });
+    expect(await ask('POST', '/v1/services/web/start')).toMatchObject({
+      status: 202,
+      body: { service: 'web', result: 'accepted' },
+    });
+    expect((await ask('GET', '/v1/net')).body['rules']).toEqual({ state: 'none', counters: [] });
+  });
+
   test('a secret is taken as it comes, up to its own limit, and never given back', async () => {
     const content = `\u0000 ${'s3cret'.repeat(10_000)}`;
     expect(await ask('PUT', '/v1/secrets/token?by=ada', content)).toMatchObject({
@@ -113,6 +137,18 @@ describe('refusals are problem documents', () => {
     ['POST', '/v1/services/web/restart', '{"by":"a\\nb"}', 400, 'bad-body'],
     ['POST', '/v1/services/web/restart', `{"by":"${'a'.repeat(65)}"}`, 400, 'bad-body'],
     ['POST', '/v1/services/web/restart', ' '.repeat(1025), 413, 'body-too-large'],
+    ['POST', '/v1/services/sensr/stop', '', 404, 'unknown-service'],
+    ['POST', '/v1/services/sensr/start', '', 404, 'unknown-service'],
+    ['POST', '/v1/services/web/stop', '{"by":"ada","forMs":0}', 400, 'bad-body'],
+    ['POST', '/v1/services/web/stop', '{"by":"ada","forMs":604800001}', 400, 'bad-body'],
+    ['POST', '/v1/services/web/stop', '{"by":"ada","until":1}', 400, 'bad-body'],
+    ['POST', '/v1/services/web/start', '{"by":"ada","forMs":1}', 400, 'bad-body'],
+    ['POST', '/v1/services/web/restart', '{"by":"ada","why":"a\\nb"}', 400, 'bad-body'],
+    ['POST', '/v1/services/web/restart', '{"by":"ada","why":""}', 400, 'bad-body'],
+    ['GET', '/v1/events?limit=1001', '', 400, 'bad-query'],
+    ['GET', '/v1/events?since=-1', '', 400, 'bad-query'],
+    ['GET', '/v1/events?follow=2', '', 400, 'bad-query'],
+    ['POST', '/v1/net', '', 405, 'method-not-allowed'],
     ['PUT', '/v1/secrets/token', ' '.repeat(65_537), 413, 'body-too-large'],
     ['PUT', '/v1/secrets/token?by=%0A', 'x', 400, 'bad-query'],
     ['PUT', '/v1/secrets/..%2Fledger.db', 'x', 400, 'bad-secret'],
@@ -124,7 +160,7 @@ describe('refusals are problem documents', () => {
   ])('%s %s %s', async (method, path, body, status, code) => {
     const answer = await ask(method, path, body);
     expect(answer).toMatchObject({ status, type: 'application/problem+json', body: { status, code } });
-    expect(view.holds.restarts).toEqual([]);
+    expect([view.holds.restarts, view.holds.starts, view.holds.held.size]).toEqual([[], [], 0]);
     expect(view.secrets.changes).toEqual([]);
   });
 

@@ -70,6 +70,7 @@ function recordOf(generation: number): UpdateRecord {
   };
 }
 const onDisk = (record: UpdateRecord): unknown => JSON.parse(JSON.stringify(record));
+const stopped = { kind: 'service', service: 'web', code: 'stop.by-hand', message: 'x', at: 2 } as const;
 const codes = (ledger: PatientLedger): string[] => ledger.outbox.pending(99).map(({ code }) => code);
 
 function overwrite(file: string, position: number, bytes: Buffer): void {
@@ -132,6 +133,7 @@ describe('a ledger that was spoilt goes on from the copies', () => {
     closedLedger();
     const ledger = openPatient();
     ledger.services.save('api', 'fresh');
+    ledger.holds.change('api', '{"v":1}', stopped);
     for (let index = 0; index < 300; index++) ledger.services.save(`filler-${index}`, 'f'.repeat(4_000));
     // The checkpoint has moved most of it from the WAL to the file.
     overwrite(path(), 4096, Buffer.alloc(statSync(path()).size - 4096, 0xa5));
@@ -141,6 +143,7 @@ describe('a ledger that was spoilt goes on from the copies', () => {
     const again = openPatient();
     expect(again.load()).toEqual(onDisk(recordOf(8)));
     expect(again.services.load()).toMatchObject({ api: 'fresh', 'filler-7': 'g'.repeat(4_000) });
+    expect(again.holds.load()).toEqual({ api: '{"v":1}' });
   });
 
   test('one of the copies is spoilt too', () => {
@@ -180,7 +183,12 @@ describe('a disk that is full', () => {
       message: 'x'.repeat(1000),
       at: 1,
     });
+    ledger.holds.change('web', 'first', stopped);
+    ledger.holds.change('web', 'second', stopped);
     expect(ledger.faults()).toMatchObject([{ code: 'agent.disk-full' }]);
+    expect(ledger.events.waiting().map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['exit.code', 'stop.by-hand', 'stop.by-hand']),
+    );
     expect(ledger.record(recordOf(2), [])).toBe(false);
     expect(ledger.load().accepted?.generation).toBe(1);
     rmSync(join(stateDir, 'fill'));
@@ -192,6 +200,9 @@ describe('a disk that is full', () => {
     close(ledger);
     const again = openPatient();
     expect(Object.keys(again.services.load())).toHaveLength(20);
+    expect(again.holds.load()).toEqual({ web: 'second' });
+    const past = again.events.list({ limit: 99 }).map(({ event }) => event.code);
+    expect(past.filter((code) => code === 'stop.by-hand')).toHaveLength(2);
     expect(again.load().accepted?.generation).toBe(2);
   });
 

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PatientLedger } from '../../agent/ledger/patient-ledger.ts';
 import { AgentFolder } from '../../agent/self-update/agent-folder.ts';
 import { SecretStore } from '../../agent/supervisor/secrets/secret-store.ts';
+import { ServiceHolds } from '../../agent/supervisor/service-holds.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { FolderBlobStore } from '../../agent/update/blobs/folder-blob-store.ts';
 import { NOTHING_KNOWN } from '../../agent/update/core/hold.ts';
@@ -64,6 +66,15 @@ export async function openAgent(options: AgentOptions) {
   const blobs = await FolderBlobStore.open(join(stateDir, 'blobs'));
   const trust = new TrustStore({ folder: join(stateDir, 'trust'), factoryRoot: options.factoryRoot });
   const leases = new Leases(stateDir);
+  // The clock decides after a power cut: each agent is of another boot.
+  const bootId = randomUUID();
+  const holds = new ServiceHolds({
+    memory: ledger.holds,
+    clock: systemClock,
+    bootId,
+    upMs: () => performance.now(),
+    services: () => undefined,
+  });
   const secrets = new SecretStore(stateDir);
   const loaded = { record: ledger.load(), trust: await trust.load(), log: [...log] };
   /** Collections that a commit has asked for and that are not done. */
@@ -107,7 +118,7 @@ export async function openAgent(options: AgentOptions) {
     ledger.close();
   };
   const isQuiet = () => collections === 0;
-  return { engine, ledger, trust, leases, secrets, loaded, log, isQuiet, stop };
+  return { engine, ledger, trust, leases, holds, secrets, loaded, log, isQuiet, stop };
 }
 
 export type Agent = Awaited<ReturnType<typeof openAgent>>;

@@ -28,8 +28,9 @@ await device.start();
 for (const [index, step] of scenario.steps.entries()) {
   mark({ type: 'step', step: index });
   await begin(step, device, source, disk);
-  const { leases, secrets } = device.agent;
+  const { leases, holds, secrets } = device.agent;
   mark({ type: 'leases', holders: leases.held(Date.now()).map(({ holder }) => holder) });
+  mark({ type: 'holds', services: [...holds.inForce().keys()] });
   mark({ type: 'secrets', contents: await contentsOf(secrets) });
   const { phase, version } = step;
   await settled(device, { phases: [phase], version }, stateDir, step.stallsAfter !== undefined);

@@ -18,6 +18,18 @@ export async function secretFaults(device: Device, { secrets }: Known): Promise<
   return isKnown ? [] : [`its secrets are ${Object.keys(seen).join() || 'none'}, or not as they were put`];
 }
 
+/** What was stopped by hand is stopped, and what happened says the same: both were written or neither. */
+export function holdFaults({ agent: { holds, ledger } }: Device, known: Known): string[] {
+  const held = [...holds.inForce().keys()];
+  const { last, next } = known.holds;
+  const isKnown = isDeepStrictEqual(held, last) || isDeepStrictEqual(held, next);
+  const codes = ledger.events.list({ limit: 99, service: 'web' }).map(({ event }) => event.code);
+  return [
+    ...(isKnown ? [] : [`stopped by hand are ${held.join() || 'none'}`]),
+    ...((codes.at(-1) === 'stop.by-hand') === held.includes('web') ? [] : [`its events say ${codes.join()}`]),
+  ];
+}
+
 /** When nothing moves any more the agent that the record wants is the next to be started, and no other is kept. */
 export function agentFaults({ agent, firstChosen }: Device, stateDir: string): string[] {
   if (firstChosen === undefined) return [];

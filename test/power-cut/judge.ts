@@ -5,7 +5,7 @@ import { EMPTY_RECORD, inForce, type UpdateRecord } from '../../agent/update/cor
 import { PIECE_BYTES } from '../../protocol/fsverity.ts';
 import { blobObject } from '../../protocol/objects.ts';
 import { type Device, openDevice, orphansOf } from './device.ts';
-import { agentFaults, mixFaults, secretFaults, slotFaults } from './judge-parts.ts';
+import { agentFaults, holdFaults, mixFaults, secretFaults, slotFaults } from './judge-parts.ts';
 import type { Mark } from './marks.ts';
 import { blobsOfText, type Held, heldPieces, isWhole, manifestOf } from './on-disk.ts';
 import { isWholeAgent } from './own-agent.ts';
@@ -22,6 +22,7 @@ export interface Known {
   record: { last: UpdateRecord; next: UpdateRecord };
   trust: { last: unknown; next: unknown };
   leases: { last: string[]; next: string[] };
+  holds: { last: string[]; next: string[] };
   secrets: { last: Record<string, string>; next: Record<string, string> };
   /** Pieces by blob that were said to be held. */
   pieces: Map<string, Set<number>>;
@@ -45,6 +46,7 @@ export function knownAt({ scenario, marks }: Recording, writes: number): Known {
     record: around((mark) => (mark.type === 'record' ? mark.record : undefined), EMPTY_RECORD),
     trust: around((mark) => (mark.type === 'trust' ? mark.texts : undefined), undefined as unknown),
     leases: around((mark) => (mark.type === 'leases' ? mark.holders : undefined), [] as string[]),
+    holds: around((mark) => (mark.type === 'holds' ? mark.services : undefined), [] as string[]),
     secrets: around((mark) => (mark.type === 'secrets' ? mark.contents : undefined), {}),
     pieces,
   };
@@ -127,7 +129,8 @@ async function checkState(device: Device, known: Known, stateDir: string, expect
       isSame(trust.texts, known.trust.last) || isSame(trust.texts, known.trust.next),
       'its trusted metadata are neither the last nor the next',
     );
-  for (const fault of await secretFaults(device, known)) expect(false, fault);
+  for (const fault of [...(await secretFaults(device, known)), ...holdFaults(device, known)])
+    expect(false, fault);
   expect(
     isWholeAgent(join(stateDir, 'agent'), device.firstChosen),
     `the agent ${device.firstChosen} that it starts is not whole`,

@@ -8,6 +8,7 @@ export type Mark =
   | { type: 'trust'; texts: unknown }
   | { type: 'piece'; verity: string; piece: number }
   | { type: 'leases'; holders: string[] }
+  | { type: 'holds'; services: string[] }
   | { type: 'secrets'; contents: Record<string, string> }
   | { type: 'step'; step: number };
 

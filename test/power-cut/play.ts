@@ -66,7 +66,7 @@ export async function contentsOf(secrets: SecretStore): Promise<Record<string, s
 /** Lets a step happen, but does not wait for what comes of it. */
 export async function begin(step: Step, device: Device, source: StepSource, disk: string): Promise<void> {
   const { workloads } = device;
-  const { engine, leases, secrets } = device.agent;
+  const { engine, leases, holds, secrets } = device.agent;
   source.serve(step);
   for (const version of step.ill) workloads.ill.add(version);
   if (step.freeBytes !== undefined) await fill(disk, step.freeBytes);
@@ -78,6 +78,15 @@ export async function begin(step: Step, device: Device, source: StepSource, disk
     await leases.release('test', Date.now());
     engine.wake();
   }
+  if (step.hand === 'stop-by-hand') holds.take('web', { by: 'test', why: 'busy', forMs: LEASE_MS });
+  if (step.hand === 'start-by-hand')
+    holds.end('web', {
+      kind: 'service',
+      service: 'web',
+      code: 'start.by-hand',
+      message: 'x',
+      at: Date.now(),
+    });
   if (step.hand === 'apply-stick' && step.stick)
     await engine.apply(stickFolder(dirname(disk), step.stick), 'test');
   const { name = '', content = '' } = step.secret ?? {};

@@ -92,10 +92,11 @@ async function rotatedKeys(): Promise<Scenario> {
 }
 
 async function heldByLease(): Promise<Scenario> {
-  const story = new Story('held by a lease');
+  const story = new Story('held by a lease, with a service stopped by hand');
   const base = await story.repository.layer(200_000);
   story.release('1.0.0', [base]).step({ title: 'install 1.0.0', phase: 'committed', version: '1.0.0' });
   story.step({ title: 'take a lease', hand: 'take-lease', phase: 'committed', version: '1.0.0' });
+  story.step({ title: 'stop a service', hand: 'stop-by-hand', phase: 'committed', version: '1.0.0' });
   story.release('2.0.0', [base, await story.repository.layer(100_000)]);
   story.step({
     title: 'wait for the lease',
@@ -110,6 +111,7 @@ async function heldByLease(): Promise<Scenario> {
     // Cut before it was durable that the lease is gone, the device goes on waiting.
     final: { version: '', phases: ['committed', 'waiting'] },
   });
+  story.step({ title: 'start the service', hand: 'start-by-hand', phase: 'committed', version: '2.0.0' });
   return story.scenario;
 }
 

@@ -16,7 +16,15 @@ export interface Step {
   /** The source gives this many chunks of blobs and then nothing, until the download is called off. */
   stallsAfter?: number;
   /** Hand of somebody at the device. */
-  hand?: 'roll-back' | 'take-lease' | 'release-lease' | 'apply-stick' | 'put-secret' | 'remove-secret';
+  hand?:
+    | 'roll-back'
+    | 'take-lease'
+    | 'release-lease'
+    | 'stop-by-hand'
+    | 'start-by-hand'
+    | 'apply-stick'
+    | 'put-secret'
+    | 'remove-secret';
   stick?: Stick;
   secret?: { name: string; content?: string };
   /** Leaves this much of the disk free, with a file of somebody else's; -1 gives it back. */

@@ -36,6 +36,8 @@ class World {
   /** Manifests that the world cannot keep healthy. */
   ill = new Set<string>();
   isFetching = false;
+  /** Services that somebody stopped. */
+  held: string[] | undefined;
   #budget: number;
 
   constructor(effectsBeforeTheCut = Number.POSITIVE_INFINITY) {
@@ -61,7 +63,7 @@ class World {
 
   look(): void {
     const isIll = this.running !== undefined && this.ill.has(this.running);
-    this.step({ type: 'health', health: isIll ? ILL : WELL, elapsedMs: 50 });
+    this.step({ type: 'health', health: isIll ? ILL : { ...WELL, held: this.held }, elapsedMs: 50 });
   }
 
   /** What the release keys say of the release that is fetched next. */
@@ -143,6 +145,18 @@ test('a failed soak brings the release before back and remembers the bad one', (
   expect(world.running).toBe('a'.repeat(64));
   commit(world, 3, 'b');
   expect(world.record.reason?.code).toBe('refused.bad-release');
+});
+
+test('what is committed without a service that somebody stopped is said', () => {
+  const world = new World();
+  world.held = ['camera', 'web'];
+  commit(world, 1, 'a');
+  expect(world.record.reason?.message).toBe(
+    'demo a stayed well for 0.1 s, without camera, web: stopped by hand',
+  );
+  world.held = undefined;
+  commit(world, 2, 'b');
+  expect(world.record.reason?.message).toBe('demo b stayed well for 0.1 s');
 });
 
 test('a soak is as long as the manifest says, and starts anew when a service is away', () => {
