@@ -86,13 +86,12 @@ async function runPlugin(path: string, { patient, signal }: CheckRun): Promise<F
     else parts.push(data);
   });
   const ended = await new Promise<PluginRun>((resolve) => {
-    const told = (): string => Buffer.concat(parts).toString('utf8');
     child.once('error', (error) => resolve({ exitCode: undefined, why: error.message, stdout: '' }));
     child.once('close', (code, by) =>
       resolve({
         exitCode: why === undefined ? (code ?? undefined) : undefined,
         why: why ?? `by ${by}`,
-        stdout: told(),
+        stdout: Buffer.concat(parts).toString('utf8'),
       }),
     );
   });

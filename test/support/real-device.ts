@@ -127,7 +127,8 @@ export class RealDevice {
   }
 
   cli(...args: string[]): ReturnType<typeof wherry> {
-    return wherry(args, { WHERRY_SOCKET: this.socket });
+    const WHERRY_CONFIG = join(this.dir, 'agent.json');
+    return wherry(args, { WHERRY_SOCKET: this.socket, WHERRY_CONFIG });
   }
 
   async phase(wanted: UpdatePhase, timeoutMs = 20_000): Promise<AgentStatus> {

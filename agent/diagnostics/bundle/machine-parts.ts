@@ -39,7 +39,8 @@ export function machineParts({ host, config }: Patient): Part[] {
       ['ss', '-lntu'],
       ['nft', 'list', 'ruleset'],
     ]),
-    commands(host, 'processes', [['ps', '-eo', 'pid,ppid,stat,rss,etimes,args', '--sort=-rss']]),
+    // By name: whatever else runs here keeps its arguments, which may hold anything, to itself.
+    commands(host, 'processes', [['ps', '-eo', 'pid,ppid,stat,rss,etimes,comm', '--sort=-rss']]),
     { title: 'cgroups of services', keep: 'head', read: async () => cgroupsText(config.runDir) },
     { title: 'log of the agent', keep: 'tail', read: (signal) => agentLog(host, signal) },
     {

@@ -22,12 +22,13 @@ export interface PartSources {
 const LOG_LINES = 5_000;
 const JSON_SPACES = 1;
 
+const json = (title: string, read: Part['read']): Part => ({ title, keep: 'head', read });
+
 /** What a support bundle holds, what is read first at the top. */
 export function bundleParts({ patient, ask, diagnose }: PartSources): Part[] {
   const { agent, configFile, config, ledger } = patient;
   const isUp = typeof agent === 'object';
   const services = servicesOf(patient);
-  const json = (title: string, read: Part['read']): Part => ({ title, keep: 'head', read });
   const asked = (title: string, path: string): Part => json(title, async () => pretty(await ask(path)));
   return [
     json('doctor', async (signal) => findingsText(await diagnose(signal))),
@@ -86,10 +87,11 @@ function servicesOf({ record, config, agent }: Patient): string[] {
   return [...new Set([...shown, ...Object.keys(manifest?.services ?? {}), ...running, ...kept])].sort();
 }
 
+const short = <T extends { manifest?: string | undefined } | undefined>(held: T) =>
+  held && { ...held, manifest: `${held.manifest?.length ?? 0} characters, not shown` };
+
 /** A manifest is long, and the release is known by its digest. */
 function withoutManifests({ record }: Patient): unknown {
-  const short = <T extends { manifest?: string | undefined } | undefined>(held: T) =>
-    held && { ...held, manifest: `${held.manifest?.length ?? 0} characters, not shown` };
   return (
     record && {
       ...record,

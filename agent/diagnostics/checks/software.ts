@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOfLeaves, leafOf, PIECE_BYTES } from '../../../protocol/fsverity.ts';
 import { blobsIn } from '../../../protocol/manifest.ts';
+import type { ServiceState } from '../../../protocol/status.ts';
 import { ReleaseSlots } from '../../ledger/release-slots.ts';
 import { DEBIAN_RUNTIMES } from '../../supervisor/runtime/runtime-program.ts';
 import { parseManifest } from '../../update/desired-services.ts';
@@ -19,6 +20,7 @@ import {
 import type { Host } from '../host.ts';
 import { lastSeen } from '../last-seen.ts';
 
+const UP: ServiceState[] = ['running', 'completed', 'starting'];
 const IMAGES_MS = 60_000;
 /** Reading ends by itself so long before: what was read by then is a finding. */
 const MARGIN_MS = 5_000;
@@ -30,14 +32,13 @@ export const agent: Check = {
     const { agent: seen, host, config, ledger } = patient;
     if (typeof seen === 'string')
       return judgeAgent({ isUp: false, why: seen, ...(await lastSeen(host, config, ledger, signal)) });
-    const isUp = (state: string): boolean => ['running', 'completed', 'starting'].includes(state);
     return judgeAgent({
       isUp: true,
       version: seen.agent.version,
       link: seen.link.state,
       detail: seen.link.detail,
       faults: (seen.health.faults ?? []).map(({ message }) => message),
-      down: seen.services.filter(({ state }) => !isUp(state)).map(({ name }) => name),
+      down: seen.services.filter(({ state }) => !UP.includes(state)).map(({ name }) => name),
     });
   },
 };

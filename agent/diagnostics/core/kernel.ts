@@ -17,9 +17,10 @@ export interface KernelFacts {
 const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'user'];
 const FILE_SYSTEMS = { overlay: 'CONFIG_OVERLAY_FS', erofs: 'CONFIG_EROFS_FS', tmpfs: 'CONFIG_TMPFS' };
 
+const use = (option: string): string => `use a kernel that is built with ${option}`;
+
 export function judgeKernel(facts: KernelFacts): Finding {
   const { namespaces, fileSystems, maxUserNamespaces, hasSeccomp, hasPressure, hasNftables } = facts;
-  const use = (option: string): string => `use a kernel that is built with ${option}`;
   const findings: Finding[] = [];
   const spaces = NAMESPACES.filter((name) => !namespaces.includes(name));
   if (spaces.length > 0)
