@@ -47,14 +47,18 @@ afterAll(async () => {
 const ANSWER = `trap "exit 0" TERM; while :; do echo hello | nc -l -p 8080 & wait $!; done`;
 const limited = { ingressBps: 8_000_000, egressBps: 4_000_000 };
 
+const on = (segment: string) => ({ network: 'segments', segments: { [segment]: { aliases: [] } } }) as const;
+const dropped = ({ rules }: NetAnswer): number =>
+  rules.counters.find(({ name }) => name === 'to_host_dropped')?.packets ?? Number.NaN;
+const received = ({ seats }: NetAnswer): number =>
+  seats.find((each) => each.service === 'web')?.receivedBytes ?? Number.NaN;
+
 /** `camera` on a segment of its own; `web`, which is to start after it, on another with a published port. */
 function release(version: string, { hasCamera = true } = {}): ServiceRelease {
   const camera = { layers: [base], args: [...WILLING.slice(0, 2), `: ${version}; ${WILLING[2]}`] };
   const web = { layers: [base], args: ['/bin/sh', '-c', `: ${version}; ${ANSWER}`] };
   const made = serviceRelease(version, hasCamera ? { camera, web } : { web });
   const { services } = made.manifest;
-  const on = (segment: string) =>
-    ({ network: 'segments', segments: { [segment]: { aliases: [] } } }) as const;
   if (services['camera']) Object.assign(services['camera'], on('back'));
   const resources = { ...services['web']?.resources, network: limited };
   const ports = [{ host: port, container: 8080, protocol: 'tcp' }];
@@ -177,10 +181,6 @@ test('the networks are what the kernel says', async () => {
   // The host's own ports are not for services.
   probes.ask('web', before.segments.find(({ name }) => name === 'front')?.gateway ?? '', 9);
   const after = await json<NetAnswer>('net');
-  const dropped = ({ rules }: NetAnswer): number =>
-    rules.counters.find(({ name }) => name === 'to_host_dropped')?.packets ?? Number.NaN;
-  const received = ({ seats }: NetAnswer): number =>
-    seats.find((each) => each.service === 'web')?.receivedBytes ?? Number.NaN;
   expect(dropped(after)).toBeGreaterThan(dropped(before));
   expect(dropped(after)).toBe(probes.counter('inet', 'to_host_dropped'));
   expect(received(after)).toBeGreaterThan(received(before));
