@@ -22,6 +22,8 @@ export interface Online {
   steered: Steered | undefined;
   /** Why enrolment failed last, or why the identity cannot be read. */
   fault: string | undefined;
+  /** There is an identity, and it cannot be read. */
+  isUnreadable?: true;
 }
 
 export interface ViewParts {
@@ -32,6 +34,8 @@ export interface ViewParts {
   online: Online;
   details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
   leases: LeaseDesk;
+  plans: AgentView['plans'];
+  enrolment: AgentView['enrolment'];
   /** Unix ms. */
   startedAt: number;
 }
@@ -44,6 +48,8 @@ export function agentView(parts: ViewParts): AgentView {
     ...details,
     leases: parts.leases,
     bundle: { make: makeInChild },
+    plans: parts.plans,
+    enrolment: parts.enrolment,
     updates: updateView({ ...parts, clock: systemClock }),
     version: () => AGENT_VERSION,
     status: () => statusOf(parts),
@@ -67,7 +73,7 @@ export function agentView(parts: ViewParts): AgentView {
 
 function statusOf({ config, supervisor, ledger, health, online, startedAt }: ViewParts): AgentStatus {
   const { board } = config;
-  const { connected, steered, fault } = online;
+  const { connected, steered } = online;
   const identity = connected?.identity;
   const current = steered ? steered.engine.current : inForce(ledger.load())?.release;
   return {
@@ -81,12 +87,17 @@ function statusOf({ config, supervisor, ledger, health, online, startedAt }: Vie
         server: `${identity.mqtt.host}:${identity.mqtt.port}`,
       }),
     },
-    link: connected
-      ? connected.link()
-      : { state: 'not-enrolled', since: startedAt, ...(fault && { detail: fault }) },
+    link: linkOf({ online, startedAt }),
     update: steered?.engine.status() ?? { phase: 'idle', since: startedAt },
     ...(current && { current }),
     services: supervisor.statuses(),
     health: health(),
   };
+}
+
+/** Also of a device that is in no fleet. */
+export function linkOf({ online, startedAt }: Pick<ViewParts, 'online' | 'startedAt'>): AgentStatus['link'] {
+  const { connected, fault } = online;
+  if (connected) return connected.link();
+  return { state: 'not-enrolled', since: startedAt, ...(fault && { detail: fault }) };
 }

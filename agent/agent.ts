@@ -1,18 +1,17 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { agentView, type Online } from './agent-view.ts';
 import type { AgentConfig } from './config.ts';
 import { connect } from './connected.ts';
-import { enrol } from './enrolment/enrol.ts';
 import { type Identity, loadIdentity } from './enrolment/identity.ts';
+import { Joining } from './joining.ts';
 import { leaseDesk } from './lease-desk.ts';
 import { PatientLedger } from './ledger/patient-ledger.ts';
-import { backoffMs } from './link/backoff.ts';
 import { serveLocalApi } from './local-api/server.ts';
 import { openOffline } from './offline.ts';
+import { planDesk } from './plan-desk.ts';
 import { AgentFolder } from './self-update/agent-folder.ts';
 import { openSupervised, type Supervised } from './supervised.ts';
 import { bootId } from './supervisor/runtime/process-identity.ts';
@@ -20,8 +19,6 @@ import { systemClock } from './system-clock.ts';
 import { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
 import type { SystemParts } from './update/engine-options.ts';
 import { Leases } from './update/facts/leases.ts';
-
-const ENROL_RETRY = { minMs: 2_000, maxMs: 300_000 };
 
 export interface RunningAgent {
   /** One line for people: what runs and how the link is. */
@@ -52,6 +49,7 @@ export async function startAgent(
   const { stateDir, runDir } = config;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await mkdir(runDir, { recursive: true, mode: 0o711 });
+  await undoChaos(stateDir, log);
   const online: Online = { connected: undefined, steered: undefined, fault: undefined };
   const onChange = (): void => online.connected?.changed();
   const ledger = new PatientLedger({
@@ -72,7 +70,6 @@ export async function startAgent(
     clock: systemClock,
     onChange: () => online.steered?.engine.wake(),
   });
-  const stopping = new AbortController();
   const { now } = systemClock;
 
   const updates = {
@@ -109,21 +106,20 @@ export async function startAgent(
     await offline?.stop();
     goOnline(found);
   };
+  const joining = new Joining({ config, online, outbox: ledger.outbox, log, onJoined: joinFleet });
   supervised.start();
+  const slots = updates.system?.slots;
+  const known = { config, supervisor, ledger, health, details, leases, online, startedAt: now() };
+  const plans = planDesk({ ...known, blobs, slots, log });
   const api = await serveLocalApi({
-    view: agentView({ config, supervisor, ledger, health, details, leases, online, startedAt: now() }),
+    view: agentView({ ...known, plans, enrolment: joining }),
     socketPath: config.socket,
     onError: (error) => log.error({ error }, 'The local API failed'),
   });
-  // One that cannot be read is for a person to look at: enrolling anew would destroy the key.
-  const enrolling =
-    identity || online.fault !== undefined
-      ? undefined
-      : enrolUntilDone(config, online, log, stopping.signal).then((found) => found && joinFleet(found));
+  joining.start();
 
   const end = async ({ takesDown }: { takesDown: boolean }): Promise<void> => {
-    stopping.abort();
-    await enrolling;
+    await joining.stop();
     await api.close();
     await supervised.stop({ services: takesDown ? 'stop' : 'keep' });
     await (online.connected ?? offline)?.stop();
@@ -136,6 +132,17 @@ export async function startAgent(
     stop: () => end({ takesDown: config.onStop === 'stop-services' }),
     giveWay: () => end({ takesDown: false }),
   };
+}
+
+/** What an experiment of `wherry chaos` left on a development board. Others never read the code for it. */
+async function undoChaos(stateDir: string, log: Logger): Promise<void> {
+  if (!existsSync(join(stateDir, 'chaos.json'))) return;
+  const { undoLeftBehind } = await import('./chaos/undo-chaos.ts');
+  const undone = await undoLeftBehind(stateDir).catch((error: unknown) => {
+    log.warn({ error }, 'Cannot take back what an experiment left; wherry chaos undo tries again');
+    return undefined;
+  });
+  if (undone !== undefined) log.warn({ experiment: undone }, 'Took back what an experiment had left');
 }
 
 /** mountinfo shows where things really are. */
@@ -186,37 +193,8 @@ async function findIdentity(
     return await loadIdentity(join(stateDir, 'identity'));
   } catch (error) {
     online.fault = error instanceof Error ? error.message : String(error);
+    online.isUnreadable = true;
     log.error({ error }, online.fault);
     return undefined;
   }
-}
-
-/** Tries until the server takes the device in, with growing pauses; undefined when stopped before. */
-async function enrolUntilDone(
-  { join: joinString, name, board, stateDir }: AgentConfig,
-  online: Online,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Identity | undefined> {
-  if (joinString === undefined) {
-    online.fault = 'the configuration holds no join string';
-    return undefined;
-  }
-  for (let attempt = 1; !signal.aborted; attempt++) {
-    try {
-      return await enrol({
-        joinString,
-        name,
-        board: board.name,
-        platform: board.platform,
-        identityDir: join(stateDir, 'identity'),
-      });
-    } catch (error) {
-      online.fault = error instanceof Error ? error.message : String(error);
-      const waitMs = backoffMs(attempt, ENROL_RETRY, Math.random());
-      log.warn({ waitMs }, `${online.fault}; trying again in ${waitMs} ms`);
-      await pause(waitMs, undefined, { signal }).catch(() => {});
-    }
-  }
-  return undefined;
 }

@@ -72,8 +72,9 @@ type Given = FromSchema<typeof agentConfigSchema>;
 export type AgentConfig = Given &
   Required<Pick<Given, 'runtime' | 'instance' | 'onStop' | 'logLevel' | 'reboot'>>;
 
-const check = validator<Given>(agentConfigSchema);
-const DEFAULTS = {
+/** For whoever looks at a configuration without starting an agent. */
+export const checkAgentConfig = validator<Given>(agentConfigSchema);
+export const CONFIG_DEFAULTS = {
   runtime: 'crun',
   instance: 'agent',
   onStop: 'keep-services',
@@ -92,7 +93,7 @@ export function loadConfig(file: string): AgentConfig {
       { cause: error },
     );
   }
-  const checked = check(document);
+  const checked = checkAgentConfig(document);
   if (!checked.ok) throw new Error(`Cannot use configuration ${file}: ${checked.faults.join('; ')}`);
-  return { ...DEFAULTS, ...checked.value };
+  return { ...CONFIG_DEFAULTS, ...checked.value };
 }

@@ -52,7 +52,7 @@ export function connect(parts: ConnectedParts): Connected {
   const isOnline = (): boolean => linkState.state === 'connected';
   const sources = sourcesOf(config, identity, new MqttSource({ channel: bulk }));
   const spare = new SpareMemory(systemClock, globalThis.gc);
-  const { engine, facts, root, trust } = openUpdates(parts, {
+  const { engine, trust, ...steered } = openUpdates(parts, {
     identity,
     sources,
     isOnline,
@@ -105,8 +105,8 @@ export function connect(parts: ConnectedParts): Connected {
   });
   return {
     engine,
-    facts,
-    root,
+    ...steered,
+    look: () => watch.lookNow(),
     link: () => linkState,
     changed: () => reporter.changed(),
     start: () => {

@@ -28,7 +28,7 @@ export function openOffline({ clockState, ...parts }: OfflineParts): Offline {
     fleetKey: () => undefined,
   });
   const spare = new SpareMemory(systemClock, globalThis.gc);
-  const { engine, facts, root } = openUpdates(parts, {
+  const { engine, ...steered } = openUpdates(parts, {
     identity: { device, platform: board.platform },
     sources: new SourceChain(mirrorsOf(parts.config), () => performance.now()),
     isOnline: () => false,
@@ -37,8 +37,8 @@ export function openOffline({ clockState, ...parts }: OfflineParts): Offline {
   });
   return {
     engine,
-    facts,
-    root,
+    ...steered,
+    look: async () => ({ state: 'no-server' }),
     start: () => {
       engine.start();
       spare.busy();

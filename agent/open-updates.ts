@@ -4,6 +4,7 @@ import { sha256Hex } from '../protocol/canonical.ts';
 import type { UpdatePolicy } from '../protocol/update-policy.ts';
 import type { AgentConfig } from './config.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
+import type { UpdateCheckAnswer } from './local-api/plan-port.ts';
 import { toServiceSpecs } from './supervisor/from-manifest.ts';
 import { systemClock } from './system-clock.ts';
 import type { Lease, SwitchFacts } from './update/core/hold.ts';
@@ -51,21 +52,28 @@ export interface Steered {
   /** What an update's policy is held against, now. */
   facts(policy: UpdatePolicy): SwitchFacts;
   root(): Promise<RootOfTrust>;
+  /** Where a release comes from; with a folder, from there as far as it goes. */
+  sourceOf: UpdateEngineOptions['sourceOf'];
+  trusted: TrustStore;
+  /** Asks the server now for the newest signed metadata. */
+  look(): Promise<UpdateCheckAnswer['metadata']>;
 }
 
 export function openUpdates(
   parts: UpdateParts,
   { sources, isOnline, ...place }: UpdatePlace,
-): Steered & { trust: TufUpdater } {
+): Omit<Steered, 'look'> & { trust: TufUpdater } {
   const { config, log } = parts;
   const { store, trust } = openTrust(parts);
   const facts = factsOf(parts, isOnline);
+  const sourceOf: UpdateEngineOptions['sourceOf'] = (from) =>
+    from === undefined ? sources : sources.after(folderSources(from, store));
   const engine = new UpdateEngine({
     ...parts,
     ...place,
     board: config.board,
     builtAt: BUILT_AT,
-    sourceOf: (from) => (from === undefined ? sources : sources.after(folderSources(from, store))),
+    sourceOf,
     trust,
     clock: systemClock,
     facts,
@@ -77,7 +85,7 @@ export function openUpdates(
     },
     log,
   });
-  return { engine, facts, root: () => rootOf(store, config), trust };
+  return { engine, facts, root: () => rootOf(store, config), sourceOf, trusted: store, trust };
 }
 
 function factsOf({ leases, config }: UpdateParts, isOnline: () => boolean): Steered['facts'] {

@@ -12,7 +12,7 @@ import type { UpdateWish } from './update/engine-options.ts';
 type Engine = Pick<UpdateEngine, 'status' | 'apply' | 'consent' | 'defer' | 'rollBack'>;
 
 export interface UpdateViewParts {
-  online: { steered: (Omit<Steered, 'engine'> & { engine: Engine }) | undefined };
+  online: { steered: (Pick<Steered, 'facts' | 'root'> & { engine: Engine }) | undefined };
   ledger: Pick<PatientLedger, 'load' | 'history'>;
   leases: Pick<LeaseDesk, 'list'>;
   clock: Pick<Clock, 'now'>;

@@ -65,6 +65,7 @@ export const REASONS = {
   'device.reboot-refused': 'A service asked for a reboot, which this device does not allow now',
   'device.shed': 'The device is short of memory, io, power or cooling and sheds load',
   'device.relieved': 'The device has recovered and load comes back',
+  'device.enrolled': 'Somebody at the device took it into its fleet',
   'agent.disk-full': 'The disk of the agent is full; services run on, what happens is kept in memory',
   'agent.disk-freed': 'The disk of the agent can be written again',
   'agent.ledger-rebuilt': 'The ledger was unreadable and was rebuilt from what is on disk',

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { nearest } from '../../protocol/nearest.ts';
 import type { Command, CommandOption } from './command.ts';
 import { CliError } from './errors.ts';
+import { operandOf, operandText } from './operands.ts';
 
 export const GLOBAL_OPTIONS: Record<string, CommandOption> = {
   json: { type: 'boolean', help: 'print the documented JSON instead of text' },
@@ -52,20 +53,28 @@ export function parseArguments(argv: string[], command: Command | undefined): Pa
   return { operands: positionals, options: values as Parsed['options'] };
 }
 
-/** Throws CliError "usage" unless the operands are as many as the command takes. */
+/** Throws CliError "usage" unless the operands are as many as the command takes, and words that it knows. */
 export function checkOperands(command: Command, operands: string[]): void {
-  const missing = command.operands.slice(operands.length);
+  const declared = command.operands.map((text) => ({ text, ...operandOf(text) }));
+  const missing = declared.slice(operands.length).filter(({ isOptional }) => !isOptional);
   if (missing.length) {
     throw usage(
-      `Cannot run "${command.name}": ${missing.map((name) => `<${name}>`).join(' ')} is missing`,
+      `Cannot run "${command.name}": ${missing.map(({ text }) => operandText(text)).join(' ')} is missing`,
       command,
     );
   }
-  const extra = operands.slice(command.operands.length);
+  const extra = declared.at(-1)?.isRepeated ? [] : operands.slice(declared.length);
   if (extra.length) {
     const said = `Cannot run "${command.name}": "${extra.join(' ')}" is one argument too many`;
     throw usage(command.refuseMore ?? said, command);
   }
+  for (const [index, { name }] of declared.entries()) checkChoice(command, name, operands[index]);
+}
+
+function checkChoice(command: Command, name: string, given: string | undefined): void {
+  const words = command.choices?.[name];
+  if (words === undefined || given === undefined || words.includes(given)) return;
+  throw usage(`Cannot run "${command.name} ${given}": wanted ${words.join(', ')}`, command);
 }
 
 export function unknownCommand(word: string, names: string[]): CliError {

@@ -19,8 +19,10 @@ import type {
   VersionAnswer,
   WhyAnswer,
 } from '../local-api/answers.ts';
+import type { EnrolAnswer } from '../local-api/enrol-port.ts';
 import type { EventQuery, LocalEvent } from '../local-api/event-port.ts';
 import type { Inspection } from '../local-api/inspection.ts';
+import type { PlanAnswer, UpdateCheckAnswer } from '../local-api/plan-port.ts';
 import type { AgentStatus, ChannelMessage, LogLine } from '../local-api/ports.ts';
 import type { Problem } from '../local-api/problems.ts';
 import type { Capsule } from '../supervisor/postmortem/capsule.ts';
@@ -30,6 +32,8 @@ import { agentIsLost, answerIsForeign, connectionError, problemError } from './r
 
 /** An agent that lives answers from memory: longer than this and it hangs. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
+/** What asks a server or reads a stick takes its time. */
+const ASKING_TIMEOUT_MS = 90_000;
 
 /** The agent behind its unix socket. Every method throws CliError, or AbortError once the signal is aborted. */
 export interface AgentClient {
@@ -53,6 +57,10 @@ export interface AgentClient {
     wish: UpdateWishAnswer['wish'],
     body: { by: string; forMs?: number; folder?: string },
   ): Promise<UpdateWishAnswer>;
+  check(): Promise<UpdateCheckAnswer>;
+  /** `folder`: an absolute path on the device; undefined: what the server offers. */
+  plan(folder: string | undefined): Promise<PlanAnswer>;
+  enrol(body: { join: string; name?: string; by: string }): Promise<EnrolAnswer>;
   leases(): Promise<LeasesAnswer>;
   takeLease(holder: string, body: { why: string; forMs: number }): Promise<LeaseAnswer>;
   releaseLease(holder: string): Promise<LeaseAnswer>;
@@ -69,6 +77,10 @@ export interface AgentClient {
 export function agentClient(socketPath: string, signal: AbortSignal): AgentClient {
   const json = <T>(method: string, path: string, body?: unknown) =>
     call(socketPath, signal, method, path, body).then((response) => document<T>(response, socketPath));
+  const asking = <T>(path: string, body: unknown) =>
+    call(socketPath, signal, 'POST', path, body, ASKING_TIMEOUT_MS).then((response) =>
+      document<T>(response, socketPath),
+    );
   return {
     socketPath,
     version: () => json('GET', '/v1/version'),
@@ -86,6 +98,9 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     update: () => json('GET', '/v1/update'),
     updateHistory: () => json('GET', '/v1/update/history'),
     wish: (wish, body) => json('POST', `/v1/update/${wish}`, body),
+    check: () => asking('/v1/update/check', {}),
+    plan: (folder) => asking('/v1/plan', { folder }),
+    enrol: (body) => asking('/v1/enrol', body),
     leases: () => json('GET', '/v1/leases'),
     takeLease: (holder, body) => json('PUT', leasePath(holder), body),
     releaseLease: (holder) => json('DELETE', leasePath(holder)),
@@ -146,9 +161,10 @@ function call(
   method: string,
   path: string,
   body?: unknown,
+  timeout = ANSWER_TIMEOUT_MS,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, method, path, signal, agent: false, timeout: ANSWER_TIMEOUT_MS });
+    const outgoing = request({ socketPath, method, path, signal, agent: false, timeout });
     outgoing.once('response', (response) => {
       // A followed log may be silent for hours; only the head has to come in time.
       response.socket.setTimeout(0);

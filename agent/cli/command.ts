@@ -19,8 +19,10 @@ export interface Command {
   summary: string;
   /** What it does, for its own help. */
   description: string;
-  /** Names of the arguments it takes, all required. */
+  /** Names of the arguments it takes, as operands.ts reads them: "service", "folder?", "service...". */
   operands: string[];
+  /** The words that an argument, or the value of an option, is one of; by its name. */
+  choices?: Record<string, readonly string[]>;
   /** What to say of more arguments where they must not be repeated. */
   refuseMore?: string;
   options: Record<string, CommandOption>;

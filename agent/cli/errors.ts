@@ -8,12 +8,21 @@ export const CLI_ERRORS = {
   'agent-lost': EXIT.unreachable,
   'agent-busy': EXIT.tryAgain,
   'not-an-agent': EXIT.failed,
+  'bad-config': EXIT.failed,
+  'no-release-bundle': EXIT.failed,
+  'several-bundles': EXIT.usage,
+  'not-mounted': EXIT.failed,
+  'not-a-development-board': EXIT.refused,
+  'chaos-failed': EXIT.failed,
 } as const;
 
 /** Problems of the agent that are not plain failures. */
 const EXITS_OF_PROBLEMS: Partial<Record<ProblemCode, number>> = {
   'update-refused': EXIT.refused,
   'service-held': EXIT.refused,
+  'enrol-refused': EXIT.refused,
+  'enrol-failed': EXIT.tryAgain,
+  'source-failed': EXIT.tryAgain,
 };
 
 export class CliError extends Error {

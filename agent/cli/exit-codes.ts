@@ -9,3 +9,15 @@ export const EXIT = {
   /** 128 + SIGINT, as shells expect of a command that was stopped before it was done. */
   interrupted: 130,
 } as const;
+
+/** For manual pages, in the words of docs/cli.md. */
+export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
+  ok: 'done, or nothing needed doing; logs stopped with Ctrl-C',
+  failed: 'the agent or the command failed, or there is no such service; a check of doctor fails',
+  usage: 'the command line cannot be read; nothing was asked of the agent',
+  unreachable:
+    'no agent answers at the socket, or it went away in the middle; also where what was last known was shown instead',
+  refused: 'refused by policy or verification',
+  tryAgain: 'the agent is too busy or going down; the same command may work in a moment',
+  interrupted: 'stopped by Ctrl-C before the answer came',
+};

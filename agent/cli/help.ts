@@ -1,6 +1,7 @@
 import { GLOBAL_OPTIONS } from './arguments.ts';
 import type { Command, CommandOption } from './command.ts';
-import { layOutTable, wrap } from './core/layout.ts';
+import { hang, wrap } from './core/layout.ts';
+import { operandText } from './operands.ts';
 import { TOOL_NOUNS } from './tool-nouns.ts';
 
 /** Help is laid out for the narrowest terminal in the field. */
@@ -15,7 +16,10 @@ export function generalHelp(commands: Command[]): string[] {
     '',
     'On the device:',
     ...list(
-      commands.map(({ name, operands, summary }) => [[name, ...operands.map(angled)].join(' '), summary]),
+      commands.map(({ name, operands, summary }) => [
+        [name, ...operands.map(operandText)].join(' '),
+        summary,
+      ]),
     ),
     '',
     "On the signer's or developer's machine:",
@@ -25,7 +29,7 @@ export function generalHelp(commands: Command[]): string[] {
     ...optionList(GLOBAL_OPTIONS),
     '',
     'Exit codes: 0 ok, 1 failed, 2 usage, 3 no agent, 4 refused, 75 try again',
-    'Help on a command: wherry <command> --help',
+    'Help on a command: wherry help <command>, or wherry <command> --help',
   ];
 }
 
@@ -43,13 +47,25 @@ export function commandHelp(command: Command): string[] {
   ];
 }
 
+/** The verbs of a noun. */
+export function nounHelp(noun: string, commands: Command[]): string[] {
+  return [
+    `Usage: wherry ${noun} <verb> [options]`,
+    '',
+    ...list(
+      commands.map(({ name, operands, summary }) => [
+        [name, ...operands.map(operandText)].join(' '),
+        summary,
+      ]),
+    ),
+  ];
+}
+
 /** "wherry logs <service> [-f] [-n N]" */
 export function synopsis({ name, operands, options }: Command): string {
   const flags = Object.entries(options).map(([name, option]) => `[${spelling(name, option)}]`);
-  return ['wherry', name, ...operands.map(angled), ...flags].join(' ');
+  return ['wherry', name, ...operands.map(operandText), ...flags].join(' ');
 }
-
-const angled = (operand: string): string => `<${operand}>`;
 
 function spelling(name: string, { short, value }: CommandOption): string {
   return `${short ? `-${short}` : `--${name}`}${value ? ` ${value}` : ''}`;
@@ -63,12 +79,14 @@ function optionList(options: Record<string, CommandOption>): string[] {
   return list(rows);
 }
 
+/** Widest first column beside which its text still fits; what is wider stands on a line of its own. */
+const MOST_LABEL = 32;
+
 function list(rows: string[][]): string[] {
-  const columns = [
-    { title: '', align: 'left' },
-    { title: '', align: 'left' },
-  ] as const;
-  return layOutTable([...columns], rows)
-    .slice(1)
-    .map((line) => `  ${line}`);
+  const widths = rows.map(([label = '']) => label.length).filter((width) => width <= MOST_LABEL);
+  const width = Math.max(0, ...widths);
+  return rows.flatMap(([label = '', text = '']) => {
+    if (label.length <= width) return hang(`  ${label.padEnd(width)}  `, text, COLUMNS);
+    return [`  ${label}`, ...hang(' '.repeat(width + 4), text, COLUMNS)];
+  });
 }

@@ -1,5 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
+import type { ChaosPlaces } from './chaos/experiment.ts';
 import type { Field } from './field.ts';
+import type { MediaPlaces } from './media/sticks.ts';
 
 /** The terminal as the CLI sees it; main.ts hands in the process's own. stdout is for data, stderr for words. */
 export interface Io {
@@ -17,6 +19,10 @@ export interface Io {
   now: () => number;
   /** The device beside its agent. */
   field: Field;
+  /** Where to look for sticks, when not where this kernel tells of them. */
+  media?: MediaPlaces;
+  /** What tells a development board, when not where a board has it. */
+  chaos?: ChaosPlaces;
 }
 
 /** Resolves when the text is taken; rejects when the reader has gone. */

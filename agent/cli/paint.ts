@@ -9,9 +9,13 @@ export interface Paint {
   bad: (text: string) => string;
 }
 
+/** Whether the cursor may be moved: NO_COLOR says nothing of that, a dumb terminal cannot. */
+export const canMove = ({ isTTY, env }: Pick<Io, 'isTTY' | 'env'>): boolean =>
+  isTTY && env['TERM'] !== 'dumb';
+
 /** Colours on a terminal that wants them (no-color.org); plain text elsewhere. */
 export function paintFor({ isTTY, env }: Pick<Io, 'isTTY' | 'env'>): Paint {
-  const isPlain = !isTTY || Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb';
+  const isPlain = !canMove({ isTTY, env }) || Boolean(env['NO_COLOR']);
   const sgr = (code: number) => (text: string) => (isPlain ? text : `\u001b[${code}m${text}\u001b[0m`);
   return { dim: sgr(2), bold: sgr(1), good: sgr(32), warn: sgr(33), bad: sgr(31) };
 }

@@ -3,6 +3,7 @@ import { checkOperands, findCommand, parseArguments, unknownCommand, usage } fro
 import { agentClient } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
+import { NAMES_TIMEOUT_MS, NAMES_WORD, namesFor } from './completion/names.ts';
 import { CliError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
 import { ownField } from './field.ts';
@@ -36,6 +37,7 @@ export async function runCli(argv: string[], given: GivenIo): Promise<number> {
 async function dispatch(argv: string[], io: Io): Promise<number> {
   const at = findCommand(argv);
   const word = argv[at];
+  if (word === NAMES_WORD) return printNames(argv.toSpliced(at, 1), io);
   const tool = word !== undefined && Object.hasOwn(TOOL_NOUNS, word) ? TOOL_NOUNS[word] : undefined;
   if (tool) return tool.run(argv.slice(at), io);
   const command = commandOf(word, argv[at + 1]);
@@ -63,6 +65,18 @@ function commandOf(word: string | undefined, verb: string | undefined): Command 
   throw unknownCommand(word, [...words, ...Object.keys(TOOL_NOUNS)]);
 }
 
+/** Names for a shell's completion: never a word of complaint. */
+async function printNames(argv: string[], io: Io): Promise<number> {
+  const { operands, options } = parseArguments(argv, undefined);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(NAMES_TIMEOUT_MS)]);
+  const names = await namesFor(operands[0], agentClient(socketOf(options, io), signal));
+  if (names.length > 0) await write(io.stdout, joinLines(names));
+  return EXIT.ok;
+}
+
+const socketOf = (options: Call['options'], io: Io): string =>
+  String(options['socket'] || io.env['WHERRY_SOCKET'] || DEFAULT_SOCKET);
+
 async function printHelp(lines: string[], io: Io): Promise<number> {
   await write(io.stdout, joinLines(lines));
   return EXIT.ok;
@@ -70,14 +84,13 @@ async function printHelp(lines: string[], io: Io): Promise<number> {
 
 function callFor(io: Io, operands: string[], options: Call['options']): Call {
   const isJson = options['json'] === true;
-  const socketPath = options['socket'] || io.env['WHERRY_SOCKET'] || DEFAULT_SOCKET;
   return {
     io,
     operands,
     options,
     isJson,
     paint: paintFor(io),
-    client: agentClient(String(socketPath), io.signal),
+    client: agentClient(socketOf(options, io), io.signal),
     configFile: String(options['config'] || io.env['WHERRY_CONFIG'] || DEFAULT_CONFIG),
     field: io.field,
     print: (lines) => write(io.stdout, joinLines(lines)),

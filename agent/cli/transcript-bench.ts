@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
@@ -23,6 +23,21 @@ export async function openTranscriptBench() {
     isDown = true;
   };
 
+  // What is plugged into the machine that runs the tests is nothing to them.
+  const media = {
+    classBlock: join(folder, 'class-block'),
+    mountinfo: join(folder, 'mountinfo'),
+    mountDir: join(folder, 'media'),
+  };
+  await mkdir(media.classBlock);
+  await writeFile(media.mountinfo, '');
+  const chaos = {
+    boardFile: join(folder, 'board.json'),
+    developmentMarker: join(folder, 'development'),
+    sysrq: join(folder, 'sysrq'),
+    sysrqTrigger: join(folder, 'sysrq-trigger'),
+  };
+
   const transcript = async (commands: string[][], change: Partial<Io> = {}): Promise<string> => {
     const parts: string[] = [];
     for (const argv of commands) {
@@ -32,7 +47,7 @@ export async function openTranscriptBench() {
         WHERRY_CONFIG: join(folder, 'agent.json'),
         ...change.env,
       };
-      const terminal = new FakeTerminal({ ...change, env });
+      const terminal = new FakeTerminal({ media, chaos, ...change, env });
       const code = await terminal.run(...argv);
       const line = ['$ wherry', ...argv].join(' ').replaceAll(folder, '$DIR');
       parts.push(`${line}\n${terminal.seen}[exit ${code}]\n`);
@@ -47,6 +62,8 @@ export async function openTranscriptBench() {
 
   return {
     folder,
+    media,
+    chaos,
     view,
     transcript,
     agentDown,

@@ -12,6 +12,7 @@ import {
 } from '../../protocol/enrolment.ts';
 import type { Platform } from '../../protocol/manifest.ts';
 import { deviceKey, signingRequest } from './device-key.ts';
+import { EnrolError, isAboutCertificate } from './enrol-error.ts';
 import { IDENTITY_FILES, type Identity, loadIdentity } from './identity.ts';
 import { pinnedCa } from './pinned-ca.ts';
 
@@ -37,7 +38,8 @@ export async function enrol({
 }): Promise<Identity> {
   const invite = parseJoinString(joinString);
   if (!invite)
-    throw new Error(
+    throw new EnrolError(
+      'malformed',
       'Cannot enrol: the join string cannot be read; wanted wherry://host:port#ca=sha256:<hex>&t=<token>',
     );
   await mkdir(identityDir, { recursive: true, mode: 0o700 });
@@ -58,9 +60,9 @@ function checkAnswer(answer: EnrolResponse, key: string, caSha256: string): void
   const certificate = new X509Certificate(answer.certificate);
   const ca = new X509Certificate(answer.ca);
   if (!certificate.checkPrivateKey(createPrivateKey(key)))
-    throw new Error("Cannot enrol: the certificate that came is not for this device's key");
+    throw new EnrolError('untrusted', "Cannot enrol: the certificate that came is not for this device's key");
   if (createHash('sha256').update(ca.raw).digest('hex') !== caSha256)
-    throw new Error('Cannot enrol: the CA that came is not the one of the join string');
+    throw new EnrolError('untrusted', 'Cannot enrol: the CA that came is not the one of the join string');
 }
 
 async function persist(
@@ -81,7 +83,8 @@ async function persist(
 function post({ host, port }: JoinString, ca: string, body: EnrolRequest): Promise<EnrolResponse> {
   return new Promise((resolve, reject) => {
     const payload = JSON.stringify(body);
-    const fail = (what: string) => reject(new Error(`Cannot enrol at ${host}:${port}: ${what}`));
+    const fail = (what: string, code: EnrolError['code'] = 'unreachable') =>
+      reject(new EnrolError(code, `Cannot enrol at ${host}:${port}: ${what}`));
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     const asked = request(
       {
@@ -105,7 +108,10 @@ function post({ host, port }: JoinString, ca: string, body: EnrolRequest): Promi
         response.on('end', () => {
           const text = Buffer.concat(parts).toString('utf8');
           if (response.statusCode !== 200 && response.statusCode !== 201)
-            return fail(`the server says ${response.statusCode}: ${detailOf(text)}`);
+            return fail(
+              `the server says ${response.statusCode}: ${detailOf(text)}`,
+              codeOf(response.statusCode),
+            );
           const checked = checkEnrolResponse(parseJson(text));
           return checked.ok
             ? resolve(checked.value)
@@ -114,10 +120,16 @@ function post({ host, port }: JoinString, ca: string, body: EnrolRequest): Promi
       },
     );
     asked.on('timeout', () => asked.destroy(new Error(`no answer for ${TIMEOUT_MS / 1000} s`)));
-    asked.on('error', (error) => fail(error.message));
+    asked.on('error', (error) =>
+      fail(error.message, isAboutCertificate(error) ? 'untrusted' : 'unreachable'),
+    );
     asked.end(payload);
   });
 }
+
+/** A server that is overloaded or broken may take the device another time; 429 is an answer of that kind. */
+const codeOf = (status = 0): EnrolError['code'] =>
+  status >= 400 && status < 500 && status !== 429 ? 'refused' : 'unreachable';
 
 /** The words of a problem+json answer (RFC 9457), else its text. */
 function detailOf(text: string): string {

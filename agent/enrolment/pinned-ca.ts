@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import { EnrolError } from './enrol-error.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -13,11 +14,13 @@ export async function pinnedCa(host: string, port: number, caSha256: string): Pr
   const ca = chain.find((certificate) => sha256Of(certificate) === caSha256);
   const leaf = chain[0];
   if (!ca || !leaf)
-    throw new Error(
+    throw new EnrolError(
+      'untrusted',
       `Cannot trust ${host}:${port}: none of its ${chain.length} certificates is the CA of the join string; check that the join string is this server's`,
     );
   if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
-    throw new Error(
+    throw new EnrolError(
+      'untrusted',
       `Cannot trust ${host}:${port}: its certificate is not signed by the CA of the join string`,
     );
   return ca.toString();
@@ -27,7 +30,12 @@ function presentedChain(host: string, port: number): Promise<X509Certificate[]> 
   return new Promise((resolve, reject) => {
     const fail = (what: string) => {
       socket.destroy();
-      reject(new Error(`Cannot reach ${host}:${port}: ${what}; check the address and that the server runs`));
+      reject(
+        new EnrolError(
+          'unreachable',
+          `Cannot reach ${host}:${port}: ${what}; check the address and that the server runs`,
+        ),
+      );
     };
     const servername = isIP(host) ? '' : host;
     // Nothing is sent over this connection: it only shows the chain, which is then held against the pin.

@@ -6,6 +6,7 @@ import { FakeBundleDesk } from './fake-bundle.ts';
 import { FakeChannelDesk } from './fake-channels-view.ts';
 import { FakeEvents, FakeNet } from './fake-events.ts';
 import { FakeHolds } from './fake-holds.ts';
+import { FakeEnrolment, FakePlans } from './fake-plans.ts';
 import { FakeSecrets } from './fake-secrets.ts';
 import { FakeLeases, FakeUpdates } from './fake-updates.ts';
 import type { Inspection } from './inspection.ts';
@@ -28,6 +29,8 @@ export class FakeAgentView implements AgentView {
   );
   readonly events = new FakeEvents();
   readonly net = new FakeNet();
+  readonly plans = new FakePlans();
+  readonly enrolment = new FakeEnrolment();
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
   readonly followers = new Set<AbortSignal>();

@@ -14,10 +14,12 @@ import type {
   UpdateWishAnswer,
 } from './answers.ts';
 import type { BundleDesk } from './bundle-port.ts';
+import type { EnrolmentDesk } from './enrol-port.ts';
 import type { EventLog } from './event-port.ts';
 import type { HoldDesk } from './hold-port.ts';
 import type { Inspection } from './inspection.ts';
 import type { NetView } from './net-port.ts';
+import type { PlanDesk } from './plan-port.ts';
 
 type LinkState = 'connected' | 'connecting' | 'offline' | 'not-enrolled';
 
@@ -119,6 +121,8 @@ export interface AgentView {
   events: EventLog;
   net: NetView;
   bundle: BundleDesk;
+  plans: PlanDesk;
+  enrolment: EnrolmentDesk;
   /** Oldest first; undefined when the agent knows no such service. */
   logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined;
 }

@@ -9,9 +9,11 @@ import type {
 import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { type LocalCall as Call, json, type LocalRequest, type Route } from './call.ts';
 import { CHANNEL_ROUTES } from './channel-routes.ts';
+import { ENROL_ROUTES } from './enrol-routes.ts';
 import { EVENT_ROUTES } from './event-routes.ts';
 import { HOLD_ROUTES } from './hold-routes.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
+import { PLAN_ROUTES } from './plan-routes.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
 import { isName } from './request-body.ts';
@@ -40,6 +42,8 @@ export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/postmortems/:name', answer: postmortem },
   ...BUNDLE_ROUTES,
   ...UPDATE_ROUTES,
+  ...PLAN_ROUTES,
+  ...ENROL_ROUTES,
 ];
 
 /** Largest body in bytes that a request to this path may have. */

@@ -3,6 +3,7 @@ import type { Reason } from '../../protocol/reasons.ts';
 import type { DeviceHealth, ServiceStatus } from '../../protocol/status.ts';
 import type { WorkloadHealth, Workloads } from '../update/ports.ts';
 import { mergedReasons, type ServiceRecord } from './core/record.ts';
+import type { Scene } from './core/rehearse.ts';
 import type { ShedThresholds } from './core/shedding.ts';
 import { workloadHealth } from './core/status.ts';
 import type { Machine } from './execute.ts';
@@ -114,6 +115,15 @@ export class Supervisor implements Workloads {
       this.#monitor.health(),
       this.#options.holds.inForce(),
     );
+  }
+
+  /** The device as the last pass saw it, to rehearse a release on. */
+  scene(): Scene {
+    const { observed, records } = this.#reconciler;
+    const { clock, holds } = this.#options;
+    const health = this.#monitor.health();
+    const shedding = this.#shedder.state;
+    return { observed, records, health, shedding, holds: holds.inForce(), now: clock.now() };
   }
 
   /** How far load is shed, and why; undefined when it is not. */

@@ -46,6 +46,11 @@ export interface FetchDeps {
   collect(): Promise<void>;
 }
 
+export type ManifestDeps = Pick<
+  FetchDeps,
+  'source' | 'trust' | 'board' | 'platform' | 'slots' | 'now' | 'onManifest' | 'held'
+>;
+
 /** Fetches and verifies all of a release that the device lacks. Throws SourceError when the source cannot serve. */
 export async function fetchRelease(
   release: ReleaseRef,
@@ -90,9 +95,10 @@ function deltasFor(manifest: Manifest, deps: FetchDeps): DeltaFetcher {
   });
 }
 
-async function fetchManifest(
+/** The manifest of a release, as its keys signed it and as this device may run it. Throws SourceError. */
+export async function fetchManifest(
   release: ReleaseRef,
-  { source, trust, board, platform, slots, now, onManifest, held }: FetchDeps,
+  { source, trust, board, platform, slots, now, onManifest, held }: ManifestDeps,
   signal: AbortSignal,
 ): Promise<CheckedManifest> {
   const target = await trust.targetOf(targetPath(release.name, release.version), now(), source, signal);
@@ -133,7 +139,11 @@ async function readBounded(
   }
 }
 
-async function planFor(manifest: Manifest, { blobs, platform, board }: FetchDeps): Promise<FetchPlan> {
+/** What of a release is on the disk, and what is not. */
+export async function planFor(
+  manifest: Manifest,
+  { blobs, platform, board }: Pick<FetchDeps, 'blobs' | 'platform' | 'board'>,
+): Promise<FetchPlan> {
   const wanted = blobsFor(manifest, { platform, board: board.name });
   const onDisk = new Map<string, BlobOnDisk>();
   for (const { verity, size } of wanted) {

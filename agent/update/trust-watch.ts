@@ -13,6 +13,12 @@ export interface Freshness {
   fault?: { code: ReasonCode; message: string; at: number };
 }
 
+/** What came of one look at the signed metadata. Times are Unix ms. */
+export type Looked =
+  | { state: 'fresh'; checkedAt: number; expiresAt: number }
+  | { state: 'refused'; code: ReasonCode; message: string; at: number }
+  | { state: 'unreachable'; message: string };
+
 export interface TrustWatchOptions {
   trust: Pick<ReleaseTrust, 'refresh'>;
   source: ChunkSource;
@@ -61,31 +67,43 @@ export class TrustWatch {
     return this.#freshness;
   }
 
+  /** Looks at once, whatever was due; never two looks at the same time. */
+  async lookNow(): Promise<Looked> {
+    await this.#looking;
+    const look = this.#look();
+    this.#cancel();
+    this.#looking = look.then(({ waitMs }) => this.#later(waitMs));
+    return (await look).looked;
+  }
+
   #later(ms: number): void {
     if (this.#stopping.signal.aborted) return;
     this.#cancel = this.#options.clock.after(ms, () => {
-      this.#looking = this.#look().then((waitMs) => this.#later(waitMs));
+      this.#looking = this.#look().then(({ waitMs }) => this.#later(waitMs));
     });
   }
 
-  /** How long to wait before the next look, in ms. */
-  async #look(): Promise<number> {
+  /** `waitMs`: before the next look. */
+  async #look(): Promise<{ looked: Looked; waitMs: number }> {
     const { trust, source, now, isOnline, log } = this.#options;
-    if (!isOnline()) return RETRY_MS;
+    if (!isOnline()) return missed('the link to the server is down');
     const at = now();
     try {
       const seen = await trust.refresh(at, source, this.#stopping.signal);
-      if (seen.ok) {
-        this.#freshness = { checkedAt: at, expiresAt: seen.expiresAt };
-        return Math.min(LOOK_MS, Math.max(RETRY_MS, (seen.expiresAt - at) / 2));
+      if (!seen.ok) {
+        const { code, message } = seen;
+        this.#refused({ code, message, at });
+        return { looked: { state: 'refused', code, message, at }, waitMs: RETRY_MS };
       }
-      this.#refused({ code: seen.code, message: seen.message, at });
+      this.#freshness = { checkedAt: at, expiresAt: seen.expiresAt };
+      const waitMs = Math.min(LOOK_MS, Math.max(RETRY_MS, (seen.expiresAt - at) / 2));
+      return { looked: { state: 'fresh', checkedAt: at, expiresAt: seen.expiresAt }, waitMs };
     } catch (error) {
       // Nothing published yet, or a line that broke: no judgement of what was signed.
       if (!(error instanceof SourceError))
         log.warn({ error }, `Cannot look at the signed metadata: ${String(error)}`);
+      return missed(error instanceof Error ? error.message : String(error));
     }
-    return RETRY_MS;
   }
 
   #refused(fault: NonNullable<Freshness['fault']>): void {
@@ -95,3 +113,8 @@ export class TrustWatch {
     if (isNews) this.#options.onStale(fault);
   }
 }
+
+const missed = (message: string) => ({
+  looked: { state: 'unreachable' as const, message },
+  waitMs: RETRY_MS,
+});

@@ -1,13 +1,28 @@
 import type { Command } from '../command.ts';
 import { restart, start, stop } from './by-hand.ts';
+import {
+  chaosCutNetwork,
+  chaosExhaustMemory,
+  chaosFillDisk,
+  chaosKillAgent,
+  chaosKillService,
+  chaosPowerCut,
+  chaosReport,
+  chaosUndo,
+} from './chaos.ts';
+import { completion } from './completion.ts';
+import { configCheck, configShow } from './config.ts';
 import { doctor } from './doctor.ts';
+import { enrol } from './enrol.ts';
 import { events } from './events.ts';
+import { help } from './help.ts';
 import { inspect } from './inspect.ts';
 import { ipcList, ipcTop } from './ipc.ts';
 import { ipcTap } from './ipc-tap.ts';
 import { leaseRelease, leaseShow, leaseTake } from './lease.ts';
 import { logs } from './logs.ts';
 import { net } from './net.ts';
+import { plan, updateCheck } from './plan.ts';
 import { postmortemList, postmortemShow } from './postmortem.ts';
 import { ps } from './ps.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
@@ -38,7 +53,9 @@ export const COMMANDS: Command[] = [
   supportBundle,
   restart,
   updateStatus,
+  updateCheck,
   updateHistory,
+  plan,
   updateApply,
   updateConsent,
   updateDefer,
@@ -49,5 +66,18 @@ export const COMMANDS: Command[] = [
   secretPut,
   secretList,
   secretRemove,
+  configShow,
+  configCheck,
+  enrol,
+  chaosKillService,
+  chaosKillAgent,
+  chaosFillDisk,
+  chaosCutNetwork,
+  chaosExhaustMemory,
+  chaosPowerCut,
+  chaosReport,
+  chaosUndo,
   version,
+  completion,
+  help,
 ];

@@ -7,6 +7,7 @@ import { channelTable, type PeerRate, ratesOf, rateTable } from '../core/channel
 import { countOf } from '../count-option.ts';
 import { EXIT } from '../exit-codes.ts';
 import { write } from '../io.ts';
+import { canMove } from '../paint.ts';
 
 export const ipcList: Command = {
   name: 'ipc ls',
@@ -76,7 +77,7 @@ async function showRates(
   const rates: PeerRate[] = ratesOf(before.channels, now.channels, seconds);
   if (isJson) return print([JSON.stringify({ at: now.at, seconds, rates })]);
   const [heading = '', ...rows] = rateTable(rates);
-  if (io.isTTY) await write(io.stdout, CLEAR);
+  if (canMove(io)) await write(io.stdout, CLEAR);
   return print([paint.dim(heading), ...rows]);
 }
 

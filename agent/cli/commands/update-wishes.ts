@@ -10,11 +10,14 @@ export const updateApply: Command = {
   description:
     'Takes the release that wherry release export wrote, from a stick or another read-only medium, on a device in a ' +
     'fleet or in none. It is verified like one from the server: the release keys must have signed it, whose root the ' +
-    'device was given. What the bundle lacks comes from the server. Its next assignment takes over again.',
-  operands: ['folder'],
+    'device was given. What the bundle lacks comes from the server. Its next assignment takes over again. Without a ' +
+    'folder it looks for the one bundle on sticks and mounted media; a removable partition that is not mounted is ' +
+    'mounted read-only for as long as it is read.',
+  operands: ['folder?'],
   options: BY,
   examples: [
     { command: 'sudo wherry update apply /media/stick/bundle', what: 'from a stick' },
+    { command: 'sudo wherry update apply', what: 'from the stick that is plugged in' },
     { command: 'wherry update status', what: 'what becomes of it' },
   ],
   run: apply,
@@ -60,9 +63,15 @@ export const updateRollback: Command = {
 };
 
 async function apply(call: Call): Promise<number> {
+  const [given] = call.operands;
+  const by = byOf(call, updateApply);
+  if (given === undefined || given.startsWith('/dev/')) {
+    // Most devices never look for a stick.
+    const { applyFromMedia } = await import('../media/apply-from-media.ts');
+    return wished(call, await applyFromMedia(call, by, given), 'taken');
+  }
   // The agent's working folder is another one.
-  const folder = resolve(call.operands[0] ?? '');
-  return wished(call, await call.client.wish('apply', { by: byOf(call, updateApply), folder }), 'taken');
+  return wished(call, await call.client.wish('apply', { by, folder: resolve(given) }), 'taken');
 }
 
 async function consent(call: Call): Promise<number> {

@@ -71,32 +71,39 @@ interface Times {
  * Why the release may not take over now; undefined when it may. Consent and power are never overridden by time: a
  * device that is not asked, or that may lose its power half-way, is worse than a late one.
  */
-export function holdSwitch(subject: HoldSubject, facts: SwitchFacts, { now, at }: Times): Hold | undefined {
+export const holdSwitch = (subject: HoldSubject, facts: SwitchFacts, times: Times): Hold | undefined =>
+  holdsOfSwitch(subject, facts, times)[0];
+
+/** All of them, the one that is told first. */
+export function holdsOfSwitch(subject: HoldSubject, facts: SwitchFacts, { now, at }: Times): Hold[] {
   const { policy, acceptedAt, consent, deferredUntil } = subject;
+  const holds: Hold[] = [];
   if (policy.consent !== undefined && consent === undefined)
-    return { code: 'wait.consent', message: 'Waits for somebody at the device to agree' };
+    holds.push({ code: 'wait.consent', message: 'Waits for somebody at the device to agree' });
   if (policy.power === 'external' && facts.power !== 'external')
-    return { code: 'wait.power', message: `Waits for external power; it is ${facts.power}` };
+    holds.push({ code: 'wait.power', message: `Waits for external power; it is ${facts.power}` });
   const isOverdue = policy.maxDeferralMs !== undefined && now - acceptedAt >= policy.maxDeferralMs;
-  if (policy.urgent !== undefined || isOverdue) return undefined;
+  if (policy.urgent !== undefined || isOverdue) return holds;
   if (deferredUntil !== undefined && deferredUntil > at)
-    return { code: 'wait.deferred', message: `Put off by hand until ${isoTime(deferredUntil)}` };
-  const lease = facts.leases.find(
+    holds.push({ code: 'wait.deferred', message: `Put off by hand until ${isoTime(deferredUntil)}` });
+  const counting = facts.leases.filter(
     ({ until, isService }) => until > at && !(isService && now - acceptedAt >= SERVICE_LEASE_MAX_MS),
   );
-  if (lease)
-    return {
-      code: 'wait.lease',
-      message: `${lease.holder} is not to be disturbed until ${isoTime(lease.until)}: ${lease.why}`,
-    };
-  if (policy.windows === undefined || facts.window.isOpen) return undefined;
-  const { opensAt } = facts.window;
-  const message =
+  for (const { holder, until, why } of counting) {
+    const message = `${holder} is not to be disturbed until ${isoTime(until)}: ${why}`;
+    holds.push({ code: 'wait.lease', message });
+  }
+  if (policy.windows !== undefined && !facts.window.isOpen) holds.push(windowHold(facts.window));
+  return holds;
+}
+
+const windowHold = ({ opensAt }: SwitchFacts['window']): Hold => ({
+  code: 'wait.window',
+  message:
     opensAt === undefined
       ? 'Waits for its update window'
-      : `Waits for the update window of ${isoTime(opensAt)}`;
-  return { code: 'wait.window', message };
-}
+      : `Waits for the update window of ${isoTime(opensAt)}`,
+});
 
 /** Whether a wait that is shown already says the same. */
 export const isSameHold = (shown: Reason | undefined, { code, message }: Hold): boolean =>

@@ -43,7 +43,8 @@ export async function readOffer(
   }
 }
 
-async function readOnce(
+/** What a source says at once of deltas; undefined where it knows none. Throws SourceError when it is unreachable. */
+export async function readOnce(
   source: ChunkSource,
   object: string,
   signal: AbortSignal,
