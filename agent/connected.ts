@@ -8,6 +8,8 @@ import type { PostMortemQueue } from './link/ports.ts';
 import { Reporter } from './link/reporter.ts';
 import type { AgentStatus } from './local-api/ports.ts';
 import { deviceEvent, mirrorsOf, openUpdates, type Steered, type UpdateParts } from './open-updates.ts';
+import type { Reboot, RemoteView } from './remote/ports.ts';
+import { RemoteDoor } from './remote/remote-door.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { systemClock } from './system-clock.ts';
 import type { UpdateEngine } from './update/engine.ts';
@@ -25,6 +27,9 @@ export interface ConnectedParts extends UpdateParts {
   /** What a report says of the services, the device and its channels, now. */
   observed(): Pick<Report, 'services' | 'device' | 'channels'>;
   postMortems: PostMortemQueue;
+  /** What users of the server may come to see and do. */
+  view(): RemoteView;
+  reboot: Reboot;
 }
 
 /** The parts of an agent that has an identity: updates, link and reports. */
@@ -75,11 +80,14 @@ export function connect(parts: ConnectedParts): Connected {
     },
     log,
   });
+  const { view, reboot } = parts;
+  const { outbox } = ledger;
   const link = new MqttLink({
     identity,
     dial,
-    outbox: ledger.outbox,
+    outbox,
     postMortems: parts.postMortems,
+    remote: new RemoteDoor(config.remote, { view, reboot, channel: bulk, outbox, clock: systemClock, log }),
     clock: systemClock,
     log,
     handlers: {

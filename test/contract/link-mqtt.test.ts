@@ -16,6 +16,7 @@ const up: { channel: string; body: unknown }[] = [];
 const desired: unknown[] = [];
 const times: unknown[] = [];
 const log: string[] = [];
+const requests: unknown[] = [];
 let added = () => {};
 let events: DeviceEvent[] = [];
 let capsules: PostMortem[] = [];
@@ -56,7 +57,7 @@ const capsule = (digit: number): PostMortem => ({
 });
 
 beforeEach(async () => {
-  up.length = desired.length = times.length = log.length = 0;
+  up.length = desired.length = times.length = log.length = requests.length = 0;
   events = [];
   capsules = [];
   broker = await startTestBroker();
@@ -89,6 +90,12 @@ beforeEach(async () => {
       onTime: (answer) => times.push(answer),
       onConnected: () => log.push('connected'),
       onLost: (why) => log.push(why),
+    },
+    remote: {
+      offer: () => ({ v: 1, session: 'cd'.repeat(16), at: 1, actions: ['why'] }),
+      asked: (document) => requests.push(document),
+      more: (document) => requests.push(document),
+      closed: () => requests.push('closed'),
     },
     clock: systemClock,
     log: { info: () => {}, warn: (_fields, message) => log.push(message) },
