@@ -87,10 +87,8 @@ export async function startAgent(
   const observed = () => observedOf(supervised);
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
-    const { postMortems } = supervised;
-    const reboot = (reason: string) => supervised.reboot(reason, undefined);
-    const parts = { identity, bootId: bootId(), observed, postMortems, view: () => view, reboot };
-    const connected = connect({ ...updates, ...parts });
+    const parts = { identity, bootId: bootId(), observed, view: () => view };
+    const connected = connect({ ...supervised, ...updates, ...parts });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();

@@ -80,14 +80,12 @@ export function connect(parts: ConnectedParts): Connected {
     },
     log,
   });
-  const { view, reboot } = parts;
-  const { outbox } = ledger;
   const link = new MqttLink({
     identity,
     dial,
-    outbox,
+    outbox: ledger.outbox,
     postMortems: parts.postMortems,
-    remote: new RemoteDoor(config.remote, { view, reboot, channel: bulk, outbox, clock: systemClock, log }),
+    remote: remoteDoor(parts, bulk),
     clock: systemClock,
     log,
     handlers: {
@@ -132,6 +130,12 @@ export function connect(parts: ConnectedParts): Connected {
     },
   };
 }
+
+const remoteDoor = (
+  { config, ledger, view, reboot, log }: ConnectedParts,
+  channel: BulkSession,
+): RemoteDoor =>
+  new RemoteDoor(config.remote, { view, reboot, channel, outbox: ledger.outbox, clock: systemClock, log });
 
 function takeTime(at: number | undefined, engine: UpdateEngine, log: Log): void {
   if (at !== undefined) engine.timeTold(at);

@@ -13,7 +13,6 @@ export async function answerLogs({ ask, view, reply }: Question): Promise<End> {
   if (!lines) return unknownService(service);
   reply.sendNow({});
   const backlog = new Backlog(lines, reply);
-  const sizeOf = (line: BatchLine) => Buffer.byteLength(JSON.stringify(line));
   for (let isMore = await backlog.comes(); isMore; isMore = await backlog.comes()) {
     await reply.pause(GATHER_MS);
     while (backlog.lines.length > 0 && !reply.signal.aborted)
@@ -22,6 +21,8 @@ export async function answerLogs({ ask, view, reply }: Question): Promise<End> {
   await backlog.read;
   return DONE;
 }
+
+const sizeOf = (line: BatchLine): number => Buffer.byteLength(JSON.stringify(line));
 
 /** Lines that were read and not sent yet, bounded: the file keeps what does not go. */
 class Backlog {

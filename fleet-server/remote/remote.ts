@@ -105,7 +105,7 @@ export class Remote {
     if (!known) return;
     if (session === 'control') this.#devices.delete(device);
     // One that has no answer yet may get it in the next session for answers.
-    for (const call of [...known.calls.values()])
+    for (const call of known.calls.values())
       if (session === 'control' || call.hasBegun) call.cut('the connection to the device was lost');
     if (session === 'control') this.#options.onChange(device);
   }

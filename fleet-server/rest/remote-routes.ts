@@ -193,7 +193,7 @@ async function ask(
 /** How long it was looked on, and how it ended. */
 async function ended(
   { db, now }: RestOptions,
-  { params, who, log: _ }: FastifyRequest<ById>,
+  { params, who }: FastifyRequest<ById>,
   wish: Wish,
   { end }: RemoteCall,
 ): Promise<void> {
