@@ -28,7 +28,7 @@ export const REMOTE_LIMITS = {
   bundleMs: 5 * 60_000,
   quickMs: 15_000,
   /** Of a support bundle, as the device makes it. */
-  bundleBytes: 16 * 1024 * 1024,
+  bundleBytes: 4 * 1024 * 1024,
 } as const;
 
 /** The longest life of an answer by what was asked for. */

@@ -10,6 +10,7 @@ import {
 } from '../../protocol/remote.ts';
 import { REMOTE_LIFE_MS, REMOTE_LIMITS, type RemoteAction } from '../../protocol/remote-actions.ts';
 import type { Broker } from '../broker/broker.ts';
+import type { Peer } from '../broker/core/access.ts';
 import { type ProblemCode, ProblemError } from '../problems.ts';
 import { RateLimit } from '../rate-limit.ts';
 import { type CallEnd, RemoteCall } from './remote-call.ts';
@@ -100,14 +101,15 @@ export class Remote {
   }
 
   /** A session of the device ended; answers do not go on in another one. */
-  closed(device: string, session: 'control' | 'bulk'): void {
+  closed(device: string, session: Peer['session']): void {
     const known = this.#devices.get(device);
-    if (!known) return;
-    if (session === 'control') this.#devices.delete(device);
-    // One that has no answer yet may get it in the next session for answers.
+    if (!known || (session !== 'control' && session !== 'bulk')) return;
     for (const call of known.calls.values())
+      // One that has no answer yet may get it in the next session for answers.
       if (session === 'control' || call.hasBegun) call.cut('the connection to the device was lost');
-    if (session === 'control') this.#options.onChange(device);
+    if (session === 'bulk') return;
+    this.#devices.delete(device);
+    this.#options.onChange(device);
   }
 
   /**

@@ -56,7 +56,7 @@ export async function sendBundle(
   const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');
   raw.writeHead(200, {
     'content-type': 'application/octet-stream',
-    'content-disposition': `attachment; filename="${device}-${stamp}.tar"`,
+    'content-disposition': `attachment; filename="support-${device}-${stamp}.txt"`,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });

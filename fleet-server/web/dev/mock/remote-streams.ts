@@ -63,7 +63,7 @@ async function* someProgram(): AsyncGenerator<RemoteEvent> {
 async function bundle(response: ServerResponse): Promise<void> {
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
-    'content-disposition': 'attachment; filename="support.tar"',
+    'content-disposition': 'attachment; filename="support-gauge-01.txt"',
   });
   for (let piece = 0; piece < 40 && !response.destroyed; piece++) {
     response.write(Buffer.alloc(48 * 1024, piece));
