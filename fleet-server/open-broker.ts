@@ -65,7 +65,7 @@ export async function openBroker({
       message: async ({ device }, channel, payload) => {
         if (channel === 'get') return chunks.take(device, payload);
         if (channel === 'answer') return fleet.remote.answered(device, payload);
-        if (channel === 'offer') return fleet.remote.offered(device, payload);
+        if (channel === 'abilities') return fleet.remote.abilitiesTold(device, payload);
         return channel === 'probe' ? undefined : fleet.inbox.take(device, channel, payload);
       },
     },

@@ -21,8 +21,8 @@ const size = {
   properties: { columns: side, rows: side },
 } as const;
 
-/** up/offer: what this device lets its server ask for. Sent where the server granted dn/ask, once a session. */
-export const offerSchema = {
+/** up/abilities: what this device lets its server ask for. Sent where the server granted dn/ask, once a session. */
+export const abilitiesSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['v', 'session', 'at', 'actions'],
@@ -36,7 +36,7 @@ export const offerSchema = {
     actions: { type: 'array', maxItems: 32, items: { type: 'string', pattern: '^[a-z-]{1,32}$' } },
   },
 } as const;
-export type Offer = FromSchema<typeof offerSchema>;
+export type Abilities = FromSchema<typeof abilitiesSchema>;
 
 /** dn/ask: one wish. QoS 0: one that is lost is told to whoever waits, and is not sent again. */
 export const askSchema = {
@@ -166,7 +166,7 @@ export const answerSchema = {
 } as const;
 export type Answer = FromSchema<typeof answerSchema>;
 
-export const checkOffer = validator<Offer>(offerSchema);
+export const checkAbilities = validator<Abilities>(abilitiesSchema);
 export const checkAsk = validator<Ask>(askSchema);
 export const checkMore = validator<More>(moreSchema);
 export const checkAnswer = validator<Answer>(answerSchema);

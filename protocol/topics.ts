@@ -12,7 +12,7 @@ export const UP_CHANNELS = [
   'event',
   'postmortem',
   'time',
-  'offer',
+  'abilities',
   'get',
   'answer',
   'probe',

@@ -16,7 +16,7 @@ import {
 import { postMortemSchema } from '../protocol/post-mortem.ts';
 import { REASONS } from '../protocol/reasons.ts';
 import { releaseSourceSchema } from '../protocol/release-source.ts';
-import { answerSchema, askSchema, moreSchema, offerSchema } from '../protocol/remote.ts';
+import { abilitiesSchema, answerSchema, askSchema, moreSchema } from '../protocol/remote.ts';
 import { REMOTE_LIMITS } from '../protocol/remote-actions.ts';
 import { DOWN_CHANNELS, UP_CHANNELS } from '../protocol/topics.ts';
 import { ROOT } from './setup.mjs';
@@ -81,7 +81,7 @@ const SECTIONS: Record<string, () => string> = {
   report: () => fields(reportSchema),
   event: () => fields(eventSchema),
   postmortem: () => fields(postMortemSchema),
-  offer: () => fields(offerSchema),
+  abilities: () => fields(abilitiesSchema),
   ask: () => fields(askSchema),
   more: () => fields(moreSchema),
   answer: () => fields(answerSchema),

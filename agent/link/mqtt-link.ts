@@ -99,7 +99,7 @@ export class MqttLink implements Link {
       subscriptions: { [this.#desiredTopic]: 1, [this.#ackTopic]: 1, [this.#timeTopic]: 1 },
       optional: {
         subscriptions: { [this.#askTopic]: 0, [this.#moreTopic]: 0 },
-        onGranted: () => this.#publish('offer', remote.offer(), 1),
+        onGranted: () => this.#publish('abilities', remote.abilities(), 1),
       },
       onOpen: () => {
         this.#attempt = 0;

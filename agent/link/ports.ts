@@ -1,6 +1,6 @@
 import type { DeviceEvent, Hello, Report } from '../../protocol/messages.ts';
 import type { PostMortem } from '../../protocol/post-mortem.ts';
-import type { Offer } from '../../protocol/remote.ts';
+import type { Abilities } from '../../protocol/remote.ts';
 import type { TimeRequest } from '../../protocol/signed-time.ts';
 
 /** Where the link meets the rest of the agent. */
@@ -28,7 +28,7 @@ export interface PostMortemQueue {
 /** What the server asks for somebody who looks on. */
 export interface RemoteRequests {
   /** Asked anew on each connect, where the server asks such things. */
-  offer(): Offer;
+  abilities(): Abilities;
   /** dn/ask: parsed JSON, not trusted. */
   asked(document: unknown): void;
   /** dn/more: parsed JSON, not trusted. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Offer } from '../../protocol/remote.ts';
+import type { Abilities } from '../../protocol/remote.ts';
 import { REMOTE_ACTIONS, type RemoteAction } from '../../protocol/remote-actions.ts';
 import type { AgentConfig } from '../config.ts';
 import type { RemoteDesk, RemoteDeskOptions } from './remote-desk.ts';
@@ -30,7 +30,7 @@ export class RemoteDoor {
   }
 
   /** What to tell the server in a control session that has just begun. */
-  offer(): Offer {
+  abilities(): Abilities {
     this.#session = randomBytes(16).toString('hex');
     this.#desk?.then((desk) => desk.opened(this.#session)).catch(() => {});
     return { v: 1, session: this.#session, at: this.#options.clock.now(), actions: this.#actions };

@@ -36,7 +36,7 @@ export interface InboxOptions {
   log: Logger;
 }
 
-type ControlChannel = Exclude<UpChannel, 'get' | 'answer' | 'offer' | 'probe'>;
+type ControlChannel = Exclude<UpChannel, 'get' | 'answer' | 'abilities' | 'probe'>;
 
 /** Takes what devices say on their control session. What does not match its schema is dropped and logged. */
 export class Inbox {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import {
+  type Abilities,
   type Answer,
   type Ask,
+  checkAbilities,
   checkAnswer,
-  checkOffer,
   type More,
-  type Offer,
 } from '../../protocol/remote.ts';
 import { REMOTE_LIFE_MS, REMOTE_LIMITS, type RemoteAction } from '../../protocol/remote-actions.ts';
 import type { Broker } from '../broker/broker.ts';
@@ -19,7 +19,7 @@ export type Wish = Pick<Ask, 'action' | 'service' | 'logs' | 'exec'>;
 
 export interface RemoteOptions {
   broker: () => Pick<Broker, 'send' | 'isOpen'>;
-  /** What a device offers has changed. */
+  /** What a device may be asked has changed. */
   onChange(device: string): void;
   now: () => number;
   log: Logger;
@@ -33,8 +33,8 @@ export interface RemoteTimes {
   graceMs: number;
 }
 
-interface Offered {
-  offer: Offer;
+interface Known {
+  abilities: Abilities;
   /** What the device's clock is ahead of ours. */
   aheadMs: number;
   calls: Map<string, RemoteCall>;
@@ -57,11 +57,11 @@ const TIMES: RemoteTimes = { answerMs: 15_000, graceMs: 5_000 };
 /** At the same time, by all devices together. */
 const CALLS = 200;
 
-/** What users have devices tell and do while they look on. Nothing of it is kept: a device offers it anew each session. */
+/** What users have devices tell and do while they look on. Nothing of it is kept: a device tells its abilities anew each session. */
 export class Remote {
   readonly #options: RemoteOptions;
   readonly #times: RemoteTimes;
-  readonly #devices = new Map<string, Offered>();
+  readonly #devices = new Map<string, Known>();
   readonly #rate: RateLimit;
   #calls = 0;
 
@@ -73,15 +73,15 @@ export class Remote {
 
   /** What the device lets be asked for; null while it is away, or when its agent is of a version that knows nothing of it. */
   actions(device: string): string[] | null {
-    return this.#devices.get(device)?.offer.actions ?? null;
+    return this.#devices.get(device)?.abilities.actions ?? null;
   }
 
-  offered(device: string, payload: Buffer): void {
-    const checked = checkOffer(parseJson(payload));
-    if (!checked.ok) return this.#dropped(device, 'offer', checked.faults);
+  abilitiesTold(device: string, payload: Buffer): void {
+    const checked = checkAbilities(parseJson(payload));
+    if (!checked.ok) return this.#dropped(device, 'abilities', checked.faults);
     this.closed(device, 'control');
-    const offer = checked.value;
-    this.#devices.set(device, { offer, aheadMs: offer.at - this.#options.now(), calls: new Map() });
+    const abilities = checked.value;
+    this.#devices.set(device, { abilities, aheadMs: abilities.at - this.#options.now(), calls: new Map() });
     this.#options.onChange(device);
   }
 
@@ -104,8 +104,8 @@ export class Remote {
   closed(device: string, session: Peer['session']): void {
     const known = this.#devices.get(device);
     if (!known || (session !== 'control' && session !== 'bulk')) return;
+    // One that has no answer yet may get it in the next session for answers.
     for (const call of known.calls.values())
-      // One that has no answer yet may get it in the next session for answers.
       if (session === 'control' || call.hasBegun) call.cut('the connection to the device was lost');
     if (session === 'bulk') return;
     this.#devices.delete(device);
@@ -131,7 +131,7 @@ export class Remote {
       const body = JSON.stringify({
         v: 1,
         id: call.id,
-        session: known.offer.session,
+        session: known.abilities.session,
         expiresAt: Math.max(1, this.#options.now() + known.aheadMs + REMOTE_LIMITS.askMs),
         by,
         lifeMs: REMOTE_LIFE_MS[wish.action],
@@ -164,7 +164,7 @@ export class Remote {
     throw new ProblemError(ENDS[code], `Cannot ask device "${device}": ${message}`);
   }
 
-  #admit(device: string, { action }: Wish): Offered {
+  #admit(device: string, { action }: Wish): Known {
     const known = this.#devices.get(device);
     const sorry = (code: ProblemCode, what: string): ProblemError =>
       new ProblemError(code, `Cannot ask device "${device}": ${what}`);
@@ -175,7 +175,7 @@ export class Remote {
         'remote.unsupported',
         'its agent does not take requests; give it a newer one, or wait a moment',
       );
-    if (!known.offer.actions.includes(action))
+    if (!known.abilities.actions.includes(action))
       throw sorry(
         'remote.off',
         `its configuration switches "${action}" off; set remote.${action} in its agent.json`,
@@ -186,7 +186,7 @@ export class Remote {
     return known;
   }
 
-  #call(device: string, { calls }: Offered, action: RemoteAction): RemoteCall {
+  #call(device: string, { calls }: Known, action: RemoteAction): RemoteCall {
     const id = randomBytes(16).toString('hex');
     const { broker, now } = this.#options;
     const lifeMs = REMOTE_LIFE_MS[action];

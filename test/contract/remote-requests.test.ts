@@ -19,8 +19,8 @@ beforeAll(async () => {
 afterEach(() => remote?.device.close());
 afterAll(() => fleet.close());
 
-const connect = async (offer: Parameters<typeof RemoteDevice.connect>[2] = {}) => {
-  remote = await RemoteDevice.connect(fleet, `cam-${++count}`, offer);
+const connect = async (abilities: Parameters<typeof RemoteDevice.connect>[2] = {}) => {
+  remote = await RemoteDevice.connect(fleet, `cam-${++count}`, abilities);
   return remote;
 };
 const url = (path: string) => `/devices/${remote.device.id}${path}`;
@@ -42,6 +42,23 @@ function call(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal && { signal }),
   });
+}
+
+/** A session of a user by name and password; calls with it come from the server's own pages. */
+async function signIn(name: string, password: string) {
+  const headers = { 'content-type': 'application/json', origin: fleet.server.url };
+  const base = `${fleet.server.url}/api/v1`;
+  const login = await fetch(`${base}/session`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ name, password }),
+  });
+  const cookie = login.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  return {
+    session: await login.json(),
+    call: (method: string, path: string, body: unknown) =>
+      fetch(`${base}${path}`, { method, headers: { ...headers, cookie }, body: JSON.stringify(body) }),
+  };
 }
 
 async function audited(): Promise<{ who: string; action: string; detail: string }[]> {
@@ -78,7 +95,7 @@ test('a request names who asks, holds for a short time by the device’s own clo
   expect(await audited()).toEqual([{ who: 'admin', action: 'device.why', detail: 'web' }]);
 });
 
-test('a device that is away, or whose agent offers nothing, is told from one at once; nothing is audited', async () => {
+test('a device that is away, or whose agent tells no abilities, is told from one at once; nothing is audited', async () => {
   await connect();
   await remote.control.endAsync(true);
   await until(async () => (await fleet.api('GET', url(''))).body.remote === null, { what: 'it to be gone' });
@@ -192,6 +209,30 @@ test('an answer with a gap, or beyond its credit, is cut', async () => {
   for (let sequence = 0; sequence < 400; sequence++)
     await remote.answer({ id: second.id, sequence, ...(sequence > 0 && { data }) });
   await expect(flood.then((answer) => answer.arrayBuffer())).rejects.toThrow(/terminated|other side closed/);
+});
+
+test('users have a role of their own; nobody raises themselves, and nobody types into another’s terminal', async () => {
+  await connect();
+  const password = 'a long enough one';
+  expect((await fleet.api('PUT', '/users/admin', { password, role: 'admin' })).body.code).toBe(
+    'session.role',
+  );
+  expect((await fleet.api('PUT', '/users/bo', { password: 'short', role: 'operator' })).status).toBe(400);
+  expect((await fleet.api('PUT', '/users/bo', { password, role: 'operator' })).status).toBe(200);
+  expect((await fleet.api('PUT', '/users/cy', { password, role: 'admin' })).status).toBe(200);
+  const bo = await signIn('bo', password);
+  expect(bo.session).toMatchObject({ name: 'bo', role: 'operator' });
+  for (const path of ['/users/bo', '/users/new'])
+    expect((await bo.call('PUT', path, { password, role: 'admin' })).status).toBe(403);
+  const cy = await signIn('cy', password);
+  const running = call('POST', '/services/web/exec', { argv: ['sh'] });
+  const { id } = await remote.asked();
+  await remote.answer({ id, sequence: 0 });
+  await running;
+  const other = await cy.call('POST', url(`/exec/${id}/input`), { input: 'rm -rf /\r' });
+  expect(await other.json()).toMatchObject({ code: 'remote.session-unknown' });
+  expect(remote.device.received.filter(({ channel }) => channel === 'more')).toEqual([]);
+  await remote.answer({ id, sequence: 1, end: { code: 'done', message: '', exitCode: 0 } });
 });
 
 test('a program is typed to by who began it, and its exit code comes last', async () => {

@@ -121,7 +121,7 @@ test('a device shows its channels: who publishes how much, who keeps up', async 
 
 test('a device is asked at its page: a log runs on, it says why, it restarts; what is off there says so', async () => {
   const at = panel('At the device');
-  await at.getByLabel('Service').selectOption('redis');
+  await at.getByRole('combobox', { name: 'Service' }).selectOption('redis');
   await at.getByRole('button', { name: 'Log', exact: true }).click();
   await sees(at.getByText(/^Live, \d+ lines?$/), 30_000);
   expect(await at.getByRole('list', { name: 'Lines of redis' }).innerText()).toMatch(/Ready to accept/);
@@ -133,8 +133,23 @@ test('a device is asked at its page: a log runs on, it says why, it restarts; wh
   await page.getByRole('dialog').getByRole('button', { name: 'Restart redis' }).click();
   await sees(at.getByText('The device restarts it'));
   await sees(panel('History').getByText('admin (server) restarts redis'));
+  await at.getByRole('combobox', { name: 'Service' }).selectOption('sensor');
+  await at.getByRole('button', { name: 'Terminal', exact: true }).click();
+  await at.getByRole('button', { name: 'Run', exact: true }).click();
+  await at.getByLabel('Line to type').fill('echo $((6*7))');
+  await at.getByRole('button', { name: 'Enter' }).click();
+  await sees(at.getByRole('log').getByText(/^42$/m));
+  expect(await browser.look('device-terminal', at)).toEqual([]);
+  await at.getByRole('button', { name: 'Ctrl-D' }).click();
+  await sees(at.getByText('Ended with exit code 0.'));
+  const download = page.waitForEvent('download');
+  await at.getByRole('button', { name: 'Support bundle' }).click();
+  expect((await download).suggestedFilename()).toMatch(/^support-demo-device-.*\.txt$/);
+  await sees(at.getByText(/^Saved, /), 30_000);
   expect(await at.getByRole('button', { name: 'Reboot…' }).isDisabled()).toBe(true);
-  await sees(at.getByText('Reboot: switched off by the device’s configuration (remote.reboot in agent.json)'));
+  await sees(
+    at.getByText('Reboot: switched off by the device’s configuration (remote.reboot in agent.json)'),
+  );
   await until(async () => /3 of 3 running/.test(await panel('Services').innerText()), {
     timeoutMs: 30_000,
     what: 'all services to run again',

@@ -1,5 +1,5 @@
 import type { MqttClient } from 'mqtt';
-import type { Answer, Ask, More, Offer } from '../../protocol/remote.ts';
+import type { Abilities, Answer, Ask, More } from '../../protocol/remote.ts';
 import { REMOTE_ACTIONS } from '../../protocol/remote-actions.ts';
 import { upTopic } from '../../protocol/topics.ts';
 import type { TestDevice, TestFleet } from './fleet-server.ts';
@@ -18,22 +18,28 @@ export class RemoteDevice {
     this.bulk = bulk;
   }
 
-  static async connect(fleet: TestFleet, name: string, offer: Partial<Offer> = {}): Promise<RemoteDevice> {
+  static async connect(
+    fleet: TestFleet,
+    name: string,
+    abilities: Partial<Abilities> = {},
+  ): Promise<RemoteDevice> {
     const device = await fleet.device(name);
     const control = await device.connect('control');
     await device.hello(control);
     const remote = new RemoteDevice(device, control, await device.connect('bulk'));
-    await remote.offer(offer);
+    await remote.abilities(abilities);
     await until(async () => (await fleet.api('GET', `/devices/${name}`)).body.remote !== null, {
-      what: 'the offer to be heard',
+      what: 'the abilities to be heard',
     });
     return remote;
   }
 
-  async offer(offer: Partial<Offer> = {}): Promise<void> {
+  async abilities(abilities: Partial<Abilities> = {}): Promise<void> {
     const { session, device } = this;
-    const body: Offer = { v: 1, session, at: Date.now(), actions: [...REMOTE_ACTIONS], ...offer };
-    await this.control.publishAsync(upTopic('default', device.id, 'offer'), JSON.stringify(body), { qos: 1 });
+    const body: Abilities = { v: 1, session, at: Date.now(), actions: [...REMOTE_ACTIONS], ...abilities };
+    await this.control.publishAsync(upTopic('default', device.id, 'abilities'), JSON.stringify(body), {
+      qos: 1,
+    });
   }
 
   async asked(): Promise<Ask> {

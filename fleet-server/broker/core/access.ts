@@ -15,7 +15,7 @@ export interface Peer {
 }
 
 const UP_OF = {
-  control: ['hello', 'report', 'event', 'postmortem', 'time', 'offer'],
+  control: ['hello', 'report', 'event', 'postmortem', 'time', 'abilities'],
   bulk: ['get', 'answer'],
   doctor: ['probe'],
 } as const;

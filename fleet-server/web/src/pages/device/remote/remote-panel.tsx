@@ -75,7 +75,12 @@ function Tools({ device }: { device: DeviceDetail }) {
                   {label}
                 </button>
               ))}
-              <RestartButton device={device.id} service={service} isBlocked={why('restart') !== undefined} />
+              <RestartButton
+                key={service}
+                device={device.id}
+                service={service}
+                isBlocked={why('restart') !== undefined}
+              />
             </div>
           </>
         )}
