@@ -44,6 +44,8 @@ async function answerWhy({ ask: { service = '' }, view, reply }: Question): Prom
 }
 
 function answerRestart({ ask: { service = '' }, view, who }: Question): Promise<End> {
-  const outcome = view.restart(service, who);
-  return Promise.resolve(outcome === 'unknown-service' ? unknownService(service) : DONE);
+  const outcome = view.holds.restart(service, { who });
+  if (outcome === 'unknown-service') return Promise.resolve(unknownService(service));
+  // Somebody who stands before it has stopped it: that is not overruled from afar.
+  return Promise.resolve('refused' in outcome ? { code: 'refused', message: outcome.refused } : DONE);
 }

@@ -36,7 +36,7 @@ export interface BundleDesk {
 }
 
 /** Of the agent, what a server may come to see and do. */
-export type RemoteView = Pick<AgentView, 'status' | 'why' | 'restart' | 'logs'> & {
+export type RemoteView = Pick<AgentView, 'status' | 'why' | 'holds' | 'logs'> & {
   exec?: ExecDesk;
   bundle?: BundleDesk;
 };

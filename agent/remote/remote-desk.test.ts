@@ -98,7 +98,7 @@ test('a restart is the supervisor’s, with who asked; a service that is not the
   const desk = open();
   desk.asked(wish('restart', { service: SERVICE }));
   await over();
-  expect(view.restarts).toEqual([{ service: SERVICE, who: 'ada (server)' }]);
+  expect(view.holds.restarts).toEqual([{ service: SERVICE, who: 'ada (server)' }]);
   for (const action of ['restart', 'why', 'logs', 'exec'] as const)
     desk.asked(wish(action, { service: 'nobody' }));
   await until(() => ends().length === 5);
@@ -107,6 +107,14 @@ test('a restart is the supervisor’s, with who asked; a service that is not the
       .slice(1)
       .map(({ code }) => code),
   ).toEqual(Array.from({ length: 4 }, () => 'unknown-service'));
+});
+
+test('what somebody at the device has stopped stays stopped', async () => {
+  const desk = open();
+  view.holds.stop(SERVICE, { who: 'tove' });
+  desk.asked(wish('restart', { service: SERVICE }));
+  await over();
+  expect(ends()).toMatchObject([{ code: 'refused', message: expect.stringContaining('tove') }]);
 });
 
 test('a reboot is answered first; asked again with the same message it is not done again', async () => {
