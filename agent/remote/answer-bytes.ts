@@ -4,7 +4,6 @@ import { DONE, type End, type Question, unknownService } from './question.ts';
 import type { Reply } from './reply.ts';
 
 export async function answerBundle({ view, who, reply }: Question): Promise<End> {
-  if (!view.bundle) return { code: 'unsupported', message: 'this agent makes no support bundles' };
   reply.sendNow({});
   for await (const piece of view.bundle.make({ maxBytes: REMOTE_LIMITS.bundleBytes, who })) {
     if (!(await sendBytes(reply, piece))) break;

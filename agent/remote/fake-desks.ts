@@ -1,4 +1,4 @@
-import type { BundleDesk, ExecDesk, ExecRequest, ExecSession } from './ports.ts';
+import type { ExecDesk, ExecRequest, ExecSession } from './ports.ts';
 
 /** A program that says back what is typed, and ends with the number of bytes after "exit". */
 class FakeProgram implements ExecSession {
@@ -70,17 +70,5 @@ export class FakeExecDesk implements ExecDesk {
     const program = new FakeProgram();
     this.opened.push({ service, request, who, program });
     return Promise.resolve(program);
-  }
-}
-
-export class FakeBundleDesk implements BundleDesk {
-  pieces: Uint8Array[] = [];
-  taken = 0;
-
-  async *make(): AsyncGenerator<Uint8Array> {
-    for (const piece of this.pieces) {
-      this.taken++;
-      yield piece;
-    }
   }
 }

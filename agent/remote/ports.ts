@@ -30,15 +30,9 @@ export interface ExecDesk {
   ): Promise<ExecSession | { refused: string; code: string }>;
 }
 
-/** Makes support bundles; secrets are taken out. */
-export interface BundleDesk {
-  make(options: { maxBytes: number; who: string }): AsyncIterable<Uint8Array>;
-}
-
 /** Of the agent, what a server may come to see and do. */
-export type RemoteView = Pick<AgentView, 'status' | 'why' | 'holds' | 'logs'> & {
+export type RemoteView = Pick<AgentView, 'status' | 'why' | 'holds' | 'logs' | 'bundle'> & {
   exec?: ExecDesk;
-  bundle?: BundleDesk;
 };
 
 /** Reboots this device in order; rejects with why not. */

@@ -5,7 +5,7 @@ import { until } from '../../test/support/until.ts';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
 import { fakeService, fakeStatus } from '../local-api/fake-status.ts';
 import { FakeClock } from '../supervisor/fake-clock.ts';
-import { FakeBundleDesk, FakeExecDesk } from './fake-desks.ts';
+import { FakeExecDesk } from './fake-desks.ts';
 import { RemoteDesk } from './remote-desk.ts';
 
 const SESSION = 'cd'.repeat(16);
@@ -15,7 +15,8 @@ const SERVICE = 'web';
 let clock: FakeClock;
 let view: FakeAgentView;
 let exec: FakeExecDesk;
-let bundle: FakeBundleDesk;
+/** Of a support bundle. */
+let pieces: Uint8Array[];
 let sent: Answer[];
 let events: { code: string; message: string; service?: string | undefined }[];
 let reboots: string[];
@@ -26,7 +27,11 @@ let ids: number;
 beforeEach(() => {
   clock = new FakeClock(NOW);
   view = new FakeAgentView(fakeStatus({ services: [fakeService(SERVICE)] }));
-  [exec, bundle] = [new FakeExecDesk(), new FakeBundleDesk()];
+  exec = new FakeExecDesk();
+  pieces = [];
+  view.bundle.make = async function* () {
+    yield* pieces;
+  };
   [sent, events, reboots, lose] = [[], [], [], []];
   held = ids = 0;
 });
@@ -34,7 +39,7 @@ beforeEach(() => {
 function open(actions: readonly RemoteAction[] = REMOTE_ACTIONS): RemoteDesk {
   const desk = new RemoteDesk({
     allowed: new Set(actions),
-    view: () => Object.assign(view, { exec, bundle }),
+    view: () => Object.assign(view, { exec }),
     reboot: async (reason) => void reboots.push(reason),
     channel: {
       acquireAnswers: async (onLost) => {
@@ -192,7 +197,7 @@ test('an answer ends when its time is over, and after the device’s own bound w
   await until(() => sent.length === 1);
   await clock.advance(5_000);
   await over();
-  bundle.pieces = Array.from({ length: 40 }, () => Buffer.alloc(20_000));
+  pieces = Array.from({ length: 40 }, () => Buffer.alloc(20_000));
   desk.asked(wish('bundle', { lifeMs: REMOTE_LIMITS.execMs }));
   await until(() => sent.some(({ data }) => data !== undefined));
   await clock.advance(REMOTE_LIMITS.bundleMs);
@@ -245,7 +250,7 @@ test('why a program may not run is told', async () => {
 
 test('a bundle goes in pieces that are put together again, no faster than it is taken', async () => {
   const desk = open();
-  bundle.pieces = Array.from({ length: 40 }, (_, piece) => Buffer.alloc(20_000, piece));
+  pieces = Array.from({ length: 40 }, (_, piece) => Buffer.alloc(20_000, piece));
   const ask = wish('bundle');
   desk.asked(ask);
   await until(async () => {
@@ -254,7 +259,7 @@ test('a bundle goes in pieces that are put together again, no faster than it is 
     return ends().length > 0;
   });
   const whole = Buffer.concat(sent.map(({ data = '' }) => Buffer.from(data, 'base64')));
-  expect(whole.equals(Buffer.concat(bundle.pieces))).toBe(true);
+  expect(whole.equals(Buffer.concat(pieces))).toBe(true);
 });
 
 test('more than a few at a time are refused as busy', async () => {
