@@ -125,15 +125,6 @@ test('a reboot is carried out once, in order, and audited', async () => {
   const rows = await db.selectFrom('audit').select('action').where('subject', '=', device.id).execute();
   await db.destroy();
   const actions = rows.map(({ action }) => action);
-  for (const action of [
-    'device.why',
-    'device.logs',
-    'device.logs-end',
-    'device.restart',
-    'device.bundle',
-    'device.exec',
-    'device.exec-end',
-    'device.reboot',
-  ])
-    expect(actions).toContain(action);
+  for (const action of ['why', 'logs', 'logs-end', 'restart', 'bundle', 'bundle-end', 'reboot'])
+    expect(actions).toContain(`device.${action}`);
 }, 30_000);
