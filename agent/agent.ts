@@ -87,8 +87,8 @@ export async function startAgent(
   const observed = () => observedOf(supervised);
   // The release in force must be known before the supervisor's first look, or it would stop what runs.
   const goOnline = (identity: Identity): void => {
-    const { postMortems } = supervised;
-    const connected = connect({ ...updates, identity, bootId: bootId(), observed, postMortems });
+    const parts = { identity, bootId: bootId(), observed, view: () => view };
+    const connected = connect({ ...supervised, ...updates, ...parts });
     online.connected = { ...connected, identity };
     online.steered = connected;
     connected.engine.start();
@@ -111,8 +111,9 @@ export async function startAgent(
   const slots = updates.system?.slots;
   const known = { config, supervisor, ledger, health, details, leases, online, startedAt: now() };
   const plans = planDesk({ ...known, blobs, slots, log });
+  const view = agentView({ ...known, plans, enrolment: joining });
   const api = await serveLocalApi({
-    view: agentView({ ...known, plans, enrolment: joining }),
+    view,
     socketPath: config.socket,
     onError: (error) => log.error({ error }, 'The local API failed'),
   });

@@ -60,6 +60,19 @@ export const agentConfigSchema = {
     metered: { type: 'array', items: { type: 'string', minLength: 1, maxLength: 15 }, maxItems: 16 },
     /** Whether a service that failed too often may have the device rebooted. */
     reboot: { enum: ['allowed', 'never'] },
+    /** What users of the fleet server may have this device do, beside updates. Absent: all but `exec`. */
+    remote: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        logs: { type: 'boolean' },
+        why: { type: 'boolean' },
+        restart: { type: 'boolean' },
+        reboot: { type: 'boolean' },
+        bundle: { type: 'boolean' },
+        exec: { type: 'boolean' },
+      },
+    },
     /** Names this agent's cgroups and containers, so that several can share a machine. */
     instance: { type: 'string', pattern: '^[a-z0-9-]{1,32}$' },
     /** On a device the services outlive the agent; a demo takes them down with it. */

@@ -8,6 +8,8 @@ import type { PostMortemQueue } from './link/ports.ts';
 import { Reporter } from './link/reporter.ts';
 import type { AgentStatus } from './local-api/ports.ts';
 import { deviceEvent, mirrorsOf, openUpdates, type Steered, type UpdateParts } from './open-updates.ts';
+import type { Reboot, RemoteView } from './remote/ports.ts';
+import { RemoteDoor } from './remote/remote-door.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { systemClock } from './system-clock.ts';
 import type { UpdateEngine } from './update/engine.ts';
@@ -25,6 +27,9 @@ export interface ConnectedParts extends UpdateParts {
   /** What a report says of the services, the device and its channels, now. */
   observed(): Pick<Report, 'services' | 'device' | 'channels'>;
   postMortems: PostMortemQueue;
+  /** What users of the server may come to see and do. */
+  view(): RemoteView;
+  reboot: Reboot;
 }
 
 /** The parts of an agent that has an identity: updates, link and reports. */
@@ -80,6 +85,7 @@ export function connect(parts: ConnectedParts): Connected {
     dial,
     outbox: ledger.outbox,
     postMortems: parts.postMortems,
+    remote: remoteDoor(parts, bulk),
     clock: systemClock,
     log,
     handlers: {
@@ -124,6 +130,12 @@ export function connect(parts: ConnectedParts): Connected {
     },
   };
 }
+
+const remoteDoor = (
+  { config, ledger, view, reboot, log }: ConnectedParts,
+  channel: BulkSession,
+): RemoteDoor =>
+  new RemoteDoor(config.remote, { view, reboot, channel, outbox: ledger.outbox, clock: systemClock, log });
 
 function takeTime(at: number | undefined, engine: UpdateEngine, log: Log): void {
   if (at !== undefined) engine.timeTold(at);

@@ -78,6 +78,8 @@ export async function deviceConfig(
     instance,
     onStop: 'stop-services',
     reboot: 'never',
+    // It runs on somebody's own machine, which is not to reboot; a terminal is something to see.
+    remote: { reboot: false, exec: true },
     logLevel: 'info',
   };
   writeFileSync(device.config, JSON.stringify(config, null, 2), { mode: 0o600 });

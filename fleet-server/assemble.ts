@@ -10,6 +10,7 @@ import { Presence } from './devices/presence.ts';
 import { DeviceViews } from './devices/view.ts';
 import type { ServerKeys } from './keys/server-keys.ts';
 import { releaseView } from './releases/view.ts';
+import { Remote } from './remote/remote.ts';
 import { Auth } from './rest/auth.ts';
 import { Stream } from './rest/stream.ts';
 import { RolloutRates } from './rollouts/rates.ts';
@@ -24,7 +25,15 @@ export type Fleet = ReturnType<typeof assemble>;
 /** The parts between the link and REST. */
 export function assemble(db: Database, keys: ServerKeys, log: Logger, closers: Closers) {
   const presence = new Presence(Date.now);
-  const devices = new DeviceViews(db, presence);
+  const link: { broker?: Broker } = {};
+  // Devices are heard only once the broker is there, so this never throws in practice.
+  const broker = () => {
+    if (!link.broker) throw new Error('Cannot send: the broker is not started');
+    return link.broker;
+  };
+  const onChange = (device: string) => stream.deviceChanged(device);
+  const remote = new Remote({ broker, onChange, now: Date.now, log });
+  const devices = new DeviceViews(db, presence, remote);
   const stream = new Stream(
     {
       device: (id) => devices.summary(id),
@@ -44,12 +53,6 @@ export function assemble(db: Database, keys: ServerKeys, log: Logger, closers: C
   const rates = new RolloutRates();
   const rollouts = new Rollouts(db, stream, rates, Date.now);
   const pins = new Pins(db, stream, Date.now);
-  const link: { broker?: Broker } = {};
-  // Devices are heard only once the broker is there, so this never throws in practice.
-  const broker = () => {
-    if (!link.broker) throw new Error('Cannot send: the broker is not started');
-    return link.broker;
-  };
   const desired = new Desired({
     db,
     broker,
@@ -67,6 +70,7 @@ export function assemble(db: Database, keys: ServerKeys, log: Logger, closers: C
     log,
     feed: stream,
     attempts: rollouts,
+    clocks: remote,
     now: Date.now,
   });
   const sweep = setInterval(() => {
@@ -82,6 +86,8 @@ export function assemble(db: Database, keys: ServerKeys, log: Logger, closers: C
   return {
     presence,
     devices,
+    remote,
+    db,
     stream,
     metrics,
     postMortems,

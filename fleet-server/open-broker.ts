@@ -58,12 +58,15 @@ export async function openBroker({
         fleet.stream.deviceChanged(device);
       },
       closed: ({ device, session }) => {
+        fleet.remote.closed(device, session);
         if (session === 'bulk') chunks.forget(device);
         else if (session === 'control') fleet.presence.closed(device);
       },
-      message: async (peer, channel, payload) => {
-        if (channel === 'get') await chunks.take(peer.device, payload);
-        else if (channel !== 'probe') await fleet.inbox.take(peer.device, channel, payload);
+      message: async ({ device }, channel, payload) => {
+        if (channel === 'get') return chunks.take(device, payload);
+        if (channel === 'answer') return fleet.remote.answered(device, payload);
+        if (channel === 'abilities') return fleet.remote.abilitiesTold(device, payload);
+        return channel === 'probe' ? undefined : fleet.inbox.take(device, channel, payload);
       },
     },
   });

@@ -77,6 +77,8 @@ export const REASONS = {
   'hold.ended': 'A stop by hand is over: its time ran out, or the release no longer holds the service',
   'lease.taken': 'Somebody at the device asks that no update disturbs it for a time',
   'lease.released': 'Somebody at the device gave such a lease back',
+  'remote.asked': 'Somebody at the fleet server asked this device for something, and it was taken',
+  'remote.refused': 'The fleet server asked for something that the configuration of this device switches off',
   // updates
   'wait.window': 'The update switches when its window opens',
   'wait.lease': 'Something on the device asks not to be disturbed',

@@ -6,8 +6,18 @@
  *
  * Every level matches `[A-Za-z0-9_-]+`: the common subset of the brokers in the MQTT profile.
  */
-export const UP_CHANNELS = ['hello', 'report', 'event', 'postmortem', 'time', 'get', 'probe'] as const;
-export const DOWN_CHANNELS = ['desired', 'ack', 'time', 'data', 'fault'] as const;
+export const UP_CHANNELS = [
+  'hello',
+  'report',
+  'event',
+  'postmortem',
+  'time',
+  'abilities',
+  'get',
+  'answer',
+  'probe',
+] as const;
+export const DOWN_CHANNELS = ['desired', 'ack', 'time', 'ask', 'more', 'data', 'fault'] as const;
 export type UpChannel = (typeof UP_CHANNELS)[number];
 export type DownChannel = (typeof DOWN_CHANNELS)[number];
 

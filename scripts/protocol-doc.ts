@@ -16,6 +16,8 @@ import {
 import { postMortemSchema } from '../protocol/post-mortem.ts';
 import { REASONS } from '../protocol/reasons.ts';
 import { releaseSourceSchema } from '../protocol/release-source.ts';
+import { abilitiesSchema, answerSchema, askSchema, moreSchema } from '../protocol/remote.ts';
+import { REMOTE_LIMITS } from '../protocol/remote-actions.ts';
 import { DOWN_CHANNELS, UP_CHANNELS } from '../protocol/topics.ts';
 import { ROOT } from './setup.mjs';
 
@@ -79,6 +81,10 @@ const SECTIONS: Record<string, () => string> = {
   report: () => fields(reportSchema),
   event: () => fields(eventSchema),
   postmortem: () => fields(postMortemSchema),
+  abilities: () => fields(abilitiesSchema),
+  ask: () => fields(askSchema),
+  more: () => fields(moreSchema),
+  answer: () => fields(answerSchema),
   get: () => fields(getSchema),
   ack: () => fields(ackSchema),
   fault: () => fields(faultSchema),
@@ -92,6 +98,11 @@ const SECTIONS: Record<string, () => string> = {
     table(
       ['limit', 'value'],
       Object.entries(LIMITS).map(([name, value]) => `| \`${name}\` | ${value} |`),
+    ),
+  'remote-limits': () =>
+    table(
+      ['limit', 'value'],
+      Object.entries(REMOTE_LIMITS).map(([name, value]) => `| \`${name}\` | ${value} |`),
     ),
   reasons: () =>
     table(

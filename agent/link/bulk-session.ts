@@ -1,4 +1,5 @@
 import { bulkClientId, downTopic, upTopic } from '../../protocol/topics.ts';
+import type { AnswerChannel, AnswerLease } from '../remote/ports.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { BulkChannel, BulkLease, BulkListener } from '../update/sources/bulk-channel.ts';
 import { aborted, SourceError } from '../update/sources/source-error.ts';
@@ -19,8 +20,8 @@ interface Session {
   opened: Promise<void>;
 }
 
-/** The second MQTT session, for data alone: control is never stuck behind it. Connected only while it is used. */
-export class BulkSession implements BulkChannel {
+/** The second MQTT session, for data and answers alone: control is never stuck behind it. Connected only while it is used. */
+export class BulkSession implements BulkChannel, AnswerChannel {
   readonly #options: BulkSessionOptions;
   readonly #listeners = new Set<BulkListener>();
   #session: Session | undefined;
@@ -31,19 +32,35 @@ export class BulkSession implements BulkChannel {
   }
 
   async acquire(listener: BulkListener, signal: AbortSignal): Promise<BulkLease> {
+    const connection = await this.#hold(listener, signal);
+    const { tenant, device } = this.#options.identity;
+    const topic = upTopic(tenant, device, 'get');
+    return {
+      send: (get) => connection.publish(topic, JSON.stringify(get), 0),
+      release: () => this.#release(listener),
+      drop: () => this.#drop(connection),
+    };
+  }
+
+  async acquireAnswers(onLost: () => void, signal: AbortSignal): Promise<AnswerLease> {
+    const listener = { onData: () => {}, onFault: () => {}, onLost };
+    const connection = await this.#hold(listener, signal);
+    const { tenant, device } = this.#options.identity;
+    const topic = upTopic(tenant, device, 'answer');
+    return {
+      answer: (body) => connection.publish(topic, body, 0),
+      release: () => this.#release(listener),
+    };
+  }
+
+  async #hold(listener: BulkListener, signal: AbortSignal): Promise<MqttConnection> {
     this.#cancelIdle?.();
     this.#listeners.add(listener);
     try {
       this.#session ??= this.#connect();
       const { connection, opened } = this.#session;
       await unlessAborted(opened, signal);
-      const { tenant, device } = this.#options.identity;
-      const topic = upTopic(tenant, device, 'get');
-      return {
-        send: (get) => connection.publish(topic, JSON.stringify(get), 0),
-        release: () => this.#release(listener),
-        drop: () => this.#drop(connection),
-      };
+      return connection;
     } catch (error) {
       this.#release(listener);
       throw error;

@@ -9,6 +9,8 @@ export interface MqttConnectionOptions {
   username: string;
   /** Topic → QoS. */
   subscriptions: Record<string, 0 | 1>;
+  /** Topics that a server of the version before does without; `onGranted` once it has granted them all, after `onOpen`. */
+  optional?: { subscriptions: Record<string, 0 | 1>; onGranted(): void };
   /** Subscribed; messages flow. */
   onOpen(): void;
   onMessage(topic: string, payload: Buffer): void;
@@ -75,18 +77,30 @@ export class MqttConnection {
   }
 
   #subscribe(): void {
-    const { subscriptions, onOpen } = this.#options;
-    const wanted = Object.fromEntries(Object.entries(subscriptions).map(([topic, qos]) => [topic, { qos }]));
-    this.#client.subscribe(wanted, (error, granted) => {
-      if (this.#isOver) return;
-      // [MQTT-3.9.3-1] 0x80 is a refusal. A grant proves nothing more.
-      if (error || granted?.some(({ qos }) => (qos as number) >= 128)) {
-        this.#lastError = `subscribing was refused${error ? `: ${error.message}` : ''}`;
+    const { subscriptions, optional, onOpen } = this.#options;
+    this.#ask(subscriptions, (fault) => {
+      if (fault !== undefined) {
+        this.#lastError = `subscribing was refused${fault}`;
         this.#client.end(true);
         return;
       }
       this.#isOpen = true;
       onOpen();
+      if (!optional) return;
+      this.#ask(optional.subscriptions, (refused) => {
+        if (refused === undefined) optional.onGranted();
+      });
+    });
+  }
+
+  /** Answers with why it was refused, as it follows on a word. */
+  #ask(subscriptions: Record<string, 0 | 1>, answer: (fault: string | undefined) => void): void {
+    const wanted = Object.fromEntries(Object.entries(subscriptions).map(([topic, qos]) => [topic, { qos }]));
+    this.#client.subscribe(wanted, (error, granted) => {
+      if (this.#isOver) return;
+      // [MQTT-3.9.3-1] 0x80 is a refusal. A grant proves nothing more.
+      if (error) answer(`: ${error.message}`);
+      else answer(granted?.some(({ qos }) => (qos as number) >= 128) ? '' : undefined);
     });
   }
 

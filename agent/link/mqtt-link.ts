@@ -1,5 +1,6 @@
 import { LIMITS } from '../../protocol/limits.ts';
 import { checkAck, type Report } from '../../protocol/messages.ts';
+import { REMOTE_LIMITS } from '../../protocol/remote-actions.ts';
 import { downTopic, type UpChannel, upTopic } from '../../protocol/topics.ts';
 import type { Clock } from '../supervisor/ports.ts';
 import type { Log } from '../update/ports.ts';
@@ -7,7 +8,7 @@ import { backoffMs } from './backoff.ts';
 import type { Dial } from './dial.ts';
 import { EventPump } from './event-pump.ts';
 import { MqttConnection } from './mqtt-connection.ts';
-import type { EventQueue, Link, LinkHandlers, PostMortemQueue } from './ports.ts';
+import type { EventQueue, Link, LinkHandlers, PostMortemQueue, RemoteRequests } from './ports.ts';
 import { PostMortemPump, type PostMortemTimes } from './post-mortem-pump.ts';
 
 export interface MqttLinkOptions {
@@ -16,6 +17,7 @@ export interface MqttLinkOptions {
   outbox: EventQueue;
   postMortems: PostMortemQueue;
   handlers: LinkHandlers;
+  remote: RemoteRequests;
   clock: Clock;
   log: Log;
   reconnect?: { minMs: number; maxMs: number };
@@ -26,7 +28,7 @@ export interface MqttLinkOptions {
 const RESEND_MS = 15_000;
 const RECONNECT = { minMs: LIMITS.reconnectMinMs, maxMs: LIMITS.reconnectMaxMs };
 
-/** The control session: hello, reports, events and post-mortems up; assignments and acknowledgements down. */
+/** The control session: hello, reports, events and post-mortems up; assignments, acknowledgements and requests down. */
 export class MqttLink implements Link {
   readonly #options: MqttLinkOptions;
   readonly #pump: EventPump;
@@ -34,6 +36,8 @@ export class MqttLink implements Link {
   readonly #desiredTopic: string;
   readonly #ackTopic: string;
   readonly #timeTopic: string;
+  readonly #askTopic: string;
+  readonly #moreTopic: string;
   #connection: MqttConnection | undefined;
   #attempt = 0;
   #cancelReconnect: (() => void) | undefined;
@@ -48,6 +52,8 @@ export class MqttLink implements Link {
     this.#desiredTopic = downTopic(tenant, device, 'desired');
     this.#ackTopic = downTopic(tenant, device, 'ack');
     this.#timeTopic = downTopic(tenant, device, 'time');
+    this.#askTopic = downTopic(tenant, device, 'ask');
+    this.#moreTopic = downTopic(tenant, device, 'more');
     this.#pump = new EventPump(options.outbox, (event) => this.#publish('event', event, 1));
     this.#postMortems = new PostMortemPump({
       queue: options.postMortems,
@@ -80,16 +86,21 @@ export class MqttLink implements Link {
     this.#cancelReconnect?.();
     this.#cancelResend?.();
     this.#postMortems.closed();
+    this.#options.remote.closed();
     await this.#connection?.close();
   }
 
   #connect(): void {
-    const { dial, identity, handlers, log } = this.#options;
+    const { dial, identity, handlers, remote, log } = this.#options;
     this.#connection = new MqttConnection({
       dial,
       clientId: identity.device,
       username: identity.device,
       subscriptions: { [this.#desiredTopic]: 1, [this.#ackTopic]: 1, [this.#timeTopic]: 1 },
+      optional: {
+        subscriptions: { [this.#askTopic]: 0, [this.#moreTopic]: 0 },
+        onGranted: () => this.#publish('abilities', remote.abilities(), 1),
+      },
       onOpen: () => {
         this.#attempt = 0;
         log.info({}, 'Connected to the fleet server');
@@ -103,6 +114,7 @@ export class MqttLink implements Link {
       onMessage: (topic, payload) => this.#received(topic, payload),
       onLost: (reason) => {
         this.#postMortems.closed();
+        remote.closed();
         this.#reconnectLater(reason);
       },
     });
@@ -125,7 +137,13 @@ export class MqttLink implements Link {
   }
 
   #received(topic: string, payload: Buffer): void {
-    const document = parseJson(payload);
+    const isRemote = topic === this.#askTopic || topic === this.#moreTopic;
+    const isTooLarge = isRemote && payload.length > REMOTE_LIMITS.askBytes;
+    const document = isTooLarge ? undefined : parseJson(payload);
+    if (isRemote && document !== undefined) {
+      const { remote } = this.#options;
+      return topic === this.#askTopic ? remote.asked(document) : remote.more(document);
+    }
     if (topic === this.#desiredTopic && document !== undefined)
       return this.#options.handlers.onDesired(document);
     if (topic === this.#timeTopic && document !== undefined) return this.#options.handlers.onTime(document);

@@ -1,5 +1,6 @@
 import type { DeviceEvent, Hello, Report } from '../../protocol/messages.ts';
 import type { PostMortem } from '../../protocol/post-mortem.ts';
+import type { Abilities } from '../../protocol/remote.ts';
 import type { TimeRequest } from '../../protocol/signed-time.ts';
 
 /** Where the link meets the rest of the agent. */
@@ -22,6 +23,18 @@ export interface PostMortemQueue {
   acknowledge(id: string): Promise<void>;
   /** Calls back after each addition; one listener. */
   onAdded(run: () => void): void;
+}
+
+/** What the server asks for somebody who looks on. */
+export interface RemoteRequests {
+  /** Asked anew on each connect, where the server asks such things. */
+  abilities(): Abilities;
+  /** dn/ask: parsed JSON, not trusted. */
+  asked(document: unknown): void;
+  /** dn/more: parsed JSON, not trusted. */
+  more(document: unknown): void;
+  /** The session ended. */
+  closed(): void;
 }
 
 /** The session with the fleet server. */

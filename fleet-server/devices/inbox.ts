@@ -30,11 +30,13 @@ export interface InboxOptions {
     reported(device: string, report: Report): Promise<void>;
     happened(device: string, event: DeviceEvent): Promise<void>;
   };
+  /** What a device's own clock shows. */
+  clocks: { clockSeen(device: string, at: number): void };
   now: () => number;
   log: Logger;
 }
 
-type ControlChannel = Exclude<UpChannel, 'get' | 'probe'>;
+type ControlChannel = Exclude<UpChannel, 'get' | 'answer' | 'abilities' | 'probe'>;
 
 /** Takes what devices say on their control session. What does not match its schema is dropped and logged. */
 export class Inbox {
@@ -91,7 +93,8 @@ export class Inbox {
   }
 
   async #report(device: string, report: Report): Promise<void> {
-    const { db, metrics, desired, feed, attempts, now } = this.#options;
+    const { db, metrics, desired, feed, attempts, clocks, now } = this.#options;
+    clocks.clockSeen(device, report.at);
     const seen = {
       lastSeenAt: now(),
       reportJson: JSON.stringify(report),

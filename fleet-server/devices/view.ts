@@ -1,4 +1,5 @@
 import type { Report } from '../../protocol/messages.ts';
+import type { Remote } from '../remote/remote.ts';
 import type { DeviceDetail, DeviceEvents, DeviceSummary } from '../rest/api.ts';
 import type { Database } from '../store/tables.ts';
 import type { Presence } from './presence.ts';
@@ -7,10 +8,12 @@ import type { Presence } from './presence.ts';
 export class DeviceViews {
   readonly #db: Database;
   readonly #presence: Presence;
+  readonly #remote: Pick<Remote, 'actions'>;
 
-  constructor(db: Database, presence: Presence) {
+  constructor(db: Database, presence: Presence, remote: Pick<Remote, 'actions'>) {
     this.#db = db;
     this.#presence = presence;
+    this.#remote = remote;
   }
 
   /** Ascending by id, after `cursor`. */
@@ -87,6 +90,7 @@ export class DeviceViews {
         running: report?.services.filter(({ state }) => state === 'running').length ?? 0,
       },
       pinned: row.pinnedAt === null ? null : { at: row.pinnedAt, by: row.pinnedBy ?? '' },
+      remote: this.#remote.actions(row.id),
     };
   }
 }

@@ -4,9 +4,11 @@ import { CHANNEL_MODES } from '../../protocol/channels.ts';
 import type { DeviceEvent, Report } from '../../protocol/messages.ts';
 import { reportSchema, UPDATE_PHASES } from '../../protocol/messages.ts';
 import { type PostMortem, type PostMortemSummary, postMortemSchema } from '../../protocol/post-mortem.ts';
+import { ROLES } from '../roles.ts';
 import { Closed, Nullable, RefusalReason, ReleaseRef, Text, Time } from './api-parts.ts';
 import type { Rollout } from './api-rollouts.ts';
 
+export * from './api-remote.ts';
 export * from './api-rollouts.ts';
 
 /** RFC 9457 problem details, with our stable `code`. */
@@ -23,7 +25,8 @@ export const Login = Type.Object(
   { name: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
   Closed,
 );
-export const Session = Type.Object({ name: Type.String(), role: Type.Literal('admin'), expiresAt: Time });
+export const Role = Type.Enum([...ROLES]);
+export const Session = Type.Object({ name: Type.String(), role: Role, expiresAt: Time });
 export type Session = Static<typeof Session>;
 
 export const DeviceSummary = Type.Object({
@@ -41,6 +44,8 @@ export const DeviceSummary = Type.Object({
   services: Type.Object({ total: Type.Integer(), running: Type.Integer() }),
   /** No rollout moves it; null = not pinned. */
   pinned: Nullable(Type.Object({ at: Time, by: Type.String() })),
+  /** What it lets be asked for; null while it is offline, or when its agent knows nothing of such requests. */
+  remote: Nullable(Type.Array(Type.String())),
 });
 export type DeviceSummary = Static<typeof DeviceSummary>;
 
@@ -197,7 +202,19 @@ export const EnrolmentToken = Type.Object({
 });
 export type EnrolmentToken = Static<typeof EnrolmentToken>;
 
-export const CreateApiToken = Type.Object({ note: Text }, Closed);
+export const CreateApiToken = Type.Object(
+  {
+    note: Text,
+    /** Absent = that of whoever makes it; never a stronger one. */
+    role: Type.Optional(Role),
+  },
+  Closed,
+);
+export const PutUser = Type.Object(
+  { password: Type.String({ minLength: 12, maxLength: 256 }), role: Role },
+  Closed,
+);
+export const User = Type.Object({ name: Type.String(), role: Role });
 export const ApiToken = Type.Object({ token: Type.String({ description: 'shown once; stored hashed' }) });
 
 export const Page = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>

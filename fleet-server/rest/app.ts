@@ -10,7 +10,9 @@ import type { PostMortemStore } from '../devices/post-mortems.ts';
 import type { DeviceViews } from '../devices/view.ts';
 import type { Feed } from '../feed.ts';
 import type { PublishOptions } from '../releases/publish.ts';
+import type { Remote } from '../remote/remote.ts';
 import type { Rollouts } from '../rollouts/rollouts.ts';
+import type { Database } from '../store/tables.ts';
 import type { ObjectRouteOptions } from '../transport/object-routes.ts';
 import type { Auth } from './auth.ts';
 import { deviceRoutes } from './device-routes.ts';
@@ -18,6 +20,7 @@ import { keyRoutes } from './key-routes.ts';
 import { postMortemRoutes } from './post-mortem-routes.ts';
 import { speakNotFound, speakProblems } from './problem-json.ts';
 import { releaseRoutes } from './release-routes.ts';
+import { remoteRoutes } from './remote-routes.ts';
 import { rolloutRoutes } from './rollout-routes.ts';
 import { sessionRoutes } from './session-routes.ts';
 import type { Stream } from './stream.ts';
@@ -28,6 +31,8 @@ export interface RestOptions {
   auth: Auth;
   devices: DeviceViews;
   pins: Pins;
+  remote: Remote;
+  db: Database;
   metrics: MetricLog;
   postMortems: PostMortemStore;
   publish: PublishOptions;
@@ -85,11 +90,13 @@ export async function restApp(options: RestOptions) {
       await api.register(async (guarded) => {
         guarded.addHook('onRequest', async (request) => {
           request.who = await options.auth.identify(request);
+          options.auth.admit(request);
         });
         deviceRoutes(guarded, options);
         keyRoutes(guarded, options);
         postMortemRoutes(guarded, options);
         releaseRoutes(guarded, options);
+        remoteRoutes(guarded, options);
         rolloutRoutes(guarded, options);
       });
     },

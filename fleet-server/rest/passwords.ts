@@ -35,7 +35,7 @@ export async function ensureAdmin(db: Database, admin: { name: string; password:
   const passwordHash = await hashPassword(admin.password);
   await db
     .insertInto('users')
-    .values({ name: admin.name, passwordHash })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ passwordHash }))
+    .values({ name: admin.name, passwordHash, role: 'admin' })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ passwordHash, role: 'admin' }))
     .execute();
 }

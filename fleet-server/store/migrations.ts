@@ -51,6 +51,10 @@ export const MIGRATIONS: readonly string[][] = [
     `alter table devices add column pinnedBy text`,
   ],
   [`alter table rollouts add column egressBytesPerSecond integer`],
+  [
+    `alter table users add column role text not null default 'admin'`,
+    `alter table apiTokens add column role text not null default 'admin'`,
+  ],
 ];
 
 /** Brings the schema up to date. Throws when the database is from a newer program. */

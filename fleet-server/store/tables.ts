@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { Role } from '../roles.ts';
 
 /** Times are integer milliseconds, ids UUIDv7 text unless said otherwise, `…Json` columns hold JSON text. */
 export interface Tables {
@@ -20,9 +21,17 @@ export interface Tables {
     note: string | null;
     createdAt: number;
   };
-  users: { name: string; passwordHash: string };
+  users: { name: string; passwordHash: string; role: Role };
   sessions: { tokenSha256: string; userName: string; expiresAt: number };
-  apiTokens: { id: string; tokenSha256: string; userName: string; note: string; createdAt: number };
+  apiTokens: {
+    id: string;
+    tokenSha256: string;
+    userName: string;
+    note: string;
+    createdAt: number;
+    /** At most; never more than its user has. */
+    role: Role;
+  };
   audit: { id: string; at: number; who: string; action: string; subject: string; detail: string };
 }
 

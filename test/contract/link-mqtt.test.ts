@@ -5,6 +5,8 @@ import type { EventQueue, PostMortemQueue } from '../../agent/link/ports.ts';
 import { systemClock } from '../../agent/system-clock.ts';
 import { checkEvent, checkHello, type DeviceEvent } from '../../protocol/messages.ts';
 import { checkPostMortem, type PostMortem } from '../../protocol/post-mortem.ts';
+import { checkAbilities } from '../../protocol/remote.ts';
+import { REMOTE_LIMITS } from '../../protocol/remote-actions.ts';
 import { checkTimeRequest } from '../../protocol/signed-time.ts';
 import { ChunkServer, startTestBroker, type TestBroker } from '../support/chunk-server.ts';
 import { until } from '../support/until.ts';
@@ -16,6 +18,7 @@ const up: { channel: string; body: unknown }[] = [];
 const desired: unknown[] = [];
 const times: unknown[] = [];
 const log: string[] = [];
+const requests: unknown[] = [];
 let added = () => {};
 let events: DeviceEvent[] = [];
 let capsules: PostMortem[] = [];
@@ -56,7 +59,7 @@ const capsule = (digit: number): PostMortem => ({
 });
 
 beforeEach(async () => {
-  up.length = desired.length = times.length = log.length = 0;
+  up.length = desired.length = times.length = log.length = requests.length = 0;
   events = [];
   capsules = [];
   broker = await startTestBroker();
@@ -89,6 +92,12 @@ beforeEach(async () => {
       onTime: (answer) => times.push(answer),
       onConnected: () => log.push('connected'),
       onLost: (why) => log.push(why),
+    },
+    remote: {
+      abilities: () => ({ v: 1, session: 'cd'.repeat(16), at: 1, actions: ['why'] }),
+      asked: (document) => requests.push(document),
+      more: (document) => requests.push(document),
+      closed: () => requests.push('closed'),
     },
     clock: systemClock,
     log: { info: () => {}, warn: (_fields, message) => log.push(message) },
@@ -160,4 +169,29 @@ test('hands assignments on and drops what it cannot read with a word in the log'
   await until(() => desired.length === 1);
   expect(desired).toEqual([{ v: 1 }]);
   expect(log.filter((line) => line.includes('could not be read'))).toHaveLength(2);
+});
+
+test('says once a session what it may be asked, and hands on what is asked, unless it is too large', async () => {
+  link.start();
+  await until(() => sent('abilities').length === 1);
+  expect(checkAbilities(sent('abilities')[0]?.body).ok).toBe(true);
+  expect(up.map(({ channel }) => channel).indexOf('abilities')).toBeGreaterThan(0);
+  server.publish('dn/demo/boat-1/ask', JSON.stringify({ v: 1, big: 'x'.repeat(REMOTE_LIMITS.askBytes) }), 0);
+  server.publish('dn/demo/boat-1/ask', '{"v":1}', 0);
+  server.publish('dn/demo/boat-1/more', '{"v":2}', 0);
+  await until(() => requests.length === 2);
+  expect(requests).toEqual([{ v: 1 }, { v: 2 }]);
+  expect(log.filter((line) => line.includes('could not be read'))).toHaveLength(1);
+  await link.stop();
+  expect(requests.at(-1)).toBe('closed');
+});
+
+test('a server of the version before, which refuses dn/ask, is told no abilities and has the link all the same', async () => {
+  broker.broker.authorizeSubscribe = (_client, subscription, done) =>
+    done(null, /\/(?:ask|more)$/.test(subscription.topic) ? null : subscription);
+  link.start();
+  await until(() => sent('hello').length === 1);
+  server.publish('dn/demo/boat-1/desired', '{"v":1}', 1);
+  await until(() => desired.length === 1);
+  expect([sent('abilities'), link.isConnected()]).toEqual([[], true]);
 });

@@ -119,6 +119,34 @@ test('a device shows its channels: who publishes how much, who keeps up', async 
   expect(await browser.look('device-channels', channels)).toEqual([]);
 });
 
+test('a device is asked at its page: a log runs on, it says why, it restarts; what is off there says so', async () => {
+  const at = panel('At the device');
+  await at.getByRole('combobox', { name: 'Service' }).selectOption('redis');
+  await at.getByRole('button', { name: 'Log', exact: true }).click();
+  await sees(at.getByText(/^Live, \d+ lines?$/), 30_000);
+  expect(await at.getByRole('list', { name: 'Lines of redis' }).innerText()).toMatch(/Ready to accept/);
+  expect(await browser.look('device-log', at)).toEqual([]);
+  await at.getByRole('button', { name: 'Why', exact: true }).click();
+  await sees(at.getByText('start.desired'));
+  expect(await browser.look('device-why', at)).toEqual([]);
+  await at.getByRole('button', { name: 'Restart…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Restart redis' }).click();
+  await sees(at.getByText('The device restarts it'));
+  await sees(panel('History').getByText('admin (server) restarts redis'));
+  const download = page.waitForEvent('download');
+  await at.getByRole('button', { name: 'Support bundle' }).click();
+  expect((await download).suggestedFilename()).toMatch(/^support-demo-device-.*\.txt$/);
+  await sees(at.getByText(/^Saved, /), 30_000);
+  expect(await at.getByRole('button', { name: 'Reboot…' }).isDisabled()).toBe(true);
+  await sees(
+    at.getByText('Reboot: switched off by the device’s configuration (remote.reboot in agent.json)'),
+  );
+  await until(async () => /3 of 3 running/.test(await panel('Services').innerText()), {
+    timeoutMs: 30_000,
+    what: 'all services to run again',
+  });
+});
+
 test('the releases stand with their size and where they run', async () => {
   await section('Releases').click();
   await sees(row(/demo 2\.0\.0/));

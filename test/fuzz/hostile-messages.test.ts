@@ -20,6 +20,7 @@ import {
 import { isObjectName } from '../../protocol/objects.ts';
 import { checkPostMortem } from '../../protocol/post-mortem.ts';
 import { REASONS } from '../../protocol/reasons.ts';
+import { checkAbilities, checkAnswer, checkAsk, checkMore } from '../../protocol/remote.ts';
 import { checkTimeRequest, openTime, signTime } from '../../protocol/signed-time.ts';
 import { parseUpTopic } from '../../protocol/topics.ts';
 import { TestRepository } from '../support/test-repository.ts';
@@ -164,6 +165,26 @@ describe('other messages', () => {
     ['fault', checkFault, { v: 1, request: 1, code: 'busy', message: 'later', retryAfterMs: 1 }],
     ['time request', checkTimeRequest, { v: 1, nonce: asked.nonce }],
     ['offer', checkOffer, { v: 1, state: 'ready', delta: 'a'.repeat(64), bytes: 10, old: 'b'.repeat(64) }],
+    ['abilities', checkAbilities, { v: 1, session: 'ab'.repeat(16), at, actions: ['why'] }],
+    [
+      'ask',
+      checkAsk,
+      {
+        v: 1,
+        id: 'ab'.repeat(16),
+        session: 'cd'.repeat(16),
+        expiresAt: at,
+        by: 'a',
+        action: 'why',
+        lifeMs: 1,
+      },
+    ],
+    [
+      'more',
+      checkMore,
+      { v: 1, id: 'ab'.repeat(16), credit: 1, input: 'YQ==', resize: { columns: 1, rows: 1 } },
+    ],
+    ['answer', checkAnswer, { v: 1, id: 'ab'.repeat(16), sequence: 0, data: 'YQ==', stream: 'stdout' }],
     ['post-mortem', checkPostMortem, { v: 1, id: 'a', service: 's', at, log: ['x'] }],
   ];
 

@@ -81,6 +81,11 @@ export class TestFleet {
     };
   }
 
+  /** Of an administrator, once a call was made. */
+  get token(): string {
+    return this.#token;
+  }
+
   async open(overrides: Partial<FleetServerConfig> = {}): Promise<void> {
     this.server = await startFleetServer(this.config(overrides));
   }

@@ -21,6 +21,11 @@ test('a device publishes on its own channels only, each in its session', () => {
   expect(publish(control, upTopic('default', 'cam-2', 'postmortem'))).toContain('not its own');
   expect(publish(bulk, upTopic('default', 'cam-1', 'postmortem'))).toContain('bulk session');
   expect(publish(bulk, upTopic('default', 'cam-1', 'get'))).toBeUndefined();
+  expect(publish(control, upTopic('default', 'cam-1', 'abilities'), { qos: 1 })).toBeUndefined();
+  expect(publish(bulk, upTopic('default', 'cam-1', 'answer'))).toBeUndefined();
+  expect(publish(bulk, upTopic('default', 'cam-2', 'answer'))).toContain('not its own');
+  expect(publish(control, upTopic('default', 'cam-1', 'answer'))).toContain('control session');
+  expect(publish(bulk, upTopic('default', 'cam-1', 'abilities'))).toContain('bulk session');
   expect(publish(control, upTopic('default', 'cam-1', 'get'))).toContain('control session');
   expect(publish(bulk, upTopic('default', 'cam-1', 'report'))).toContain('bulk session');
   expect(publish(control, upTopic('default', 'cam-2', 'report'))).toContain('not its own');

@@ -15,8 +15,8 @@ export interface Peer {
 }
 
 const UP_OF = {
-  control: ['hello', 'report', 'event', 'postmortem', 'time'],
-  bulk: ['get'],
+  control: ['hello', 'report', 'event', 'postmortem', 'time', 'abilities'],
+  bulk: ['get', 'answer'],
   doctor: ['probe'],
 } as const;
 

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { StreamEvent } from '../../rest/api.ts';
 import { Fleet } from './mock/fleet.ts';
+import { streamRemote } from './mock/remote-streams.ts';
 import { type Reply, respond } from './mock/routes.ts';
 import { serveStatic } from './mock/static.ts';
 
@@ -70,6 +71,7 @@ async function handle(
     response.on('close', () => streams.delete(response));
     return;
   }
+  if (isSignedIn && streamRemote(pathname.slice('/api/v1'.length), response)) return;
   const sent = await text(request);
   const body: unknown = sent === '' ? undefined : JSON.parse(sent);
   const path = pathname.slice('/api/v1'.length);

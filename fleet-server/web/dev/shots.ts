@@ -33,6 +33,16 @@ async function withRules(page: Page): Promise<void> {
   await page.getByText('Saturdays from 02:00').first().waitFor();
 }
 
+const atDevice = (page: Page) => page.getByRole('region', { name: 'At the device', exact: true });
+
+/** The panel in the middle of the window, with what a button of it shows. */
+async function tool(page: Page, name: string, seen: string): Promise<void> {
+  await charts(page);
+  await atDevice(page).getByRole('button', { name, exact: true }).click();
+  await page.getByText(seen).first().waitFor();
+  await atDevice(page).scrollIntoViewIfNeeded();
+}
+
 export const SHOTS: readonly Shot[] = [
   { name: 'sign-in', path: '/devices', isSignedOut: true, act: sees('Password') },
   {
@@ -65,6 +75,54 @@ export const SHOTS: readonly Shot[] = [
       await charts(page);
       await page.getByText('the kernel killed node').first().click();
       await page.getByText('Its last lines').waitFor();
+    },
+  },
+  {
+    name: 'remote-log',
+    isWindow: true,
+    path: '/devices/gauge-01',
+    act: (page) => tool(page, 'Log', 'Live, 4'),
+  },
+  {
+    name: 'remote-why',
+    isWindow: true,
+    path: '/devices/gauge-05',
+    act: (page) => tool(page, 'Why', 'Ask again'),
+  },
+  {
+    name: 'remote-terminal',
+    isWindow: true,
+    path: '/devices/gauge-01',
+    act: async (page) => {
+      await tool(page, 'Terminal', 'split at spaces');
+      await page.getByRole('button', { name: 'Run', exact: true }).click();
+      await page.getByText('drwxr-xr-x').first().waitFor();
+      await page.getByRole('button', { name: 'Ctrl-C' }).waitFor();
+    },
+  },
+  {
+    name: 'remote-bundle',
+    isWindow: true,
+    path: '/devices/gauge-01',
+    act: (page) => tool(page, 'Support bundle', 'KiB fetched'),
+  },
+  {
+    name: 'remote-reboot',
+    path: '/devices/gauge-01',
+    isWindow: true,
+    act: async (page) => {
+      await tool(page, 'Reboot…', 'Reboot the device?');
+      await page.getByLabel('Type the name').fill('gauge-0');
+    },
+  },
+  {
+    name: 'remote-restart',
+    isWindow: true,
+    path: '/devices/gauge-02',
+    act: async (page) => {
+      await tool(page, 'Restart…', 'It is stopped and started again');
+      await page.getByRole('button', { name: /^Restart \w/ }).click();
+      await page.getByText('The device restarts it').waitFor();
     },
   },
   { name: 'device-offline', path: '/devices/gauge-06', act: sees('The device is offline') },

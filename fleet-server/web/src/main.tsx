@@ -13,6 +13,7 @@ import './styles/channels.css';
 import './styles/pages.css';
 import './styles/rules.css';
 import './styles/post-mortem.css';
+import './styles/remote.css';
 import './styles/states.css';
 import './styles/wizard.css';
 

@@ -17,7 +17,7 @@ export function someDevices(now: number, releases: readonly Release[]): MockDevi
   const v1 = find('river-gauge', '1.1.0');
   const v0 = find('river-gauge', '1.0.0');
   const devices = [
-    mockDevice(now, { id: 'gauge-01', release: v1 }),
+    mockDevice(now, { id: 'gauge-01', release: v1, exec: true }),
     mockDevice(now, { id: 'gauge-02', release: v1 }),
     refusing(mockDevice(now, { id: 'gauge-03', release: v1 }), now, find('river-gauge', '1.2.0')),
     mockDevice(now, { id: 'gauge-04', release: v1, board: 'raspberry-pi-3' }),
@@ -40,6 +40,8 @@ export function someDevices(now: number, releases: readonly Release[]): MockDevi
     mockDevice(now, { id: 'spare-with-a-rather-long-device-name', lastSeenAt: now - 40_000 }),
   ];
   for (const device of devices) firstEvents(device, now);
+  // Its agent is of the version before.
+  for (const { detail } of devices.filter(({ detail }) => detail.id === 'gauge-03')) detail.remote = null;
   return devices;
 }
 

@@ -25,6 +25,8 @@ interface Setup {
   isOnline?: boolean;
   lastSeenAt?: number | null;
   generation?: number;
+  /** Its configuration lets programs be run. */
+  exec?: boolean;
 }
 
 /** A device as the server sees it once it runs `release`; without one it has only enrolled. */
@@ -48,6 +50,7 @@ export function mockDevice(now: number, setup: Setup): MockDevice {
     updateReason: null,
     services: { total: report?.services.length ?? 0, running: report?.services.length ?? 0 },
     pinned: null,
+    remote: isOnline ? ['logs', 'why', 'restart', 'reboot', 'bundle', ...(setup.exec ? ['exec'] : [])] : null,
     certificateExpiresAt: now + 71 * 24 * HOUR,
     certificateSha256: digest(`certificate ${id}`),
     agentVersion: setup.lastSeenAt === null ? null : '0.1.0',

@@ -16,6 +16,7 @@ import { scheduleWords } from '../../../rollouts/core/schedule-words.ts';
 import { summaryOf } from './device.ts';
 import type { Fleet } from './fleet.ts';
 import { digest } from './ids.ts';
+import { remotePost, remoteWhy } from './remote.ts';
 import { updateSizes } from './update-sizes.ts';
 
 export interface Ask {
@@ -39,6 +40,7 @@ export function respond(fleet: Fleet, ask: Ask): Reply {
   if (!ask.isSignedIn) return problem(401, 'unauthenticated', 'Cannot answer: nobody is signed in');
   if (method === 'POST') return post(fleet, ask);
   const [, collection, id = '', part, item] = path.split('/').map(decodeURIComponent);
+  if (part === 'services') return remoteWhy(fleet, path);
   if (part === 'pin') return pin(fleet, id, method === 'PUT', ask.now);
   const found = part ? devicePart(fleet, id, part, item) : collectionItem(fleet, collection, id);
   return found === undefined
@@ -78,7 +80,8 @@ function post(fleet: Fleet, { path, body, now }: Ask): Reply {
       ? { status: 200, body: sizes }
       : problem(404, 'not-found', 'Cannot tell the sizes: no such release');
   }
-  const [, , id = '', part] = path.split('/').map(decodeURIComponent);
+  const [, collection, id = '', part] = path.split('/').map(decodeURIComponent);
+  if (collection === 'devices') return remotePost(fleet, path, now);
   const urgent = part === 'urgent' ? fleet.makeUrgent(id, 'admin') : undefined;
   if (urgent) return { status: 200, body: urgent };
   if (path === '/enrolment-tokens') {
@@ -129,7 +132,7 @@ function page<T>(items: T[]): { items: T[]; next: null } {
   return { items, next: null };
 }
 
-function problem(status: number, code: string, detail: string): Reply {
+export function problem(status: number, code: string, detail: string): Reply {
   const body: Problem = {
     type: 'about:blank',
     title: 'The server refused the request',

@@ -13,6 +13,7 @@ import type {
   Session,
   StartRollout,
   UpdateSizes,
+  WhyAnswer,
   WindowsInWords,
 } from './types.ts';
 
@@ -67,8 +68,27 @@ export const api = {
   pin: (device: string) => request<DeviceDetail>('PUT', `/devices/${part(device)}/pin`),
   unpin: (device: string) => request<DeviceDetail>('DELETE', `/devices/${part(device)}/pin`),
 
+  why: (device: string, service: string) =>
+    request<WhyAnswer>('GET', `/devices/${part(device)}/services/${part(service)}/why`),
+  restart: (device: string, service: string) =>
+    request<void>('POST', `/devices/${part(device)}/services/${part(service)}/restart`),
+  reboot: (device: string) => request<void>('POST', `/devices/${part(device)}/reboot`, { confirm: device }),
+  typeIn: (
+    device: string,
+    session: string,
+    typed: { input?: string; resize?: { columns: number; rows: number } },
+  ) => request<void>('POST', `/devices/${part(device)}/exec/${part(session)}/input`, typed),
+
   createEnrolmentToken: (uses: number, expiresInSeconds: number) =>
     request<EnrolmentToken>('POST', '/enrolment-tokens', { uses, expiresInSeconds }),
+};
+
+/** Paths of what comes as a stream: api/remote-stream.ts. */
+export const remotePaths = {
+  logs: (device: string, service: string, follow: boolean) =>
+    `/devices/${part(device)}/services/${part(service)}/logs?tail=500&follow=${follow}`,
+  exec: (device: string, service: string) => `/devices/${part(device)}/services/${part(service)}/exec`,
+  bundle: (device: string) => `/devices/${part(device)}/support-bundle`,
 };
 
 export const STREAM_URL = '/api/v1/stream';

@@ -5,6 +5,7 @@ export type {
 } from '../../../../protocol/channel-status.ts';
 export type { DeviceEvent, Report, UpdatePhase, UpdateStatus } from '../../../../protocol/messages.ts';
 export type { PostMortem, PostMortemSummary } from '../../../../protocol/post-mortem.ts';
+export type { RemoteAction } from '../../../../protocol/remote-actions.ts';
 export type { DeviceHealth, ServiceState, ServiceStatus } from '../../../../protocol/status.ts';
 export type { UpdatePolicy } from '../../../../protocol/update-policy.ts';
 export type {
@@ -18,11 +19,13 @@ export type {
   EnrolmentToken,
   Problem,
   Release,
+  RemoteEvent,
   Rollout,
   ServiceMetrics,
   Session,
   StartRollout,
   StreamEvent,
   UpdateSizes,
+  WhyAnswer,
   WindowsInWords,
 } from '../../../rest/api.ts';

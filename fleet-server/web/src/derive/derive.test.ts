@@ -24,6 +24,7 @@ function device(fields: Partial<DeviceSummary> = {}): DeviceSummary {
     updateReason: null,
     services: { total: 3, running: 3 },
     pinned: null,
+    remote: null,
     ...fields,
   };
 }

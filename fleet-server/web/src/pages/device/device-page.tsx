@@ -13,6 +13,7 @@ import { HealthPanel } from './health-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
 import { IdentityPanel } from './identity-panel.tsx';
 import { PostMortemsPanel } from './post-mortems-panel.tsx';
+import { RemotePanel } from './remote/remote-panel.tsx';
 import { ServicesPanel } from './services-panel.tsx';
 import { UpdatePanel } from './update-panel.tsx';
 import { UsePanel } from './use-panel.tsx';
@@ -83,6 +84,7 @@ function Body({ device }: { device: DeviceDetail }) {
         <ConditionNotices health={report?.device} />
         <UpdatePanel device={device} />
         <ServicesPanel services={report?.services} />
+        <RemotePanel device={device} />
         <ChannelsPanel channels={report?.channels} />
         <UsePanel id={device.id} services={report?.services ?? []} />
         <PostMortemsPanel id={device.id} />
