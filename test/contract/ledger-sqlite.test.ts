@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENTS_KEPT } from '../../agent/ledger/event-ring.ts';
 import { openLedger } from '../../agent/ledger/open-ledger.ts';
+import { FakeHoldMemory } from '../../agent/supervisor/fake-hold-memory.ts';
+import type { HoldMemory } from '../../agent/supervisor/service-holds.ts';
 import { EMPTY_RECORD } from '../../agent/update/core/record.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { checkEvent } from '../../protocol/messages.ts';
@@ -87,6 +89,20 @@ test('the last hundred events of updates are kept when the server has them', () 
   const messages = again.history().map(({ message }) => message);
   expect([messages.length, messages[0], messages.at(-1)]).toEqual([100, '103', '4']);
   again.close();
+});
+
+test.each([
+  ['in memory', () => new FakeHoldMemory()],
+  ['in the ledger', () => openLedger(path).ledger.holds],
+])('stops by hand %s: the newest of each service, until it is ended', (_where, open) => {
+  const memory: HoldMemory = open();
+  memory.change('web', 'first', event('stopped'));
+  memory.change('api', 'other', event('stopped'));
+  memory.change('web', 'second', undefined);
+  expect(memory.load()).toEqual({ web: 'second', api: 'other' });
+  memory.change('web', undefined, event('started'));
+  memory.change('gone', undefined, event('started'));
+  expect(memory.load()).toEqual({ api: 'other' });
 });
 
 test('a stop by hand and its event are both kept, or neither', () => {
