@@ -8,6 +8,7 @@ import {
   KINDS_TO_ANY,
   type Running,
 } from '../../../test/support/step-machine.ts';
+import { workloadHealth } from './status.ts';
 
 const versions = fc.record({
   a: fc.integer({ min: 0, max: 3 }),
@@ -83,6 +84,29 @@ test('whatever happens, the machine ends up running what is desired and nothing 
       }
     }),
     { numRuns: 300 },
+  );
+});
+
+test('a release is not to blame for what somebody stopped by hand, nor for what waits for that', () => {
+  fc.assert(
+    fc.property(versions, fc.array(happening, { maxLength: 20 }), (wanted, happenings) => {
+      const machine = new Machine();
+      for (const what of happenings) {
+        happen(machine, what);
+        machine.pass();
+      }
+      happen(machine, { kind: 'desire', versions: wanted });
+      machine.settle();
+      const { desired, containers, records } = machine;
+      const holds = machine.holds();
+      const look = workloadHealth(desired, [...containers.values()], records, machine.health(), holds);
+      const isOver = desired.some(({ name }) => records.get(name)?.settled !== undefined);
+      assert.ok(isOver || (look.isConverged && !look.isFailed), JSON.stringify(look.unhealthy));
+      const down = desired.filter(({ name }) => !machine.isRunning(name)).map(({ name }) => name);
+      assert.ok(isOver || down.every((name) => look.held?.includes(name)));
+      assert.ok(!look.unhealthy.some(({ service }) => holds.has(service)));
+    }),
+    { numRuns: 200 },
   );
 });
 
