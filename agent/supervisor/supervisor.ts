@@ -5,7 +5,8 @@ import type { WorkloadHealth, Workloads } from '../update/ports.ts';
 import { mergedReasons, type ServiceRecord } from './core/record.ts';
 import type { Scene } from './core/rehearse.ts';
 import type { ShedThresholds } from './core/shedding.ts';
-import { workloadHealth } from './core/status.ts';
+import { notSeenYet, workloadHealth } from './core/status.ts';
+import { eventOf } from './event-of.ts';
 import type { Machine } from './execute.ts';
 import { HealthMonitor } from './health-monitor.ts';
 import { instancesOf, serviceOf } from './instance-name.ts';
@@ -39,8 +40,6 @@ const RETRY_MS = 1_000;
 /** From a service's start to its first sample. */
 const FIRST_SAMPLE_MS = 1_000;
 const STOP_MS = 60_000;
-const EVENT =
-  /^(exit|fail|repair|health|shed|device|channel)\.|^stop\.(operator|unhealthy|shed|killed)$|^wait\.(given-up|completed|secret|device|reboot)$/;
 
 /** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
 export class Supervisor implements Workloads {
@@ -101,13 +100,7 @@ export class Supervisor implements Workloads {
 
   health(): WorkloadHealth {
     const desired = this.#desired;
-    if (desired === undefined || desired !== this.#seenDesired) {
-      const unhealthy = (desired?.services ?? []).map(({ name }) => ({
-        service: name,
-        message: 'not looked at yet',
-      }));
-      return { isConverged: false, unhealthy, isFailed: false };
-    }
+    if (desired === undefined || desired !== this.#seenDesired) return notSeenYet(desired?.services ?? []);
     return workloadHealth(
       this.#reconciler.desired,
       this.#reconciler.observed,
@@ -317,16 +310,8 @@ export class Supervisor implements Workloads {
     this.#options.onChange();
   }
 
-  #report(service: string | undefined, { code, message, at }: Reason): void {
-    if (!EVENT.test(code)) return;
-    const release = this.#desired?.release;
-    this.#options.onEvent({
-      kind: 'service',
-      ...(service !== undefined && { service }),
-      code,
-      message,
-      at,
-      ...(release && { release: `${release.name} ${release.version}`, generation: release.generation }),
-    });
+  #report(service: string | undefined, reason: Reason): void {
+    const event = eventOf(service, reason, this.#desired?.release);
+    if (event) this.#options.onEvent(event);
   }
 }

@@ -115,6 +115,13 @@ export function workloadHealth(
   };
 }
 
+/** Of services that no pass has been about. */
+export const notSeenYet = (desired: readonly ServiceSpec[]): WorkloadHealth => ({
+  isConverged: false,
+  unhealthy: desired.map(({ name }) => ({ service: name, message: 'not looked at yet' })),
+  isFailed: false,
+});
+
 function heldNames(
   desired: readonly ServiceSpec[],
   containers: ReadonlyMap<string, ObservedContainer>,
