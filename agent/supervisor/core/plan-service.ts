@@ -5,7 +5,7 @@ import type { Order } from './dependencies.ts';
 import { afterReboot } from './exhaustion.ts';
 import type { Step, World } from './plan.ts';
 import { planRunning } from './plan-running.ts';
-import { begin, restingState } from './plan-start.ts';
+import { begin, heldByHand, restingState } from './plan-start.ts';
 import {
   inState,
   newRecord,
@@ -102,10 +102,12 @@ function absorbHealth(record: ServiceRecord, container: Running, { health, now }
 }
 
 function cleanUp({ name, spec, hold, world }: Subject, record: ServiceRecord): Verdict {
-  const resting = hold === undefined ? restingState(record) : 'stopped';
-  const settled = inState(record, spec === undefined ? 'stopping' : resting, world.now);
+  const settled =
+    hold && spec
+      ? heldByHand(record, hold, world.now).record
+      : inState(record, spec === undefined ? 'stopping' : restingState(record), world.now);
   const { cleanupAt } = record;
-  const reason = record.reasons[0];
+  const reason = settled.reasons[0];
   if (cleanupAt !== undefined && cleanupAt > world.now && reason !== undefined) {
     return { record: settled, wait: { reason, until: cleanupAt } };
   }

@@ -82,7 +82,7 @@ const isAskedFor = ({ restartWanted, startWanted }: ServiceRecord): boolean =>
   restartWanted !== undefined || startWanted !== undefined;
 
 /** Stays as somebody left it, whatever its restart policy, the device or a release would do. */
-function heldByHand(record: ServiceRecord, hold: HoldInForce, now: number): Verdict {
+export function heldByHand(record: ServiceRecord, hold: HoldInForce, now: number): Verdict {
   const held: ServiceRecord = { ...inState(record, 'stopped', now), isHeld: true };
   const waiting = waitingFor(held, { code: 'wait.by-hand', message: holdText(hold), at: now });
   return { ...waiting, wait: waiting.wait && { ...waiting.wait, until: hold.endsAt } };

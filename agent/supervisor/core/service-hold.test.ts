@@ -68,6 +68,20 @@ describe('a service that is stopped by hand', () => {
     expect(wakeAt).toBe(hold.endsAt);
   });
 
+  test('is shown as stopped by hand as soon as it has ended', () => {
+    const exited = { ...running('camera', camera.digest), state: 'exited', exitCode: 0, exitedAt: NOW };
+    const { steps, records } = planned(
+      { observed: [exited as ObservedContainer] },
+      record({ stopping: { at: NOW } }),
+    );
+    expect(steps).toEqual([{ kind: 'remove', service: 'camera' }]);
+    expect(records.get('camera')).toMatchObject({
+      state: 'stopped',
+      failures: 0,
+      reasons: [{ code: 'wait.by-hand' }, { code: 'exit.code' }],
+    });
+  });
+
   test('is told once, and anew when the time begins anew', () => {
     const first = planned({}, record()).records.get('camera') as ServiceRecord;
     expect(planned({}, first).news).toEqual([]);
