@@ -55,6 +55,17 @@ describe('a start', () => {
   });
 });
 
+test('a restart by hand says who and why, when it stops and when it starts', () => {
+  const wanted = { restartWanted: 'ada', restartWhy: 'no readings' };
+  const [stop] = plan(world({ observed: [running], records: record(wanted) })).steps;
+  expect(stop).toMatchObject({ reason: { code: 'stop.operator', message: 'ada restarted it: no readings' } });
+  const { steps, records } = plan(world({ records: record({ ...wanted, holds: false }) }));
+  expect(steps).toMatchObject([
+    { reason: { code: 'start.operator', message: 'ada restarted it: no readings' } },
+  ]);
+  expect(records.get('sensor')).toMatchObject({ restartWanted: undefined, restartWhy: undefined });
+});
+
 describe('an exit', () => {
   test('that was asked for is kept in the chain of reasons and is no news', () => {
     const records = record({ stopping: { at: NOW } });
