@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DeviceHealth } from '../protocol/status.ts';
 import type { AgentConfig } from './config.ts';
 import type { Connected } from './connected.ts';
-import { makeInChild } from './diagnostics/bundle/child.ts';
+import { childBundles } from './diagnostics/bundle/child.ts';
 import type { Identity } from './enrolment/identity.ts';
 import type { PatientLedger } from './ledger/patient-ledger.ts';
 import type { AgentStatus, AgentView, LeaseDesk } from './local-api/ports.ts';
@@ -47,7 +47,7 @@ export function agentView(parts: ViewParts): AgentView {
   return {
     ...details,
     leases: parts.leases,
-    bundle: { make: makeInChild },
+    bundle: childBundles(),
     plans: parts.plans,
     enrolment: parts.enrolment,
     updates: updateView({ ...parts, clock: systemClock }),

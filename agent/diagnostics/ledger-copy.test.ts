@@ -2,7 +2,9 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MIGRATIONS, migrate } from '../ledger/migrations.ts';
 import { openLedger } from '../ledger/open-ledger.ts';
 import { EMPTY_RECORD } from '../update/core/record.ts';
 import { lookIntoLedger } from './ledger-copy.ts';
@@ -44,6 +46,16 @@ test('no ledger, a damaged one, and one that was put aside before', () => {
     setAside: ['ledger.db.corrupt-12'],
   });
   expect(readFileSync(path, 'utf8')).toContain('this is no database');
+});
+
+test('a ledger of an older agent is read as it is', () => {
+  const database = new Database(path);
+  migrate(database, MIGRATIONS.slice(0, 1));
+  database.close();
+  expect(lookIntoLedger(path)).toMatchObject({ verdict: 'ok', events: [], history: [] });
+  const untouched = new Database(path, { readonly: true });
+  expect(untouched.pragma('user_version', { simple: true })).toBe(1);
+  untouched.close();
 });
 
 test('a manifest that is not the one recorded', () => {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { sha256Hex } from '../../protocol/canonical.ts';
+import { EVENTS_KEPT } from '../ledger/event-ring.ts';
+import { migrate } from '../ledger/migrations.ts';
 import { SqliteLedger } from '../ledger/sqlite-ledger.ts';
 import type { PastEvent } from '../ledger/update-history.ts';
 import type { UpdateRecord } from '../update/core/record.ts';
@@ -20,21 +22,40 @@ export interface LedgerLook {
   /** JSON of supervisor/core/record.ts, by instance. */
   services: Record<string, string>;
   history: PastEvent[];
+  /** What happened on this device, oldest first. */
+  events: PastEvent[];
   /** Events that the server does not have yet, oldest first. */
   pending: PastEvent[];
 }
 
+const NOTHING = {
+  record: undefined,
+  services: {},
+  history: [],
+  events: [],
+  pending: [],
+  contentFault: undefined,
+} satisfies Partial<LedgerLook>;
+
 const TRIES = 5;
 const PENDING = 1_000;
 const PARTS = ['', '-wal'] as const;
+
+/** Of one that cannot be looked into, and why. */
+export const unseenLedger = (path: string, why: string): LedgerLook => ({
+  path,
+  writtenAt: undefined,
+  verdict: why,
+  setAside: [],
+  ...NOTHING,
+});
 
 /**
  * Looks into a copy. The agent holds its ledger alone (locking_mode EXCLUSIVE), and the copy is read by another process:
  * within the agent's, closing a file of the database would drop the agent's own locks on it (fcntl(2)).
  */
 export function lookIntoLedger(path: string, temporary = tmpdir()): LedgerLook {
-  const empty = { record: undefined, services: {}, history: [], pending: [], contentFault: undefined };
-  const look = { path, writtenAt: writtenAt(path), setAside: setAside(path), ...empty };
+  const look = { path, writtenAt: writtenAt(path), setAside: setAside(path), ...NOTHING };
   if (look.writtenAt === undefined) return { ...look, verdict: undefined };
   const folder = mkdtempSync(join(temporary, 'wherry-ledger-'));
   try {
@@ -65,10 +86,13 @@ const stampOf = (path: string): string => String(statSync(path, { throwIfNoEntry
 
 function readCopy(copy: string): Omit<LedgerLook, 'path' | 'writtenAt' | 'setAside'> {
   let database: Database.Database | undefined;
-  const nothing = { contentFault: undefined, record: undefined, services: {}, history: [], pending: [] };
   try {
     database = new Database(copy);
-    const verdict = String(database.pragma('quick_check(1)', { simple: true }));
+    // It speaks in lines; a finding is a sentence.
+    const verdict = String(database.pragma('quick_check(1)', { simple: true })).replaceAll(/\s+/g, ' ');
+    if (verdict !== 'ok') return { ...NOTHING, verdict };
+    // An older agent's has not all tables yet; it is the copy that gets them.
+    migrate(database);
     const ledger = new SqliteLedger(database);
     const record = ledger.load();
     return {
@@ -77,10 +101,11 @@ function readCopy(copy: string): Omit<LedgerLook, 'path' | 'writtenAt' | 'setAsi
       contentFault: contentFault(record),
       services: ledger.services.load(),
       history: ledger.history(),
+      events: ledger.events.list({ limit: EVENTS_KEPT.rows }).map(({ event }) => event),
       pending: ledger.outbox.pending(PENDING),
     };
   } catch (error) {
-    return { ...nothing, verdict: error instanceof Error ? error.message : String(error) };
+    return { ...NOTHING, verdict: error instanceof Error ? error.message : String(error) };
   } finally {
     database?.close();
   }

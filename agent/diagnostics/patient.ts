@@ -6,7 +6,7 @@ import { ReleaseSlots } from '../ledger/release-slots.ts';
 import type { AgentStatus } from '../local-api/ports.ts';
 import type { Patient } from './check.ts';
 import type { Host } from './host.ts';
-import { lookIntoLedger } from './ledger-copy.ts';
+import { lookIntoLedger, unseenLedger } from './ledger-copy.ts';
 
 export interface PatientParts {
   host: Host;
@@ -46,8 +46,9 @@ function lookOrNot(path: string): Patient['ledger'] {
   try {
     return lookIntoLedger(path);
   } catch (error) {
-    const verdict = `it cannot be copied: ${error instanceof Error ? error.message : String(error)}`;
-    const nothing = { contentFault: undefined, record: undefined, services: {}, history: [], pending: [] };
-    return { path, writtenAt: undefined, verdict, setAside: [], ...nothing };
+    return unseenLedger(
+      path,
+      `it cannot be copied: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

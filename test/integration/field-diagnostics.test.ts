@@ -313,7 +313,9 @@ test('a support bundle by way of the agent is whole, bounded and without what wa
     /API_TOKEN=\[redacted\]/,
   ];
   expect(shown.map((one) => one.test(bundle))).toEqual(shown.map(() => true));
-  const small = await bundleByAgent(64 * 1024);
+  const both = await Promise.all([bundleByAgent(64 * 1024), bundleByAgent(64 * 1024)]);
+  expect(both.filter((one) => one.includes('another one is being made'))).toHaveLength(1);
+  const small = both.find((one) => one.startsWith('Wherry')) ?? '';
   expect(Buffer.byteLength(small)).toBeLessThanOrEqual(64 * 1024);
   expect(small.includes('CUT:')).toBe(true);
   expectClean(small);

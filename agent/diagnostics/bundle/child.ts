@@ -9,10 +9,32 @@ const ERROR_CHARACTERS = 1_000;
 /**
  * The running agent's bundles: this same program once more, told to print one. What that needs of memory is gone when it
  * ends, and it may read the ledger's files: closing one within the agent would drop the agent's own locks (fcntl(2)).
+ * One at a time, whoever asks: a second would take as much memory again.
  */
-export const makeInChild: BundleDesk['make'] = async function* ({ maxBytes, who }) {
-  const own = process.argv.slice(1);
-  const args = [...process.execArgv, ...own, '--support-bundle', String(maxBytes), '--by', who];
+export function childBundles(): BundleDesk {
+  let isBusy = false;
+  return {
+    async *make(options) {
+      if (isBusy)
+        throw new Error('Cannot make a support bundle: another one is being made; wait for its end');
+      isBusy = true;
+      try {
+        yield* printed(options);
+      } finally {
+        isBusy = false;
+      }
+    },
+  };
+}
+
+async function* printed({ maxBytes, who }: { maxBytes: number; who: string }): AsyncGenerator<Uint8Array> {
+  const args = [
+    ...process.execArgv,
+    ...process.argv.slice(1),
+    `--support-bundle=${maxBytes}`,
+    // As one argument: a name may begin with "-".
+    `--by=${who}`,
+  ];
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: WHOLE_MS,
@@ -35,4 +57,4 @@ export const makeInChild: BundleDesk['make'] = async function* ({ maxBytes, who 
   } finally {
     child.kill('SIGKILL');
   }
-};
+}

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PastEvent } from '../../ledger/update-history.ts';
 import type { LogQuery } from '../../local-api/ports.ts';
 import { namesIn } from '../../supervisor/health/small-file.ts';
 import { serviceOf } from '../../supervisor/instance-name.ts';
@@ -47,10 +48,10 @@ export function bundleParts({ patient, ask, diagnose }: PartSources): Part[] {
           asked('leases', '/v1/leases'),
           asked('channels', '/v1/channels'),
           asked('names of secrets', '/v1/secrets'),
-          asked('events, by the agent', '/v1/events?limit=500'),
-          asked('network, by the agent', '/v1/net'),
+          asked('network segments', '/v1/net'),
         ]
       : []),
+    { title: 'events', keep: 'tail', read: async () => eventLines(ledger.events) },
     json('update history', async () => dump(ledger.history)),
     { title: 'events that the server does not have', keep: 'tail', read: async () => dump(ledger.pending) },
     json('what the ledger holds of updates', async () => dump(withoutManifests(patient))),
@@ -62,6 +63,9 @@ export function bundleParts({ patient, ask, diagnose }: PartSources): Part[] {
     ...machineParts(patient),
   ];
 }
+
+const eventLines = (events: readonly PastEvent[]): string =>
+  events.map(({ at, ...event }) => `${new Date(at).toISOString()} ${JSON.stringify(event)}`).join('\n');
 
 /** Of nothing there is no JSON. */
 const dump = (document: unknown): string => JSON.stringify(document ?? null, null, JSON_SPACES);
