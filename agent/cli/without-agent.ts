@@ -33,11 +33,12 @@ export async function withoutAgent<T>(
 /** The exit code of a command that went on without the agent. */
 export const DOWN = EXIT.unreachable;
 
-/** Not one whose socket is closed to this user: that agent lives, and its state is not open to them either. */
+/** That agent lives, but not for this user, and neither is its state open to them. */
+export const isClosed = ({ cause }: CliError): boolean =>
+  ['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+
 export const isDown = (error: unknown): error is CliError =>
-  error instanceof CliError &&
-  error.code === 'agent-unreachable' &&
-  !['EACCES', 'EPERM'].includes((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+  error instanceof CliError && error.code === 'agent-unreachable' && !isClosed(error);
 
 /** In words, as the failure of any other command. */
 export async function complain({ io }: Pick<Call, 'io'>, { message, hints }: CliError): Promise<void> {

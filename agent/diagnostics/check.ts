@@ -6,6 +6,12 @@ import type { Finding } from './core/finding.ts';
 import type { Host } from './host.ts';
 import type { LedgerLook } from './ledger-copy.ts';
 
+/** To anybody but root: no fault of the device. */
+export const IDENTITY_CLOSED = 'the identity is open to root only; run as root';
+
+/** Likewise of an agent that lives. */
+export const SOCKET_CLOSED = 'the socket of the agent is open to root and the group "wherry" only';
+
 /** What the checks share: read once, before they begin. Nothing in it waits for the network. */
 export interface Patient {
   host: Host;

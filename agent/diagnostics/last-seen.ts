@@ -15,14 +15,21 @@ export async function lastSeen(
   ledger: Pick<LedgerLook, 'writtenAt'>,
   signal: AbortSignal,
 ): Promise<LastSeen> {
-  const times = TRACES.flatMap(
-    (name) => statSync(join(stateDir, name), { throwIfNoEntry: false })?.mtimeMs ?? [],
-  );
+  const times = TRACES.flatMap((name) => writtenAt(join(stateDir, name)) ?? []);
   const known = [...times, ...(ledger.writtenAt === undefined ? [] : [ledger.writtenAt])];
   return {
     seenAt: known.length === 0 ? undefined : Math.round(Math.max(...known)),
     unit: await unitState(host, signal),
   };
+}
+
+/** Undefined also where it may not be looked at. */
+function writtenAt(path: string): number | undefined {
+  try {
+    return statSync(path).mtimeMs;
+  } catch {
+    return undefined;
+  }
 }
 
 /** "failed (Result: signal) since Sat 2026-11-21 10:00:00 UTC" */

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { type Identity, loadIdentity } from '../enrolment/identity.ts';
 import { ReleaseSlots } from '../ledger/release-slots.ts';
 import type { AgentStatus } from '../local-api/ports.ts';
-import type { Patient } from './check.ts';
+import { IDENTITY_CLOSED, type Patient } from './check.ts';
 import type { Host } from './host.ts';
 import { lookIntoLedger, unseenLedger } from './ledger-copy.ts';
 
@@ -33,10 +32,9 @@ async function identityOf(folder: string, host: Host): Promise<Identity | string
   try {
     const found = await loadIdentity(folder);
     // A folder that is not open looks like one that is not there.
-    if (found === undefined && !host.isRoot && !existsSync(folder))
-      return 'The identity is open to root only: run as root';
-    return found;
+    return found === undefined && !host.isRoot ? IDENTITY_CLOSED : found;
   } catch (error) {
+    if (!host.isRoot) return IDENTITY_CLOSED;
     return error instanceof Error ? error.message : String(error);
   }
 }

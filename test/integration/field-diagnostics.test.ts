@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
 import {
   appendFileSync,
@@ -22,6 +22,7 @@ import { diagnose } from '../../agent/diagnostics/field.ts';
 import { openDeviceCa } from '../../fleet-server/enrolment/device-ca.ts';
 import { sha256Hex } from '../../protocol/canonical.ts';
 import { buildAgent } from '../../scripts/build.ts';
+import { ROOT } from '../../scripts/setup.mjs';
 import { TestFleet } from '../support/fleet-server.ts';
 import { RealDevice } from '../support/real-device.ts';
 import {
@@ -237,6 +238,19 @@ test('it names a certificate that has ended, a foreign CA and a broker that refu
     found: expect.stringContaining('not signed by the pinned CA'),
   });
   expect(foreignFound?.['broker']?.verdict).toBe('skipped');
+});
+
+test('without a network it says what cannot be told, and ends', async () => {
+  const args = ['--net', join(ROOT, 'bin/wherry'), 'doctor', '--quick', '--json'];
+  const env = { ...process.env, WHERRY_SOCKET: device.socket, WHERRY_CONFIG: join(device.dir, 'agent.json') };
+  const { status, stdout } = spawnSync('unshare', args, { env, encoding: 'utf8', timeout: 60_000 });
+  const found = byCheck(JSON.parse(stdout) as Diagnosis);
+  expect([status, found['route']?.verdict]).toEqual([1, 'fail']);
+  expect([found['server'], found['broker']]).toEqual([
+    { verdict: 'skipped', found: expect.stringContaining('Cannot tell, because no network leads to') },
+    { verdict: 'skipped', found: expect.stringContaining('Cannot tell, because no session could be opened') },
+  ]);
+  expect(found['agent']?.verdict).toBe('ok');
 });
 
 test('it names a full disk, and works on one', async () => {

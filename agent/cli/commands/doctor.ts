@@ -1,9 +1,11 @@
+import { SOCKET_CLOSED } from '../../diagnostics/check.ts';
 import type { AgentStatus } from '../../local-api/ports.ts';
 import type { Call, Command } from '../command.ts';
 import { describeDiagnosis } from '../core/doctor.ts';
 import { CliError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { write } from '../io.ts';
+import { isClosed } from '../without-agent.ts';
 
 export const doctor: Command = {
   name: 'doctor',
@@ -37,6 +39,8 @@ async function run(call: Call): Promise<number> {
     onProgress: wait.show,
   });
   await wait.clear();
+  // What was cut short by Ctrl-C is no finding.
+  if (io.signal.aborted) return EXIT.interrupted;
   if (isJson) await printJson(diagnosis);
   else {
     const columns = io.isTTY ? io.columns : Number.POSITIVE_INFINITY;
@@ -50,7 +54,7 @@ export async function statusOrWhy({ client }: Pick<Call, 'client'>): Promise<Age
   try {
     return await client.status();
   } catch (error) {
-    if (error instanceof CliError) return error.message;
+    if (error instanceof CliError) return isClosed(error) ? SOCKET_CLOSED : error.message;
     throw error;
   }
 }

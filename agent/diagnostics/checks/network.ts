@@ -4,10 +4,10 @@ import { parseJoinString } from '../../../protocol/enrolment.ts';
 import { pinnedCa } from '../../enrolment/pinned-ca.ts';
 import { namesIn, readText } from '../../supervisor/health/small-file.ts';
 import { BUILT_AT } from '../../version.ts';
-import type { Check, Patient } from '../check.ts';
+import { type Check, IDENTITY_CLOSED, type Patient } from '../check.ts';
 import { type CertificateFacts, judgeCertificate } from '../core/certificate.ts';
 import { isPlausible } from '../core/clock.ts';
-import { type Finding, skipped, together } from '../core/finding.ts';
+import { cannotTell, type Finding, skipped, together } from '../core/finding.ts';
 import { judgeDns, judgeRoute, type Lookup, type NetworkFacts } from '../core/network.ts';
 import { type Endpoint, judgeBroker, judgeReached } from '../core/server.ts';
 import type { Host } from '../host.ts';
@@ -38,7 +38,7 @@ export const server: Check = {
   name: 'server',
   limitMs: CONNECT_MS + 2_000,
   run: async ({ patient: { identity, config }, signal }) => {
-    if (typeof identity === 'string') return skipped('Cannot tell, because the identity cannot be read');
+    if (typeof identity === 'string') return unreadable(identity);
     if (identity === undefined)
       return config.join === undefined
         ? skipped('The device is in no fleet: there is no server to reach')
@@ -55,6 +55,7 @@ export const certificate: Check = {
   limitMs: 2_000,
   run: ({ patient }) => {
     const { identity, host, record } = patient;
+    if (identity === IDENTITY_CLOSED) return cannotTell(IDENTITY_CLOSED);
     const now = host.now();
     const clock = { now, builtAt: BUILT_AT, trustedTime: record?.trustedTime ?? 0 };
     const facts = typeof identity === 'object' ? certificateFacts(identity) : identity;
@@ -66,7 +67,8 @@ export const broker: Check = {
   name: 'broker',
   limitMs: CONNECT_MS + 4_000,
   run: async ({ patient: { identity, agent }, signal }) => {
-    if (typeof identity !== 'object') return skipped('The device is not enrolled: no broker knows it');
+    if (typeof identity === 'string') return unreadable(identity);
+    if (identity === undefined) return skipped('The device is not enrolled: no broker knows it');
     // Of all checks only this one needs the MQTT package.
     const { probeBroker } = await import('../broker-probe.ts');
     return judgeBroker({
@@ -76,6 +78,9 @@ export const broker: Check = {
     });
   },
 };
+
+const unreadable = (identity: string): Finding =>
+  cannotTell(identity === IDENTITY_CLOSED ? identity : 'the identity cannot be read (see certificate)');
 
 function serverOf({ identity, config }: Patient): Endpoint | undefined {
   if (typeof identity === 'object') return identity.mqtt;

@@ -6,7 +6,7 @@ import type { ServiceState } from '../../../protocol/status.ts';
 import { ReleaseSlots } from '../../ledger/release-slots.ts';
 import { DEBIAN_RUNTIMES } from '../../supervisor/runtime/runtime-program.ts';
 import { parseManifest } from '../../update/desired-services.ts';
-import type { Check, CheckRun, Patient } from '../check.ts';
+import { type Check, type CheckRun, type Patient, SOCKET_CLOSED } from '../check.ts';
 import { judgeAgent } from '../core/agent-state.ts';
 import { cannotTell, fail, ok, skipped } from '../core/finding.ts';
 import {
@@ -30,6 +30,7 @@ export const agent: Check = {
   limitMs: 5_000,
   run: async ({ patient, signal }) => {
     const { agent: seen, host, config, ledger } = patient;
+    if (seen === SOCKET_CLOSED) return cannotTell(SOCKET_CLOSED);
     if (typeof seen === 'string')
       return judgeAgent({ isUp: false, why: seen, ...(await lastSeen(host, config, ledger, signal)) });
     return judgeAgent({
