@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { formatBytes } from '../protocol/quantities.ts';
 import { columns, type Invocation, print, progress } from '../release/cli-io.ts';
 import { ReleaseError } from '../release/errors.ts';
-import { buildAgent } from '../scripts/build.ts';
+import { buildForDevice } from '../scripts/build.ts';
 import { type BuiltBoard, buildBoard, compressedImage } from './builder/build-board.ts';
 
 export const VARIANT_HELP = `  --variant VARIANT   production (default), or development: a shell on the serial line, a port for commands
@@ -37,7 +37,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
 export async function builtBoard(invocation: Invocation, board: string): Promise<BuiltBoard> {
   const variant = variantOf(invocation);
   const onProgress = (line: string): void => progress(invocation, line);
-  await buildAgent(onProgress);
+  await buildForDevice(onProgress);
   return buildBoard({ board, variant, onProgress });
 }
 

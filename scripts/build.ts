@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, relative } from 'node:path';
 import { build, type InlineConfig } from 'vite';
 import { agentBundle } from './agent-bundle.ts';
+import { cliBundle } from './cli-bundle.ts';
 import { ROOT, say } from './setup.mjs';
 
 interface Target {
@@ -26,6 +27,14 @@ const agent: Target = {
   ],
   stamp: join(ROOT, 'dist/agent/.inputs'),
   config: agentBundle,
+};
+
+/** Made with the agent: a device holds both. */
+const cli: Target = {
+  name: 'command line',
+  inputs: [...agent.inputs, 'scripts/cli-bundle.ts', 'package.json'],
+  stamp: join(ROOT, 'dist/cli/.inputs'),
+  config: cliBundle,
 };
 
 const web: Target = {
@@ -95,10 +104,17 @@ async function buildForUse(config: InlineConfig): Promise<void> {
 /** `dist/agent/main.js`. */
 export const buildAgent = (onProgress: (line: string) => void): Promise<void> =>
   buildTarget(agent, onProgress);
+/** `dist/cli`: the command line of a device. */
+export const buildCli = (onProgress: (line: string) => void): Promise<void> => buildTarget(cli, onProgress);
+/** Both: what a board's system image holds. */
+export const buildForDevice = async (onProgress: (line: string) => void): Promise<void> => {
+  await buildAgent(onProgress);
+  await buildCli(onProgress);
+};
 /** `fleet-server/web/dist`. */
 export const buildWeb = (onProgress: (line: string) => void): Promise<void> => buildTarget(web, onProgress);
 
 if (import.meta.main) {
-  await buildAgent(say);
+  await buildForDevice(say);
   await buildWeb(say);
 }

@@ -1,4 +1,7 @@
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { BUNDLE_FILE } from '../../protocol/bundle.ts';
 import {
   fakePastUpdates,
   fakeServiceLease,
@@ -86,4 +89,37 @@ test('leases', async () => {
     ['lease'],
   ]);
   await expect(`${none}\n${text}`).toMatchFileSnapshot(golden('lease'));
+});
+
+/** A removable disk with a folder of it mounted, as the kernel tells of both. */
+function plugIn(name: string, release: string): string {
+  const folder = join(bench.folder, name);
+  const { classBlock, mountinfo } = bench.media;
+  const number = `8:${name.length}${name.charCodeAt(name.length - 1)}`;
+  mkdirSync(join(classBlock, name), { recursive: true });
+  for (const [file, text] of Object.entries({ removable: '1', dev: number, size: '8' }))
+    writeFileSync(join(classBlock, name, file), `${text}\n`);
+  mkdirSync(join(folder, 'boat'), { recursive: true });
+  const bundle = {
+    v: 1,
+    release: { name: 'demo', version: release, manifest: 'a'.repeat(64) },
+    madeAt: 1,
+    expiresAt: 2,
+  };
+  writeFileSync(join(folder, 'boat', BUNDLE_FILE), JSON.stringify(bundle));
+  appendFileSync(mountinfo, `36 35 ${number} / ${folder} ro - vfat /dev/${name} ro\n`);
+  return folder;
+}
+
+test('a bundle is looked for on what is plugged in; of several somebody says which', async () => {
+  const folder = plugIn('sda1', '2.0.0');
+  const one = await bench.transcript([['update', 'apply']]);
+  expect(bench.view.updates.wishes).toEqual([`ada from ${folder}/boat: apply`]);
+  plugIn('sdb1', '3.0.0');
+  const several = await bench.transcript([
+    ['update', 'apply'],
+    ['update', 'apply', '--json'],
+    ['update', 'apply', '/dev/sdc1'],
+  ]);
+  await expect(`${one}\n${several}`).toMatchFileSnapshot(golden('update-apply-stick'));
 });

@@ -16,9 +16,13 @@ const NATIVE: Readonly<Record<Platform, string>> = {
   'linux/arm64': 'node_modules/better-sqlite3/prebuilds/linux-arm64.node',
 };
 
-/** /opt/wherry: the bundled agent, its one native module and Node. */
+/** The command line, which a system image has and an agent that a release brings does not: its calls only ever grow. */
+const CLI_FILES = ['bin/wherry', 'dist/cli'];
+
+/** /opt/wherry: the bundled agent, its one native module, the command line and Node. */
 export async function placeAgent(projectDir: string, cacheDir: string, target: string): Promise<void> {
   await placeAgentFiles(projectDir, target, 'linux/arm64');
+  for (const path of CLI_FILES) await cp(join(projectDir, path), join(target, path), { recursive: true });
   await placeNode(projectDir, cacheDir, join(target, 'node_modules/.bin'));
 }
 
@@ -34,4 +38,4 @@ export async function placeAgentFiles(projectDir: string, target: string, platfo
 
 /** The files whose change makes another tree. */
 export const agentSources = (projectDir: string): string[] =>
-  [...FILES, NATIVE['linux/arm64']].map((path) => join(projectDir, path));
+  [...FILES, ...CLI_FILES, NATIVE['linux/arm64']].map((path) => join(projectDir, path));

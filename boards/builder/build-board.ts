@@ -47,7 +47,7 @@ export interface BuiltBoard {
   key: string;
 }
 
-/** Builds a board's disk. `dist/agent` has been built. What has not changed is not made again. */
+/** Builds a board's disk. `dist/agent` and `dist/cli` have been built. What has not changed is not made again. */
 export async function buildBoard({
   board,
   variant = 'production',

@@ -52,6 +52,8 @@ export async function packSystem(
     await makeLinks(root, links);
   }
   await placeAgent(PROJECT, join(cacheDir, 'npm'), join(root, 'opt/wherry'));
+  // Manual pages and completions, by the names under which man(1) and the shells look for them.
+  await run('cp', ['-a', join(PROJECT, 'dist/cli/share'), join(root, 'usr')]);
   await placeUnits(root);
   await placeModuleList(root, config.kernel.load ?? []);
   await writeFile(join(root, 'usr/lib/wherry/board.json'), JSON.stringify(board, undefined, 1));

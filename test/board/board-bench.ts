@@ -13,7 +13,7 @@ import { sha256Hex } from '../../protocol/canonical.ts';
 import { verityOf } from '../../protocol/fsverity.ts';
 import type { ManifestService } from '../../protocol/manifest.ts';
 import type { Report } from '../../protocol/messages.ts';
-import { buildAgent } from '../../scripts/build.ts';
+import { buildForDevice } from '../../scripts/build.ts';
 import { ROOT } from '../../scripts/setup.mjs';
 import { enrolmentFiles } from '../support/enrolment-files.ts';
 import { TestFleet } from '../support/fleet-server.ts';
@@ -70,7 +70,7 @@ export class BoardBench {
    */
   static async create(contract: readonly string[], programs: readonly string[] = []): Promise<BoardBench> {
     const dir = await mkdtemp(join(tmpdir(), 'wherry-board-'));
-    await buildAgent(() => undefined);
+    await buildForDevice(() => undefined);
     const built = await buildBoard({ board: BOARD, variant: 'development' });
     const extra = join(dir, 'extra');
     await bundleContract(contract, extra);

@@ -33,7 +33,7 @@ function onlyOne({ bundles, faults }: Media, device: string | undefined): FoundB
   if (bundle === undefined)
     throw new CliError(
       'no-release-bundle',
-      `Cannot apply from a medium: ${device ?? 'none that is plugged in'} holds no release bundle`,
+      `Cannot apply from a medium: ${device === undefined ? 'nothing that is plugged in holds a' : `${device} holds no`} release bundle`,
       [...faults, 'Write one with: wherry release export <name> <version> --to <folder on the stick>'],
     );
   if (found.length > 1)
