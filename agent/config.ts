@@ -93,6 +93,8 @@ export const CONFIG_DEFAULTS = {
   onStop: 'keep-services',
   logLevel: 'info',
   reboot: 'never',
+  /** Programs are run where somebody has turned it on. */
+  remote: { logs: true, why: true, restart: true, reboot: true, bundle: true, exec: false },
 } as const;
 
 /** Throws an Error whose message says which file, what is wrong and where. */
@@ -108,5 +110,6 @@ export function loadConfig(file: string): AgentConfig {
   }
   const checked = checkAgentConfig(document);
   if (!checked.ok) throw new Error(`Cannot use configuration ${file}: ${checked.faults.join('; ')}`);
-  return { ...CONFIG_DEFAULTS, ...checked.value };
+  const remote = { ...CONFIG_DEFAULTS.remote, ...checked.value.remote };
+  return { ...CONFIG_DEFAULTS, ...checked.value, remote };
 }

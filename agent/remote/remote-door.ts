@@ -1,21 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Abilities } from '../../protocol/remote.ts';
 import { REMOTE_ACTIONS, type RemoteAction } from '../../protocol/remote-actions.ts';
-import type { AgentConfig } from '../config.ts';
+import { type AgentConfig, CONFIG_DEFAULTS } from '../config.ts';
 import type { RemoteDesk, RemoteDeskOptions } from './remote-desk.ts';
 
-/** What is on unless the device's configuration says otherwise: programs are run where somebody has turned it on. */
-const DEFAULTS: Record<RemoteAction, boolean> = {
-  logs: true,
-  why: true,
-  restart: true,
-  reboot: true,
-  bundle: true,
-  exec: false,
-};
-
 export const allowedActions = (config: AgentConfig['remote'] = {}): RemoteAction[] =>
-  REMOTE_ACTIONS.filter((action) => config[action] ?? DEFAULTS[action]);
+  REMOTE_ACTIONS.filter((action) => config[action] ?? CONFIG_DEFAULTS.remote[action]);
 
 /** Where the server's requests come in. What answers them is read from disk with the first: most devices never need it. */
 export class RemoteDoor {

@@ -15,6 +15,14 @@ test('each value says where it comes from', () => {
   });
 });
 
+test('of a group of switches those that the file leaves out are the default', () => {
+  const defaults = { remote: { why: true, exec: false } };
+  expect(effectiveConfig({ remote: { exec: true } }, defaults, false)).toEqual([
+    { path: 'remote.exec', value: true, from: 'file' },
+    { path: 'remote.why', value: true, from: 'default' },
+  ]);
+});
+
 test('on a board the image and wherry.json are named', () => {
   const given = { name: 'boat', board: { name: 'x' }, mirrors: ['/media/depot'] };
   expect(from(effectiveConfig(given, {}, true))).toEqual({

@@ -26,10 +26,19 @@ export function effectiveConfig(
 ): ConfigValue[] {
   return Object.entries({ ...defaults, ...given }).flatMap(([key, value]) => {
     const inFile = (isBoard ? BY_FIRST_BOOT[key] : undefined) ?? 'file';
-    const from = Object.hasOwn(given, key) ? inFile : 'default';
-    return flat(key, value).map((leaf) => ({ ...leaf, from }));
+    const own = Object.hasOwn(given, key) ? flat(key, value) : [];
+    const preset = Object.hasOwn(defaults, key) ? flat(key, defaults[key]) : [];
+    const absent = preset.filter(({ path }) => !own.some((leaf) => leaf.path === path));
+    // A group of switches has a default for each; of anything else the file says all or nothing.
+    const others = own.length === 0 || isGroup(defaults[key]) ? absent : [];
+    return [
+      ...own.map((leaf) => ({ ...leaf, from: inFile })),
+      ...others.map((leaf) => ({ ...leaf, from: 'default' as const })),
+    ];
   });
 }
+
+const isGroup = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 function flat(path: string, value: unknown): Pick<ConfigValue, 'path' | 'value'>[] {
   if (Array.isArray(value)) {
