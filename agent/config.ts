@@ -87,15 +87,21 @@ export type AgentConfig = Given &
 
 /** For whoever looks at a configuration without starting an agent. */
 export const checkAgentConfig = validator<Given>(agentConfigSchema);
-export const CONFIG_DEFAULTS = {
+const DEFAULTS = {
   runtime: 'crun',
   instance: 'agent',
   onStop: 'keep-services',
   logLevel: 'info',
   reboot: 'never',
   /** Programs are run where somebody has turned it on. */
-  remote: { logs: true, why: true, restart: true, reboot: true, bundle: true, exec: false },
+  remote: { logs: true, why: true, restart: true, bundle: true, exec: false },
 } as const;
+
+/** What holds where a configuration says nothing: a machine that its services may not reboot is not rebooted from afar. */
+export const configDefaults = ({ reboot }: { reboot?: Given['reboot'] }) => ({
+  ...DEFAULTS,
+  remote: { ...DEFAULTS.remote, reboot: reboot === 'allowed' },
+});
 
 /** Throws an Error whose message says which file, what is wrong and where. */
 export function loadConfig(file: string): AgentConfig {
@@ -110,6 +116,6 @@ export function loadConfig(file: string): AgentConfig {
   }
   const checked = checkAgentConfig(document);
   if (!checked.ok) throw new Error(`Cannot use configuration ${file}: ${checked.faults.join('; ')}`);
-  const remote = { ...CONFIG_DEFAULTS.remote, ...checked.value.remote };
-  return { ...CONFIG_DEFAULTS, ...checked.value, remote };
+  const defaults = configDefaults(checked.value);
+  return { ...defaults, ...checked.value, remote: { ...defaults.remote, ...checked.value.remote } };
 }

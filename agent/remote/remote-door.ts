@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Abilities } from '../../protocol/remote.ts';
 import { REMOTE_ACTIONS, type RemoteAction } from '../../protocol/remote-actions.ts';
-import { type AgentConfig, CONFIG_DEFAULTS } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
 import type { RemoteDesk, RemoteDeskOptions } from './remote-desk.ts';
 
-export const allowedActions = (config: AgentConfig['remote'] = {}): RemoteAction[] =>
-  REMOTE_ACTIONS.filter((action) => config[action] ?? CONFIG_DEFAULTS.remote[action]);
+export const allowedActions = (config: AgentConfig['remote']): RemoteAction[] =>
+  REMOTE_ACTIONS.filter((action) => config?.[action] === true);
 
 /** Where the server's requests come in. What answers them is read from disk with the first: most devices never need it. */
 export class RemoteDoor {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseJoinString } from '../../../protocol/enrolment.ts';
-import { CONFIG_DEFAULTS } from '../../config.ts';
+import { configDefaults } from '../../config.ts';
 import { findConfig, isOfBoard, readConfig } from '../agent-config.ts';
 import type { Call, Command } from '../command.ts';
 import { effectiveConfig } from '../core/effective-config.ts';
@@ -41,7 +41,7 @@ async function show(call: Call): Promise<number> {
   const { file, pid } = await findConfig(call);
   const { document, checked } = readConfig(file);
   if (!checked.ok) throw bad(file, checked.faults);
-  const values = effectiveConfig(document, CONFIG_DEFAULTS, isOfBoard(file));
+  const values = effectiveConfig(document, configDefaults(document), isOfBoard(file));
   if (isJson) {
     await printJson({ file, pid: pid ?? null, values });
     return EXIT.ok;
