@@ -5,6 +5,7 @@ import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
 import { channelDesk } from './channel-desk.ts';
 import type { AgentConfig } from './config.ts';
+import { execDesk } from './exec-desk.ts';
 import { heldServices, NOT_LEFT } from './held-services.ts';
 import { holdDesk } from './hold-desk.ts';
 import { inspector } from './inspect-view.ts';
@@ -45,7 +46,7 @@ export interface Supervised {
   supervisor: Supervisor;
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds' | 'exec'>;
   /** Held by services that are busy. */
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
@@ -120,6 +121,13 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       capsule: (id) => ring.read(id),
       channels: channelDesk(channels),
       holds: holdDesk({ holds, supervisor, desired: inForce, ledger, clock: systemClock }),
+      exec: execDesk({
+        supervisor,
+        sessions: runtime,
+        userOf: (service) => inForce().services.find(({ name }) => name === service),
+        outbox: ledger.outbox,
+        clock: systemClock,
+      }),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,
@@ -136,6 +144,8 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     start: () => {
       pump.start();
       logKeeper.start();
+      // Before anybody can ask for the next: what an agent that was killed had begun is known by its files.
+      runtime.endStrays().catch((error) => log.warn({ error }, 'Cannot end what the agent before had begun'));
       supervisor.start();
     },
     stop: async (how) => {
