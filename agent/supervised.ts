@@ -27,6 +27,7 @@ import { bootId } from './supervisor/runtime/process-identity.ts';
 import { runProgram } from './supervisor/runtime/run-program.ts';
 import { ServiceHolds } from './supervisor/service-holds.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
+import type { ContainerSessions } from './supervisor/session-port.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -121,13 +122,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       capsule: (id) => ring.read(id),
       channels: channelDesk(channels),
       holds: holdDesk({ holds, supervisor, desired: inForce, ledger, clock: systemClock }),
-      exec: execDesk({
-        supervisor,
-        sessions: runtime,
-        userOf: (service) => inForce().services.find(({ name }) => name === service),
-        outbox: ledger.outbox,
-        clock: systemClock,
-      }),
+      exec: execOf(supervisor, runtime, inForce, ledger),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,
@@ -179,6 +174,20 @@ const openHolds = (ledger: PatientLedger): ServiceHolds =>
     // CLOCK_MONOTONIC: the same for every agent of a boot.
     upMs: () => Number(process.hrtime.bigint() / 1_000_000n),
     services: heldServices(() => ledger.load(), NOT_LEFT),
+  });
+
+const execOf = (
+  supervisor: Supervisor,
+  sessions: ContainerSessions,
+  inForce: () => DesiredServices,
+  { outbox }: PatientLedger,
+): AgentView['exec'] =>
+  execDesk({
+    supervisor,
+    sessions,
+    userOf: (service) => inForce().services.find(({ name }) => name === service),
+    outbox,
+    clock: systemClock,
   });
 
 const probeOf = (runtime: ContainerRuntime, networks: Networks): ServiceProbe =>

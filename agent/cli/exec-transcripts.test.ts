@@ -17,6 +17,7 @@ import {
 } from './transcript-bench.ts';
 
 const MiB = 1024 ** 2;
+const SEQUENCES = new RegExp(`${String.fromCodePoint(0x1b)}\\[[0-9;]*[A-Za-z]`, 'g');
 
 let bench: TranscriptBench;
 let view: FakeAgentView;
@@ -58,6 +59,8 @@ test('logs of several services, since, grep and the run before', async () => {
   await expect(await transcript(commands)).toMatchFileSnapshot(golden('logs-of-several'));
 });
 
+const says = () => new FakeExecSession().say('out\n').say('wrong\n', 'stderr').exit(3);
+
 test('exec', async () => {
   view.agentStatus = fakeStatus({
     services: [
@@ -66,7 +69,6 @@ test('exec', async () => {
       fakeService('analyser', { state: 'crash_looping', pid: undefined }),
     ],
   });
-  const says = () => new FakeExecSession().say('out\n').say('wrong\n', 'stderr').exit(3);
   const missing = 'wherry: Cannot run "bash" in service "web": its container has no such program\n';
   view.exec.next = [says(), says(), new FakeExecSession().say(missing, 'stderr').exit(127)];
   const commands = [
@@ -175,8 +177,9 @@ test('an agent that goes away ends exec -t with 3, the terminal given back', asy
   await until(() => session.isClosed, { what: 'the program to be ended' });
 });
 
+const psi = (some: number) => ({ some, full: 0 });
+
 function twentyServices(): void {
-  const psi = (some: number) => ({ some, full: 0 });
   const services = Array.from({ length: 20 }, (_none, index) =>
     fakeService(`service-${String(index).padStart(2, '0')}`, {
       usage: {
@@ -231,10 +234,7 @@ test('live top fits 80x24, obeys its keys and a new size, and gives the terminal
   const tty = new FakeTty();
   const { terminal, code } = run(tty, tty.stdin, 'top');
   const frame = () => terminal.stdout.split('\u001b[H').at(-1) ?? '';
-  const lines = () =>
-    frame()
-      .replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, '')
-      .split('\r\n');
+  const lines = () => frame().replaceAll(SEQUENCES, '').split('\r\n');
   await until(() => lines().length === 24, { what: 'a frame' });
   expect([tty.isRaw, tty.isOwnScreen]).toEqual([true, true]);
   expect(lines().filter((text) => [...text].length > 80)).toEqual([]);

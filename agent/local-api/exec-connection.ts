@@ -128,12 +128,14 @@ class ExecConnection {
     if (this.#waitingBytes > FRAME_LIMITS.windowBytes)
       return this.#refuse(problem('bad-body', 'Cannot take the input: more came than was asked for'));
     const data = Buffer.from(content);
-    this.#written = this.#written.then(async () => {
-      await session.write(data);
-      this.#waitingBytes -= data.length;
-      if (!this.#hasEnded) this.#socket.write(frame(FRAME.taken, { bytes: data.length }));
-    });
+    this.#written = this.#written.then(() => this.#write(session, data));
     return undefined;
+  }
+
+  async #write(session: ExecSession, data: Buffer): Promise<void> {
+    await session.write(data);
+    this.#waitingBytes -= data.length;
+    if (!this.#hasEnded) this.#socket.write(frame(FRAME.taken, { bytes: data.length }));
   }
 
   #refuse(answer: Answer): void {

@@ -67,16 +67,6 @@ describe.each(['crun', 'runc'] as const)('programs in a container under %s', (pr
     }
   });
 
-  /** All it says and how it ends; `seen` is told of all so far after each piece. */
-  async function end(session: ExecSession, seen: (text: string) => void = () => undefined) {
-    const said = { stdout: '', stderr: '' };
-    for await (const { stream, data } of session.output) {
-      said[stream] += Buffer.from(data).toString();
-      seen(said.stdout);
-    }
-    return { ...said, exitCode: await session.exitCode };
-  }
-
   /** Processes in the container beside the service's own two, and what of an execution lies about on this machine. */
   const left = (): string[] => [
     ...readdirSync('/proc').filter((other) => {
@@ -97,7 +87,6 @@ describe.each(['crun', 'runc'] as const)('programs in a container under %s', (pr
   ];
   const isIn = (other: string): boolean =>
     readFileSync(`/proc/${other}/cgroup`, 'utf8').includes(cgroups.pathOf('one').replace(/^.*:/, ''));
-  const isSleep = (other: string): boolean => /^\d+$/.test(other) && commandOf(other).includes('sleep\0');
   const nothingLeft = () => until(() => left().length === 0, { what: 'nothing to be left' });
 
   test('stdout, stderr and stdin are apart, and the exit code is the program’s', async () => {
@@ -133,15 +122,6 @@ describe.each(['crun', 'runc'] as const)('programs in a container under %s', (pr
   test('it has the rights of the service and none beyond', async () => {
     const session = await begin({ argv: ['/bin/sleep', '1000'] });
     const other = await until(() => left().find(isSleep), { what: 'the program' });
-    const rightsOf = (its: number | string) => ({
-      status: readFileSync(`/proc/${its}/status`, 'utf8').match(
-        /^(?:Uid|Gid|Groups|Cap\w+|Seccomp|NoNewPrivs):.*$/gm,
-      ),
-      limits: readFileSync(`/proc/${its}/limits`, 'utf8'),
-      oom: readFileSync(`/proc/${its}/oom_score_adj`, 'utf8'),
-      cgroup: readFileSync(`/proc/${its}/cgroup`, 'utf8'),
-      namespaces: readdirSync(`/proc/${its}/ns`).map((name) => readlinkSync(`/proc/${its}/ns/${name}`)),
-    });
     const rights = rightsOf(other);
     session.close();
     await session.exitCode;
@@ -226,6 +206,28 @@ describe.each(['crun', 'runc'] as const)('programs in a container under %s', (pr
       'Cannot run /bin/sh in service "nobody": it does not run; start it',
     );
   });
+});
+
+/** All it says and how it ends; `seen` is told of all so far after each piece. */
+async function end(session: ExecSession, seen: (text: string) => void = () => undefined) {
+  const said = { stdout: '', stderr: '' };
+  for await (const { stream, data } of session.output) {
+    said[stream] += Buffer.from(data).toString();
+    seen(said.stdout);
+  }
+  return { ...said, exitCode: await session.exitCode };
+}
+
+const isSleep = (other: string): boolean => /^\d+$/.test(other) && commandOf(other).includes('sleep\0');
+
+const rightsOf = (its: number | string) => ({
+  status: readFileSync(`/proc/${its}/status`, 'utf8').match(
+    /^(?:Uid|Gid|Groups|Cap\w+|Seccomp|NoNewPrivs):.*$/gm,
+  ),
+  limits: readFileSync(`/proc/${its}/limits`, 'utf8'),
+  oom: readFileSync(`/proc/${its}/oom_score_adj`, 'utf8'),
+  cgroup: readFileSync(`/proc/${its}/cgroup`, 'utf8'),
+  namespaces: readdirSync(`/proc/${its}/ns`).map((name) => readlinkSync(`/proc/${its}/ns/${name}`)),
 });
 
 function commandOf(pid: string): string {

@@ -4,9 +4,9 @@ import type { Call, Command } from '../command.ts';
 import { printable } from '../core/layout.ts';
 import { mergeByTime, type ServiceLine } from '../core/merge-logs.ts';
 import { compilePattern, type Pattern } from '../core/pattern.ts';
-import { sinceTime } from '../core/since.ts';
 import { EXIT } from '../exit-codes.ts';
 import { advance, followedLog, type LogPosition } from '../followed-log.ts';
+import { sinceTime } from '../since.ts';
 import { timestamp } from '../timestamp.ts';
 import { DOWN, isDown, linesOrKept } from '../without-agent.ts';
 

@@ -6,6 +6,7 @@ import { TOP_ORDERS, type TopLook, type TopOrder, topFrame } from '../core/top.t
 import { type TopPage, topLines } from '../core/top-lines.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Terminal, write } from '../io.ts';
+import { clockTime } from '../timestamp.ts';
 
 export const top: Command = {
   name: 'top',
@@ -56,7 +57,7 @@ async function printFrames(
     const frame = topFrame(before, now, order);
     before = now;
     const columns = io.isTTY ? io.columns : Number.POSITIVE_INFINITY;
-    const page = { columns, rows: Number.POSITIVE_INFINITY, order, isLive: false };
+    const page = { columns, rows: Number.POSITIVE_INFINITY, order, time: timeOf(now), isLive: false };
     await print(isJson ? [JSON.stringify(frame)] : painted(call, topLines(frame, page)));
     if (isOnce) return EXIT.ok;
   }
@@ -66,6 +67,8 @@ async function look({ client, io }: Call): Promise<TopLook> {
   const [status, channels] = await Promise.all([client.sampledStatus(), client.channels()]);
   return { at: io.now(), status, channels };
 }
+
+const timeOf = ({ at }: TopLook): string => clockTime(at).slice(11);
 
 const painted = ({ paint }: Call, lines: ReturnType<typeof topLines>): string[] =>
   lines.map((cells) =>
@@ -147,7 +150,12 @@ class LiveTop {
 
   async #draw(): Promise<void> {
     if (this.#now === undefined || this.#end.signal.aborted) return;
-    const page: TopPage = { ...this.#terminal.size(), order: this.#order, isLive: true };
+    const page: TopPage = {
+      ...this.#terminal.size(),
+      order: this.#order,
+      time: timeOf(this.#now),
+      isLive: true,
+    };
     const lines = painted(this.#call, topLines(topFrame(this.#before, this.#now, this.#order), page));
     // No newline after the last: it would scroll the first one away.
     const text = lines.map((line) => line + END_OF_LINE).join('\r\n');

@@ -94,13 +94,15 @@ export interface TopPage {
   /** Infinity where nothing is to be cut off. */
   rows: number;
   order: TopOrder;
+  /** Of the frame, as people read it. */
+  time: string;
   /** Keys do something. */
   isLive: boolean;
 }
 
 /** A frame as lines of cells that fit the page: no line is wider, and services that do not fit are counted. */
 export function topLines(frame: TopFrame, page: TopPage): TopCell[][] {
-  const head = [deviceLine(frame), memoryLine(frame), servicesLine(frame, page)];
+  const head = [deviceLine(frame, page.time), memoryLine(frame), servicesLine(frame, page)];
   const longest = Math.max(NAME_LEAST, ...frame.services.map(({ name }) => name.length));
   const name = Math.max(NAME_LEAST, Math.min(longest, page.columns - OTHERS));
   const room = page.rows - head.length - 1;
@@ -125,10 +127,10 @@ export function topLines(frame: TopFrame, page: TopPage): TopCell[][] {
   return lines.slice(0, page.rows).map((line) => cut(line, page.columns));
 }
 
-function deviceLine({ device, at }: TopFrame): string {
+function deviceLine({ device }: TopFrame, time: string): string {
   const { temperatureCelsius: celsius, throttling } = device;
   return [
-    `${new Date(at).toISOString().slice(11, 19)}Z`,
+    time,
     `up ${formatDuration(device.uptimeMs)}`,
     `load ${device.load1.toFixed(2)}`,
     ...(celsius === undefined ? [] : [`${celsius.toFixed(1)} °C`]),

@@ -141,11 +141,12 @@ test('a service cannot write a mark', async () => {
   expect(await texts(folder, { previous: true })).toEqual([]);
 });
 
+const at = (seconds: number): Buffer =>
+  Buffer.from(`${new Date(seconds * 1000).toISOString()} stdout F at ${seconds}\n`);
+
 test('gives what was written since a time', async () => {
   const folder = join(dir, 'since');
   const log = new LogFolder(folder, 64 * 1024);
-  const at = (seconds: number): Buffer =>
-    Buffer.from(`${new Date(seconds * 1000).toISOString()} stdout F at ${seconds}\n`);
   log.append(Buffer.concat([at(1), at(2), at(3)]));
   expect(await texts(folder, { sinceMs: 2000 })).toEqual(['at 2', 'at 3']);
 });

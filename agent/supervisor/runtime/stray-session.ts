@@ -10,9 +10,9 @@ const LOOK_MS = 20;
 /** Ends an execution whose agent was killed: the program in the container of `pid`, the runtime that waits for it. */
 export async function endStray(file: string, pid: number | undefined): Promise<void> {
   const mark = readMark(file);
-  for (let looks = 0; looks < LOOKS && mark !== undefined && pid !== undefined; looks++) {
-    if (!sweep(pid, { mark, outputs: new Set() })) break;
-    await pause(LOOK_MS);
+  if (mark !== undefined && pid !== undefined) {
+    const traces = { mark, outputs: new Set<string>() };
+    for (let looks = 0; looks < LOOKS && sweep(pid, traces); looks++) await pause(LOOK_MS);
   }
   await killProcessesNaming(file);
   for (const path of sessionFiles(file)) rmSync(path, { force: true });

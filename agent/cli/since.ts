@@ -1,4 +1,4 @@
-import { parseDurationMs } from '../../../protocol/quantities.ts';
+import { parseDurationMs } from '../../protocol/quantities.ts';
 
 const TIME = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)?(?:Z|[+-]\d{2}:\d{2})?$/;
 
