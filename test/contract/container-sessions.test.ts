@@ -224,7 +224,8 @@ const rightsOf = (its: number | string) => ({
   status: readFileSync(`/proc/${its}/status`, 'utf8').match(
     /^(?:Uid|Gid|Groups|Cap\w+|Seccomp|NoNewPrivs):.*$/gm,
   ),
-  limits: readFileSync(`/proc/${its}/limits`, 'utf8'),
+  // runc, in Go, may raise the soft one to the hard one, as any program may.
+  limits: readFileSync(`/proc/${its}/limits`, 'utf8').replace(/^(Max open files +)\d+ +/m, '$1'),
   oom: readFileSync(`/proc/${its}/oom_score_adj`, 'utf8'),
   cgroup: readFileSync(`/proc/${its}/cgroup`, 'utf8'),
   namespaces: readdirSync(`/proc/${its}/ns`).map((name) => readlinkSync(`/proc/${its}/ns/${name}`)),
