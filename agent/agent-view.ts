@@ -32,7 +32,7 @@ export interface ViewParts {
   ledger: PatientLedger;
   health(): DeviceHealth;
   online: Online;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds' | 'exec'>;
   leases: LeaseDesk;
   plans: AgentView['plans'];
   enrolment: AgentView['enrolment'];
@@ -53,6 +53,7 @@ export function agentView(parts: ViewParts): AgentView {
     updates: updateView({ ...parts, clock: systemClock }),
     version: () => AGENT_VERSION,
     status: () => statusOf(parts),
+    sample: () => supervisor.sampleUsage(),
     why: (service) => supervisor.why(service),
     events: {
       recent: async function* (query) {

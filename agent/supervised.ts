@@ -5,6 +5,7 @@ import { LEASE_FILE } from '../protocol/service-lease.ts';
 import type { DeviceHealth } from '../protocol/status.ts';
 import { channelDesk } from './channel-desk.ts';
 import type { AgentConfig } from './config.ts';
+import { execDesk } from './exec-desk.ts';
 import { heldServices, NOT_LEFT } from './held-services.ts';
 import { holdDesk } from './hold-desk.ts';
 import { inspector } from './inspect-view.ts';
@@ -26,6 +27,7 @@ import { bootId } from './supervisor/runtime/process-identity.ts';
 import { runProgram } from './supervisor/runtime/run-program.ts';
 import { ServiceHolds } from './supervisor/service-holds.ts';
 import type { DesiredServices, ServiceSpec } from './supervisor/service-spec.ts';
+import type { ContainerSessions } from './supervisor/session-port.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { systemClock } from './system-clock.ts';
 import type { FolderBlobStore } from './update/blobs/folder-blob-store.ts';
@@ -45,7 +47,7 @@ export interface Supervised {
   supervisor: Supervisor;
   /** How the device is, as reports and the local API tell it. */
   health(): DeviceHealth;
-  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds'>;
+  details: Pick<AgentView, 'inspect' | 'capsules' | 'capsule' | 'secrets' | 'channels' | 'holds' | 'exec'>;
   /** Held by services that are busy. */
   leases: ServiceLeases;
   postMortems: PostMortemQueue;
@@ -120,6 +122,7 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
       capsule: (id) => ring.read(id),
       channels: channelDesk(channels),
       holds: holdDesk({ holds, supervisor, desired: inForce, ledger, clock: systemClock }),
+      exec: execOf(supervisor, runtime, inForce, ledger),
       secrets: secretsView({
         store: isolation.secrets,
         desired: inForce,
@@ -136,6 +139,8 @@ export async function openSupervised(parts: SupervisedParts): Promise<Supervised
     start: () => {
       pump.start();
       logKeeper.start();
+      // Before anybody can ask for the next: what an agent that was killed had begun is known by its files.
+      runtime.endStrays().catch((error) => log.warn({ error }, 'Cannot end what the agent before had begun'));
       supervisor.start();
     },
     stop: async (how) => {
@@ -169,6 +174,20 @@ const openHolds = (ledger: PatientLedger): ServiceHolds =>
     // CLOCK_MONOTONIC: the same for every agent of a boot.
     upMs: () => Number(process.hrtime.bigint() / 1_000_000n),
     services: heldServices(() => ledger.load(), NOT_LEFT),
+  });
+
+const execOf = (
+  supervisor: Supervisor,
+  sessions: ContainerSessions,
+  inForce: () => DesiredServices,
+  { outbox }: PatientLedger,
+): AgentView['exec'] =>
+  execDesk({
+    supervisor,
+    sessions,
+    userOf: (service) => inForce().services.find(({ name }) => name === service),
+    outbox,
+    clock: systemClock,
   });
 
 const probeOf = (runtime: ContainerRuntime, networks: Networks): ServiceProbe =>

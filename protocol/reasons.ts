@@ -60,6 +60,7 @@ export const REASONS = {
   'channel.restored': 'It keeps up with the reliable channel again, whose publishers wait for it as before',
   'channel.reset': 'A publisher of a channel began anew while it was subscribed',
   'logs.dropped': 'It logged faster than its log budget and lines were dropped',
+  'exec.opened': 'Somebody ran a program in its container',
   // the device
   'device.rebooting': 'The device reboots because a service asked for it',
   'device.reboot-refused': 'A service asked for a reboot, which this device does not allow now',

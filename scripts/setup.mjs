@@ -23,6 +23,7 @@ export const PACKAGES = {
     'e2fsprogs',
     'perl-base',
     'catatonit',
+    'bsdutils',
   ],
   release: ['tar'],
   images: [
@@ -59,6 +60,7 @@ export const PACKAGES = {
     'systemd',
     'faketime',
     'openssl',
+    'tmux',
   ],
   board: ['qemu-system-arm', 'qemu-utils', 'kmod', 'xz-utils', 'dpkg', 'mtools', 'dosfstools', 'fdisk'],
 };

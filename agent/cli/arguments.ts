@@ -77,6 +77,21 @@ function checkChoice(command: Command, name: string, given: string | undefined):
   throw usage(`Cannot run "${command.name} ${given}": wanted ${words.join(', ')}`, command);
 }
 
+/** Parts what is the command's from what is somebody else's: words after `--`, for commands that take any. */
+export function splitRest(argv: string[], command: Command | undefined): { own: string[]; rest: string[] } {
+  const at = command?.rest === undefined ? -1 : argv.indexOf('--');
+  return at < 0 ? { own: argv, rest: [] } : { own: argv.slice(0, at), rest: argv.slice(at + 1) };
+}
+
+/** Throws CliError "usage" when the command wants words after `--` and there are none. */
+export function checkRest(command: Command, rest: string[]): void {
+  if (command.rest === undefined || rest.length > 0) return;
+  throw usage(
+    `Cannot run "${command.name}": wanted -- and then the ${command.rest}: wherry ${command.name} web -- ls /`,
+    command,
+  );
+}
+
 export function unknownCommand(word: string, names: string[]): CliError {
   const near = nearest(word, names);
   const fault = `Cannot run "${word}": there is no such command`;

@@ -21,12 +21,14 @@ import type {
 } from '../local-api/answers.ts';
 import type { EnrolAnswer } from '../local-api/enrol-port.ts';
 import type { EventQuery, LocalEvent } from '../local-api/event-port.ts';
+import type { ExecRequest } from '../local-api/exec-port.ts';
 import type { Inspection } from '../local-api/inspection.ts';
 import type { PlanAnswer, UpdateCheckAnswer } from '../local-api/plan-port.ts';
-import type { AgentStatus, ChannelMessage, LogLine } from '../local-api/ports.ts';
+import type { AgentStatus, ChannelMessage, LogLine, LogQuery } from '../local-api/ports.ts';
 import type { Problem } from '../local-api/problems.ts';
 import type { Capsule } from '../supervisor/postmortem/capsule.ts';
 import { CliError } from './errors.ts';
+import { openProgram, type RunningProgram } from './exec-client.ts';
 import { ndjsonLines } from './ndjson.ts';
 import { agentIsLost, answerIsForeign, connectionError, problemError } from './refusals.ts';
 
@@ -35,11 +37,16 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** What asks a server or reads a stick takes its time. */
 const ASKING_TIMEOUT_MS = 90_000;
 
+/** With a signal of its own when the command's is not the only one. */
+type AskedLog = Omit<LogQuery, 'signal'> & Partial<Pick<LogQuery, 'signal'>>;
+
 /** The agent behind its unix socket. Every method throws CliError, or AbortError once the signal is aborted. */
 export interface AgentClient {
   readonly socketPath: string;
   version(): Promise<VersionAnswer>;
   status(): Promise<AgentStatus>;
+  /** With the use of services as it is now. */
+  sampledStatus(): Promise<AgentStatus>;
   services(): Promise<ServicesAnswer>;
   why(service: string): Promise<WhyAnswer>;
   inspect(service: string): Promise<Inspection>;
@@ -71,7 +78,9 @@ export interface AgentClient {
   putSecret(name: string, content: Uint8Array, by: string): Promise<SecretAnswer>;
   removeSecret(name: string, by: string): Promise<SecretAnswer>;
   /** Oldest first. Ends quietly when the signal is aborted. */
-  logs(service: string, query: { tail: number; follow: boolean }): AsyncGenerator<LogLine>;
+  logs(service: string, query: AskedLog): AsyncGenerator<LogLine>;
+  /** Resolves when the program runs. */
+  exec(service: string, opening: ExecRequest & { by: string }): Promise<RunningProgram>;
 }
 
 export function agentClient(socketPath: string, signal: AbortSignal): AgentClient {
@@ -85,6 +94,7 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
     socketPath,
     version: () => json('GET', '/v1/version'),
     status: () => json('GET', '/v1/status'),
+    sampledStatus: () => json('GET', '/v1/status?sample=1'),
     services: () => json('GET', '/v1/services'),
     why: (service) => json('GET', at(service, 'why')),
     inspect: (service) => json('GET', at(service)),
@@ -115,8 +125,22 @@ export function agentClient(socketPath: string, signal: AbortSignal): AgentClien
         'messages',
         `/v1/channels/${encodeURIComponent(channel)}/messages?bytes=${bytes}`,
       ),
-    logs: (service, { tail, follow }) =>
-      lines(socketPath, signal, 'log', `${at(service, 'logs')}?tail=${tail}&follow=${follow ? 1 : 0}`),
+    logs: (service, query) =>
+      lines(
+        socketPath,
+        query.signal ? AbortSignal.any([signal, query.signal]) : signal,
+        'log',
+        `${at(service, 'logs')}?${logQuery(query)}`,
+      ),
+    exec: (service, opening) =>
+      openProgram({
+        socketPath,
+        path: at(service, 'exec'),
+        signal,
+        opening,
+        onRefused: (response) => refusal(response, socketPath),
+        onError: (error) => connectionError(socketPath, error, isSocket(socketPath)),
+      }),
   };
 }
 
@@ -148,6 +172,10 @@ const eventQuery = ({ since = 0, service, limit, follow }: Omit<EventQuery, 'sig
       ...(service !== undefined && { service }),
     }),
   );
+function logQuery({ tail, follow, sinceMs, previous }: AskedLog): string {
+  const more = `${sinceMs === undefined ? '' : `&since=${sinceMs}`}${previous ? '&previous=1' : ''}`;
+  return `tail=${tail}&follow=${follow ? 1 : 0}${more}`;
+}
 
 const leasePath = (holder: string): string => `/v1/leases/${encodeURIComponent(holder)}`;
 

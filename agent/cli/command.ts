@@ -23,6 +23,8 @@ export interface Command {
   operands: string[];
   /** The words that an argument, or the value of an option, is one of; by its name. */
   choices?: Record<string, readonly string[]>;
+  /** Name of what follows `--`, at least one word, taken as it stands. */
+  rest?: string;
   /** What to say of more arguments where they must not be repeated. */
   refuseMore?: string;
   options: Record<string, CommandOption>;
@@ -40,6 +42,8 @@ export interface Call {
   field: Field;
   isJson: boolean;
   operands: string[];
+  /** What followed `--`. */
+  rest: string[];
   options: Record<string, string | boolean | undefined>;
   /** Writes lines of data. */
   print: (lines: string[]) => Promise<void>;

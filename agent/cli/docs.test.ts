@@ -105,8 +105,9 @@ const UNBROKEN: Record<string, unknown> = {
 };
 
 test.each(COMMANDS)('the JSON of wherry $name', async (command) => {
-  const terminal = new FakeTerminal({ field: new FakeField() });
-  await terminal.run(...device.argvOf(command), '--json');
+  let at = NOW;
+  const terminal = new FakeTerminal({ field: new FakeField(), now: () => (at += 500) });
+  await terminal.run('--json', ...device.argvOf(command));
   const printed = fields(UNBROKEN[command.name] ?? JSON.parse(terminal.stdout)).map((path) =>
     command.name === 'status' ? path.replace(/^services\[\].*/, 'services[]') : path,
   );

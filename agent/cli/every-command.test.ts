@@ -38,7 +38,7 @@ function documentsIn(text: string): unknown[] {
 }
 
 test.each(COMMANDS)('with --json the output of $name is JSON and nothing else', async (command) => {
-  const { code, terminal } = await run([...device.argvOf(command), '--json'], {
+  const { code, terminal } = await run(['--json', ...device.argvOf(command)], {
     isTTY: true,
     columns: 80,
   });
@@ -49,7 +49,7 @@ test.each(COMMANDS)('with --json the output of $name is JSON and nothing else', 
 
 test.each(COMMANDS)('$name with --json and no agent tells its failure as JSON', async (command) => {
   await device.agentDown();
-  const { code, terminal } = await run([...device.argvOf(command), '--json']);
+  const { code, terminal } = await run(['--json', ...device.argvOf(command)]);
   const [document] = documentsIn(terminal.stdout);
   const isTold = /"error":\{"code"|"faults"|"checks"/.test(JSON.stringify(document));
   expect(code === 0 || isTold).toBe(true);

@@ -6,7 +6,7 @@ import { fakeChannels, fakeMessage } from '../local-api/fake-channels-view.ts';
 import { fakeCapsule, fakeInspection, fullStatus } from '../local-api/fake-documents.ts';
 import { fakeEvents, fakeNet } from '../local-api/fake-events.ts';
 import { fakeCheck, fakePlan } from '../local-api/fake-plan-documents.ts';
-import { NOW } from '../local-api/fake-status.ts';
+import { fakeService, NOW } from '../local-api/fake-status.ts';
 import { fakePastUpdates, fakeServiceLease, fakeUpdate } from '../local-api/fake-update-documents.ts';
 import { serveLocalApi } from '../local-api/server.ts';
 import type { Command } from './command.ts';
@@ -26,6 +26,7 @@ const OPERANDS: Record<string, string> = {
 /** Options without which a command does not run, or does not end. */
 const REQUIRED: Record<string, string[]> = {
   'update defer': ['--for', '2h'],
+  top: ['--once', '--interval', '500ms'],
   'ipc top': ['--count', '1', '--interval', '100ms'],
   'lease take': ['--for', '2h', '--why', 'x'],
 };
@@ -36,18 +37,22 @@ export async function openFullDevice() {
   const socket = join(folder, 'agent.sock');
   const config = join(folder, 'agent.json');
   await writeFile(config, JSON.stringify(configOf(folder)));
-  const view = new FakeAgentView(fullStatus());
+  const status = fullStatus();
+  status.services.push(fakeService('camera'));
+  const view = new FakeAgentView(status);
   fill(view);
   const api = await serveLocalApi({ view, socketPath: socket, onError: () => {} });
-  const argvOf = ({ name, operands }: Command): string[] => [
+  const argvOf = ({ name, operands, rest }: Command): string[] => [
     ...name.split(' '),
-    ...operands.map(operandOf).map((operand) => argumentOf(operand.name, folder)),
+    // "web" is a WebAssembly module there, in which nothing else is run.
+    ...operands.map(operandOf).map(({ name: each }) => (rest ? 'camera' : argumentOf(each, folder))),
     ...(REQUIRED[name] ?? []),
     ...(name === 'support-bundle' ? ['-o', join(folder, 'bundle.txt')] : []),
     '--socket',
     socket,
     '--config',
     config,
+    ...(rest ? ['--', 'true'] : []),
   ];
   return {
     folder,

@@ -12,7 +12,7 @@ export const EXIT = {
 
 /** For manual pages, in the words of docs/cli.md. */
 export const EXIT_MEANINGS: Record<keyof typeof EXIT, string> = {
-  ok: 'done, or nothing needed doing; logs stopped with Ctrl-C',
+  ok: 'done, or nothing needed doing; logs or top stopped with Ctrl-C',
   failed: 'the agent or the command failed, or there is no such service; a check of doctor fails',
   usage: 'the command line cannot be read; nothing was asked of the agent',
   unreachable:

@@ -32,7 +32,8 @@ export class FakeTerminal {
   #sink(name: 'stdout' | 'stderr'): Writable {
     return new Writable({
       decodeStrings: false,
-      write: (text: string, _encoding, done) => {
+      write: (given: string | Buffer, _encoding, done) => {
+        const text = given.toString();
         this[name] += text;
         this.seen += name === 'stdout' ? text : text.replaceAll(/^(?=.)/gm, '2> ');
         done();

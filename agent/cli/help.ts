@@ -35,7 +35,7 @@ export function generalHelp(commands: Command[]): string[] {
 
 export function commandHelp(command: Command): string[] {
   return [
-    `Usage: ${synopsis(command)}`,
+    ...hang('Usage: ', synopsis(command), COLUMNS),
     '',
     ...wrap(command.description, COLUMNS),
     '',
@@ -62,9 +62,11 @@ export function nounHelp(noun: string, commands: Command[]): string[] {
 }
 
 /** "wherry logs <service> [-f] [-n N]" */
-export function synopsis({ name, operands, options }: Command): string {
+export function synopsis(command: Command): string {
+  const { name, operands, options, rest } = command;
   const flags = Object.entries(options).map(([name, option]) => `[${spelling(name, option)}]`);
-  return ['wherry', name, ...operands.map(operandText), ...flags].join(' ');
+  const words = operands.map(operandText);
+  return ['wherry', name, ...words, ...flags, ...(rest ? ['--', `<${rest}>...`] : [])].join(' ');
 }
 
 function spelling(name: string, { short, value }: CommandOption): string {

@@ -13,6 +13,8 @@ export interface Io {
   isTTY: boolean;
   /** Width of the terminal in characters. */
   columns: number;
+  /** Both stdin and stdout; absent where either is something else. */
+  terminal?: Terminal | undefined;
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal;
   /** Unix time in milliseconds. */
@@ -23,6 +25,17 @@ export interface Io {
   media?: MediaPlaces;
   /** What tells a development board, when not where a board has it. */
   chaos?: ChaosPlaces;
+}
+
+/** A terminal that a command takes over for a while. It is given back when the process ends, also by `process.exit`. */
+export interface Terminal {
+  size(): { columns: number; rows: number };
+  /** Calls back after each change of the size; returns the un-subscribe. */
+  watchSize(onChange: () => void): () => void;
+  /** Keys one by one and unseen, Ctrl-C among them. */
+  setRaw(isRaw: boolean): void;
+  /** A screen of its own without a cursor, beside the one with the shell's lines. */
+  setScreen(isOwn: boolean): void;
 }
 
 /** Resolves when the text is taken; rejects when the reader has gone. */

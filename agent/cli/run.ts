@@ -1,5 +1,13 @@
 import { Readable } from 'node:stream';
-import { checkOperands, findCommand, parseArguments, unknownCommand, usage } from './arguments.ts';
+import {
+  checkOperands,
+  checkRest,
+  findCommand,
+  parseArguments,
+  splitRest,
+  unknownCommand,
+  usage,
+} from './arguments.ts';
 import { agentClient } from './client.ts';
 import type { Call, Command } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
@@ -29,7 +37,7 @@ export async function runCli(argv: string[], given: GivenIo): Promise<number> {
   } catch (error) {
     if (isClosedPipe(error)) return EXIT.ok;
     if (io.signal.aborted) return EXIT.interrupted;
-    await explain(error, argv.includes('--json'), io);
+    await explain(error, isJsonWanted(argv), io);
     return error instanceof CliError ? error.exit : EXIT.failed;
   }
 }
@@ -42,14 +50,16 @@ async function dispatch(argv: string[], io: Io): Promise<number> {
   if (tool) return tool.run(argv.slice(at), io);
   const command = commandOf(word, argv[at + 1]);
   const words = command?.name.split(' ').length ?? 0;
-  const { operands, options } = parseArguments(argv.toSpliced(at, words), command);
+  const { own, rest } = splitRest(argv.toSpliced(at, words), command);
+  const { operands, options } = parseArguments(own, command);
   if (options['help']) return printHelp(command ? commandHelp(command) : generalHelp(COMMANDS), io);
   if (!command) {
     await write(io.stderr, joinLines(generalHelp(COMMANDS)));
     return EXIT.usage;
   }
   checkOperands(command, operands);
-  return command.run(callFor(io, operands, options));
+  checkRest(command, rest);
+  return command.run(callFor(io, { operands, rest, options }));
 }
 
 /** Undefined when no command is given. Throws CliError "usage". */
@@ -82,12 +92,12 @@ async function printHelp(lines: string[], io: Io): Promise<number> {
   return EXIT.ok;
 }
 
-function callFor(io: Io, operands: string[], options: Call['options']): Call {
+function callFor(io: Io, given: Pick<Call, 'operands' | 'rest' | 'options'>): Call {
+  const { options } = given;
   const isJson = options['json'] === true;
   return {
+    ...given,
     io,
-    operands,
-    options,
     isJson,
     paint: paintFor(io),
     client: agentClient(socketOf(options, io), io.signal),
@@ -100,6 +110,10 @@ function callFor(io: Io, operands: string[], options: Call['options']): Call {
     },
   };
 }
+
+/** What follows `--` is somebody else's. */
+const isJsonWanted = (argv: string[]): boolean =>
+  argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length).includes('--json');
 
 /** A failure in words on stderr; with --json as a document on stdout too, so what a script reads is always JSON. */
 async function explain(failure: unknown, isJson: boolean, io: Io): Promise<void> {

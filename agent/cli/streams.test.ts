@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -42,16 +43,56 @@ test('logs -f prints lines as they come and ends with 0 on Ctrl-C', async () => 
   await until(() => view.followers.size === 0, { what: 'the agent to let go' });
 });
 
-test('logs -f says so when the agent goes away', async () => {
+test('logs -f goes on when the agent comes back, each line once', async () => {
+  view.write('web', line('one'), line('two'));
   const terminal = new FakeTerminal();
   const code = terminal.run('logs', 'web', '-f', '--socket', socket);
   await until(() => view.followers.size === 1, { what: 'the follower' });
+  view.write('web', line('three'), { ...line('four'), at: NOW + 5 });
+  await until(() => terminal.stdout.includes('four'), { what: 'the lines' });
   await api.close();
-  expect(await code).toBe(3);
+  await until(() => terminal.stderr, { what: 'a word about the agent' });
+  view.write('web', { ...line('five'), at: NOW + 5 }, { ...line('six'), at: NOW + 7 });
+  api = await serveLocalApi({ view, socketPath: socket, onError: () => {} });
+  await until(() => terminal.stdout.includes('six'), { what: 'the agent to be found again' });
+  terminal.stop.abort();
+  expect(await code).toBe(0);
+  const said = terminal.stdout.split('\n').map((text) => text.split(' ')[1]);
+  expect(said).toEqual(['one', 'two', 'three', 'four', 'five', 'six', undefined]);
+  expect(terminal.stderr).toBe('The agent is away; its services run on. Waiting for it, Ctrl-C ends\n');
+});
+
+test('logs -f of several services ends when one of them is not there', async () => {
+  const terminal = new FakeTerminal();
+  const code = terminal.run('logs', 'web', 'sensor', '-f', '--socket', socket);
+  await until(() => view.followers.size === 2, { what: 'both' });
+  view.write('sensor', line('s'));
+  view.write('web', line('w'));
+  await until(() => terminal.stdout.split('\n').length === 3, { what: 'both lines' });
+  expect(terminal.stdout.split('\n').toSorted()).toEqual([
+    '',
+    '2026-11-21T10:00:00.000Z sensor  s',
+    '2026-11-21T10:00:00.000Z web     w',
+  ]);
+  await api.close();
+  view.agentStatus = fakeStatus({ services: [] });
+  api = await serveLocalApi({ view, socketPath: socket, onError: () => {} });
+  expect(await code).toBe(1);
+});
+
+test('what the agent cuts off without a follower is said', async () => {
+  const terminal = new FakeTerminal();
+  const server = createServer((_request, response) => {
+    response.write('{"at":0,"stream":"stdout","text":"x"}\n', () => response.destroy());
+  });
+  const other = join(folder, 'other.sock');
+  await new Promise<void>((resolve) => server.listen(other, resolve));
+  expect(await terminal.run('logs', 'web', '--socket', other)).toBe(3);
   expect(terminal.stderr).toBe(
     'wherry: Cannot read on: the agent went away in the middle of the log\n' +
       '  Its services run on without it; try again\n',
   );
+  server.close();
 });
 
 test('a reader that has had enough ends the command with 0', async () => {

@@ -34,8 +34,9 @@ async function* linesOf(folder: string, paths: string[], query: LogQuery): Async
   const spools = paths.map((path) => new SpoolReader(path));
   const before: LogLine[] = [];
   for await (const line of readLog(folder, { ...query, follow: false })) before.push(line);
-  const since = await newLines(spools);
-  const last = [...before, ...since];
+  const since = (await newLines(spools)).filter(({ at }) => at >= (query.sinceMs ?? 0));
+  // What was not taken yet is of the last run.
+  const last = query.previous ? before : [...before, ...since];
   yield* query.tail === 0 ? [] : last.slice(-query.tail);
   while (query.follow && !query.signal.aborted) {
     yield* await newLines(spools);

@@ -5,6 +5,7 @@ import type { Capsule, CapsuleSummary } from '../supervisor/postmortem/capsule.t
 import { FakeBundleDesk } from './fake-bundle.ts';
 import { FakeChannelDesk } from './fake-channels-view.ts';
 import { FakeEvents, FakeNet } from './fake-events.ts';
+import { FakeExecDesk } from './fake-exec.ts';
 import { FakeHolds } from './fake-holds.ts';
 import { FakeEnrolment, FakePlans } from './fake-plans.ts';
 import { FakeSecrets } from './fake-secrets.ts';
@@ -21,6 +22,7 @@ export class FakeAgentView implements AgentView {
   readonly channels = new FakeChannelDesk();
   readonly secrets = new FakeSecrets();
   readonly bundle = new FakeBundleDesk();
+  readonly exec = new FakeExecDesk((service) => this.#find(service));
   readonly leases = new FakeLeases();
   readonly updates = new FakeUpdates(this.leases);
   readonly holds = new FakeHolds(
@@ -31,6 +33,10 @@ export class FakeAgentView implements AgentView {
   readonly net = new FakeNet();
   readonly plans = new FakePlans();
   readonly enrolment = new FakeEnrolment();
+  /** What any service wrote in the run before the last one. */
+  previousRun: LogLine[] = [];
+  /** What has changed when somebody looks again. */
+  onSample: () => void = () => undefined;
   /** How many log lines readers have taken in all: shows back-pressure. */
   linesTaken = 0;
   readonly followers = new Set<AbortSignal>();
@@ -54,6 +60,11 @@ export class FakeAgentView implements AgentView {
     return this.agentStatus;
   }
 
+  sample(): Promise<void> {
+    this.onSample();
+    return Promise.resolve();
+  }
+
   why(service: string): Reason[] | undefined {
     return this.reasons[service] ?? (this.#find(service) ? [] : undefined);
   }
@@ -74,10 +85,15 @@ export class FakeAgentView implements AgentView {
     return this.#find(service) && this.#read(this.#linesOf(service), query);
   }
 
-  async *#read(lines: LogLine[], { tail, follow, signal }: LogQuery): AsyncGenerator<LogLine> {
+  async *#read(
+    all: LogLine[],
+    { tail, follow, sinceMs = 0, previous = false, signal }: LogQuery,
+  ): AsyncGenerator<LogLine> {
     if (follow) this.followers.add(signal);
     try {
-      let next = Math.max(0, lines.length - tail);
+      const first = all.findIndex(({ at }) => at >= sinceMs);
+      const lines = previous ? this.previousRun : all;
+      let next = Math.max(0, lines.length - tail, previous ? 0 : first < 0 ? all.length : first);
       while (!signal.aborted) {
         const line = lines[next];
         if (line) {

@@ -16,6 +16,7 @@ import type {
 import type { BundleDesk } from './bundle-port.ts';
 import type { EnrolmentDesk } from './enrol-port.ts';
 import type { EventLog } from './event-port.ts';
+import type { ExecDesk } from './exec-port.ts';
 import type { HoldDesk } from './hold-port.ts';
 import type { Inspection } from './inspection.ts';
 import type { NetView } from './net-port.ts';
@@ -48,6 +49,10 @@ export interface LogQuery {
   /** How many of the last lines to give first; 0 = none. */
   tail: number;
   follow: boolean;
+  /** Lines from this time on only, Unix ms. */
+  sinceMs?: number;
+  /** Of the run before the last one; it is not followed. */
+  previous?: boolean;
   /** Aborted when the reader goes; the iteration then ends, and does not throw. */
   signal: AbortSignal;
 }
@@ -105,6 +110,8 @@ export interface LeaseDesk {
 export interface AgentView {
   version(): string;
   status(): AgentStatus;
+  /** Brings the use of services in `status` up to date; half a second old is young enough. */
+  sample(): Promise<void>;
   /** Why the service is in its state, newest first; undefined when the agent knows no such service. */
   why(service: string): Reason[] | undefined;
   /** The service as it is meant and as the kernel holds it; undefined when the agent knows no such service. */
@@ -123,6 +130,7 @@ export interface AgentView {
   bundle: BundleDesk;
   plans: PlanDesk;
   enrolment: EnrolmentDesk;
+  exec: ExecDesk;
   /** Oldest first; undefined when the agent knows no such service. */
   logs(service: string, query: LogQuery): AsyncIterable<LogLine> | undefined;
 }

@@ -11,8 +11,10 @@ import { type LocalCall as Call, json, type LocalRequest, type Route } from './c
 import { CHANNEL_ROUTES } from './channel-routes.ts';
 import { ENROL_ROUTES } from './enrol-routes.ts';
 import { EVENT_ROUTES } from './event-routes.ts';
+import { EXEC_PATH, EXEC_ROUTES } from './exec-routes.ts';
 import { HOLD_ROUTES } from './hold-routes.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
+import { LOG_ROUTES } from './log-routes.ts';
 import { PLAN_ROUTES } from './plan-routes.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
@@ -22,12 +24,13 @@ import { UPDATE_ROUTES } from './update-routes.ts';
 
 export const ROUTES: Route[] = [
   { method: 'GET', path: '/v1/version', answer: version },
-  { method: 'GET', path: '/v1/status', answer: ({ view }) => json(view.status()) },
+  { method: 'GET', path: '/v1/status', answer: status },
   { method: 'GET', path: '/v1/services', answer: services },
   { method: 'GET', path: '/v1/services/:name', answer: inspect },
   { method: 'GET', path: '/v1/services/:name/why', answer: why },
   ...HOLD_ROUTES,
-  { method: 'GET', path: '/v1/services/:name/logs', answer: logs },
+  ...LOG_ROUTES,
+  ...EXEC_ROUTES,
   ...EVENT_ROUTES,
   ...CHANNEL_ROUTES,
   { method: 'GET', path: '/v1/secrets', answer: secrets },
@@ -49,6 +52,11 @@ export const ROUTES: Route[] = [
 /** Largest body in bytes that a request to this path may have. */
 export const bodyLimit = ({ method, url }: Pick<LocalRequest, 'method' | 'url'>): number =>
   routesTo(url).find(({ route }) => route.method === method)?.route.bodyBytes ?? LOCAL_API_LIMITS.bodyBytes;
+
+/** The service whose `exec` this path is; undefined for all other paths. */
+export function execService(url: string): string | undefined {
+  return routesTo(url).find(({ route }) => route.path === EXEC_PATH)?.name;
+}
 
 /** Answers one request from the view. Throws only when the view throws. */
 export function answerRequest(view: AgentView, request: LocalRequest): Answer | Promise<Answer> {
@@ -92,6 +100,14 @@ function nameIn(pattern: string, path: string): string | undefined {
 
 function version({ view }: Call): Answer {
   return json({ version: view.version(), api: 'v1', node: process.version } satisfies VersionAnswer);
+}
+
+async function status({ view, query }: Call): Promise<Answer> {
+  const sample = query.get('sample') ?? '0';
+  if (sample !== '0' && sample !== '1')
+    return problem('bad-query', `Cannot read sample=${sample}: wanted 0 or 1`);
+  if (sample === '1') await view.sample();
+  return json(view.status());
 }
 
 function services({ view }: Call): Answer {
@@ -156,20 +172,4 @@ async function changeSecret(
   }
   const answer = await change(by);
   return 'refused' in answer ? problem('bad-secret', answer.refused) : json(answer);
-}
-
-function logs({ view, name: service, query, request }: Call): Answer {
-  const tail = query.get('tail') ?? String(LOCAL_API_LIMITS.defaultTailLines);
-  if (!/^\d{1,6}$/.test(tail) || Number(tail) > LOCAL_API_LIMITS.tailLines) {
-    return problem(
-      'bad-query',
-      `Cannot read tail=${tail}: wanted a number of lines from 0 to ${LOCAL_API_LIMITS.tailLines}`,
-    );
-  }
-  const follow = query.get('follow') ?? '0';
-  if (follow !== '0' && follow !== '1') {
-    return problem('bad-query', `Cannot read follow=${follow}: wanted 0 or 1`);
-  }
-  const lines = view.logs(service, { tail: Number(tail), follow: follow === '1', signal: request.signal });
-  return lines ? { kind: 'lines', lines } : unknownService(view, service);
 }

@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { UPGRADE } from './exec-frames.ts';
 import { LOCAL_API_LIMITS } from './limits.ts';
 import type { AgentView } from './ports.ts';
 import { type Answer, problem } from './problems.ts';
-import { answerRequest, bodyLimit } from './routes.ts';
+import { answerRequest, bodyLimit, execService } from './routes.ts';
 import { type Group, listenOnSocket } from './socket.ts';
 
 export interface LocalApiOptions {
@@ -39,14 +41,43 @@ export async function serveLocalApi({
   );
   server.maxConnections = LOCAL_API_LIMITS.connections;
   server.maxHeadersCount = LOCAL_API_LIMITS.headers;
+  const upgraded = new Set<Socket>();
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    upgrade(view, request, socket, head, onError).catch((error: unknown) => {
+      onError(error);
+      socket.destroy();
+    });
+  });
   await listenOnSocket(server, socketPath, group ?? { name: 'wherry', file: '/etc/group' });
   return {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const socket of upgraded) socket.destroy();
       }),
   };
+}
+
+/** A connection that stops being HTTP. What is not asked for as it should be gets an empty refusal. */
+async function upgrade(
+  view: AgentView,
+  { url = '', method, headers }: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  const service = execService(url);
+  if (service === undefined || method !== 'GET' || headers.upgrade !== UPGRADE) {
+    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    return;
+  }
+  // Few devices ever see one.
+  const { serveExec } = await import('./exec-connection.ts');
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${UPGRADE}\r\n\r\n`);
+  await serveExec(view, service, socket, head, onError);
 }
 
 async function handle(

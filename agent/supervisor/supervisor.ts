@@ -39,6 +39,8 @@ export interface SupervisorOptions extends Machine {
 const RETRY_MS = 1_000;
 /** From a service's start to its first sample. */
 const FIRST_SAMPLE_MS = 1_000;
+/** A shorter time would say nothing of the CPU. */
+const LOOK_ON_MS = 500;
 const STOP_MS = 60_000;
 
 /** Holds the device to the desired services. Nothing runs or stops before the first `apply` or `stop`. */
@@ -61,6 +63,8 @@ export class Supervisor implements Workloads {
   #cancelWake: () => void = () => undefined;
   #cancelSample: () => void = () => undefined;
   #isSampleSoon = false;
+  /** When somebody last asked for what services use, Unix ms. */
+  #askedAt = 0;
   #unwatch: (() => void)[] = [];
   #shown = '';
 
@@ -117,6 +121,14 @@ export class Supervisor implements Workloads {
     const health = this.#monitor.health();
     const shedding = this.#shedder.state;
     return { observed, records, health, shedding, holds: holds.inForce(), now: clock.now() };
+  }
+
+  /** Brings what services use up to date, for somebody who looks on; the CPU is then the mean since the last look. */
+  async sampleUsage(): Promise<void> {
+    const now = this.#options.clock.now();
+    if (Math.abs(now - this.#askedAt) < LOOK_ON_MS) return;
+    this.#askedAt = now;
+    await this.#sampler.sample(this.#reconciler.observed);
   }
 
   /** How far load is shed, and why; undefined when it is not. */
@@ -290,8 +302,10 @@ export class Supervisor implements Workloads {
   async #sample(): Promise<void> {
     const isFirst = this.#isSampleSoon;
     try {
-      await this.#sampler.sample(this.#reconciler.observed);
-      await this.#options.channels.check();
+      const { clock, channels } = this.#options;
+      if (Math.abs(clock.now() - this.#askedAt) >= LOOK_ON_MS)
+        await this.#sampler.sample(this.#reconciler.observed);
+      await channels.check();
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'Sampling failed');
     }

@@ -112,7 +112,9 @@ test('a flood is bounded on disk and in memory, counted and told, and its first 
   await hasSaid('flood', 'the last');
   const said = await texts('flood');
   const early = readdirSync(join(logsDir, 'flood')).find((name) => name.endsWith('.early.log')) ?? '';
-  expect(readFileSync(join(logsDir, 'flood', early), 'utf8')).toMatch(/^\S+ stdout F the very first\n/);
+  expect(readFileSync(join(logsDir, 'flood', early), 'utf8')).toMatch(
+    /^\S+ run F\n\S+ stdout F the very first\n/,
+  );
   expect(said.some((text) => /^wherry: \d+ bytes dropped$/.test(text))).toBe(true);
   const numbers = said.map(Number).filter((number) => number > 0);
   expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));

@@ -15,6 +15,7 @@ import { configCheck, configShow } from './config.ts';
 import { doctor } from './doctor.ts';
 import { enrol } from './enrol.ts';
 import { events } from './events.ts';
+import { exec } from './exec.ts';
 import { help } from './help.ts';
 import { inspect } from './inspect.ts';
 import { ipcList, ipcTop } from './ipc.ts';
@@ -28,6 +29,7 @@ import { ps } from './ps.ts';
 import { secretList, secretPut, secretRemove } from './secret.ts';
 import { status } from './status.ts';
 import { supportBundle } from './support-bundle.ts';
+import { top } from './top.ts';
 import { updateHistory, updateStatus } from './update.ts';
 import { updateApply, updateConsent, updateDefer, updateRollback } from './update-wishes.ts';
 import { version } from './version.ts';
@@ -37,11 +39,13 @@ import { why } from './why.ts';
 export const COMMANDS: Command[] = [
   status,
   ps,
+  top,
   logs,
   why,
   inspect,
   events,
   net,
+  exec,
   ipcList,
   ipcTop,
   ipcTap,

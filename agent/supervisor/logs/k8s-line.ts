@@ -10,6 +10,11 @@ export const LINE_CHARACTERS = 64 * 1024;
 
 const LINE = /^(\S+) (stdout|stderr) ([FP]) ?(.*)$/s;
 
+/** Stands between the lines of two runs. Readers that do not know it drop it, as all that is no line. */
+export const runMark = (at: number): string => `${new Date(at).toISOString()} run F\n`;
+
+export const isRunMark = (raw: string): boolean => /^\S+ run F$/.test(raw);
+
 /**
  * Joins the pieces of conmon's k8s-file format (`<RFC 3339 time> <stream> <P|F> <text>`, P = the line goes on).
  * Lines that are not of this format are dropped: the file may begin in the middle of one.
@@ -32,5 +37,12 @@ export class LineJoiner {
     if (flag === 'F' || line.text.length >= LINE_CHARACTERS) return line;
     this.#partial.set(stream, line);
     return undefined;
+  }
+
+  /** Lines that nobody will finish any more. */
+  flush(): LogLine[] {
+    const left = [...this.#partial.values()];
+    this.#partial.clear();
+    return left;
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { instancesOf, serviceOf } from '../instance-name.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import type { LeftLog } from './core/left-logs.ts';
+import { runMark } from './k8s-line.ts';
 import { LogFolder } from './log-folder.ts';
 import { Spool, type SpoolPosition } from './spool.ts';
 
@@ -98,7 +99,7 @@ export class LogPump {
     pumped.rateBytes = logs?.rateBytes ?? DEFAULT_RATE_BYTES;
     if (isNew) pumped.allowance = burstOf(pumped);
     pumped.folder.begin(digest, pumped.sizeBytes);
-    pumped.spool.hold();
+    pumped.spool.hold(runMark(this.#now()));
     this.#remember(name, pumped);
   }
 

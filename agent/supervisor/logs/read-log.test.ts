@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { until } from '../../../test/support/until.ts';
+import { runMark } from './k8s-line.ts';
 import { LogFolder } from './log-folder.ts';
 import { readLog } from './read-log.ts';
 
@@ -97,4 +98,55 @@ test('keeps to its size, and the first lines of a specification until there is a
   expect(texts[0]).toBe('early of the second');
   expect(texts.at(-1)).toBe('line 9999');
   expect(again.keptBytes).toBeLessThanOrEqual(64 * 1024);
+});
+
+const mark = (): Buffer => Buffer.from(runMark(0));
+const never = new AbortController().signal;
+
+async function texts(folder: string, options: { sinceMs?: number; previous?: boolean }): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { text } of readLog(folder, { tail: 100, follow: false, signal: never, ...options }))
+    found.push(text);
+  return found;
+}
+
+test('gives the run before the last one, and nothing where none is kept', async () => {
+  const folder = join(dir, 'runs');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(Buffer.concat([mark(), raw('first')]));
+  expect(await texts(folder, { previous: true })).toEqual([]);
+  log.append(Buffer.concat([mark(), raw('second'), raw('and on')]));
+  expect(await texts(folder, { previous: true })).toEqual(['first']);
+  log.append(Buffer.concat([mark(), raw('third')]));
+  expect(await texts(folder, { previous: true })).toEqual(['second', 'and on']);
+  expect(await texts(folder, {})).toEqual(['first', 'second', 'and on', 'third']);
+  log.append(mark());
+  log.append(mark());
+  expect(await texts(folder, { previous: true })).toEqual([]);
+});
+
+test('a line that a run left unfinished is not joined to the next run’s', async () => {
+  const folder = join(dir, 'unfinished');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(
+    Buffer.concat([raw('x'), Buffer.from('2026-11-21T09:47:43Z stdout P half\n'), mark(), raw('next')]),
+  );
+  expect(await texts(folder, {})).toEqual(['x', 'half', 'next']);
+});
+
+test('a service cannot write a mark', async () => {
+  const folder = join(dir, 'forged');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(Buffer.concat([mark(), raw(runMark(0).trim()), raw('on')]));
+  expect(await texts(folder, { previous: true })).toEqual([]);
+});
+
+const at = (seconds: number): Buffer =>
+  Buffer.from(`${new Date(seconds * 1000).toISOString()} stdout F at ${seconds}\n`);
+
+test('gives what was written since a time', async () => {
+  const folder = join(dir, 'since');
+  const log = new LogFolder(folder, 64 * 1024);
+  log.append(Buffer.concat([at(1), at(2), at(3)]));
+  expect(await texts(folder, { sinceMs: 2000 })).toEqual(['at 2', 'at 3']);
 });

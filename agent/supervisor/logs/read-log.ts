@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { LineJoiner, type LogLine } from './k8s-line.ts';
+import { isRunMark, LineJoiner, type LogLine } from './k8s-line.ts';
 import { listSegments, type Segment } from './segments.ts';
 
 export interface ReadLogOptions {
@@ -9,6 +9,10 @@ export interface ReadLogOptions {
   tail: number;
   /** Go on with what is written from now on. */
   follow: boolean;
+  /** Lines from this time on only, Unix ms. */
+  sinceMs?: number;
+  /** Of the run before the last one that began; it is not followed. */
+  previous?: boolean;
   /** Ends the iteration without an error. */
   signal: AbortSignal;
 }
@@ -18,17 +22,20 @@ const LOOK_AGAIN_MS = 200;
 /** More lines are not held in memory, whatever is asked. */
 const TAIL_MAX = 10_000;
 
+type Entry = LogLine | 'run';
+
 /** Lines of a service's log folder, oldest first, each once. A folder that is not there yet is an empty one. */
 export async function* readLog(folder: string, options: ReadLogOptions): AsyncIterable<LogLine> {
-  const { follow, signal } = options;
+  const { follow, signal, previous = false, sinceMs = 0 } = options;
+  const count = Math.min(options.tail, TAIL_MAX);
   const reader = new LogReader(folder);
   try {
-    yield* await lastLines(reader, Math.min(options.tail, TAIL_MAX));
-    if (!follow) return;
+    yield* await (previous ? previousRun(reader, count, sinceMs) : lastLines(reader, count, sinceMs));
+    if (!follow || previous) return;
     while (!signal.aborted) {
-      for await (const line of reader.lines()) {
+      for await (const entry of reader.entries()) {
         if (signal.aborted) return;
-        yield line;
+        if (entry !== 'run' && entry.at >= sinceMs) yield entry;
       }
       await pause(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
     }
@@ -37,14 +44,44 @@ export async function* readLog(folder: string, options: ReadLogOptions): AsyncIt
   }
 }
 
-async function lastLines(reader: LogReader, count: number): Promise<LogLine[]> {
-  const last: LogLine[] = [];
-  for await (const line of reader.lines()) {
-    last.push(line);
-    // Trimmed now and then only: moving the whole array for each line would be slow.
-    if (last.length > 2 * count + 1000) last.splice(0, last.length - count);
+async function lastLines(reader: LogReader, count: number, sinceMs: number): Promise<LogLine[]> {
+  const last = new LastLines(count);
+  for await (const entry of reader.entries()) if (entry !== 'run' && entry.at >= sinceMs) last.push(entry);
+  return last.get();
+}
+
+/** What stands before the last mark; nothing of a log in which there is none. */
+async function previousRun(reader: LogReader, count: number, sinceMs: number): Promise<LogLine[]> {
+  let before = new LastLines(0);
+  let last = new LastLines(count);
+  for await (const entry of reader.entries()) {
+    if (entry !== 'run') {
+      if (entry.at >= sinceMs) last.push(entry);
+      continue;
+    }
+    before = last;
+    last = new LastLines(count);
   }
-  return count === 0 ? [] : last.slice(-count);
+  return before.get();
+}
+
+class LastLines {
+  readonly #count: number;
+  readonly #lines: LogLine[] = [];
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  push(line: LogLine): void {
+    this.#lines.push(line);
+    // Trimmed now and then only: moving the whole array for each line would be slow.
+    if (this.#lines.length > 2 * this.#count + 1000) this.#lines.splice(0, this.#lines.length - this.#count);
+  }
+
+  get(): LogLine[] {
+    return this.#count === 0 ? [] : this.#lines.slice(-this.#count);
+  }
 }
 
 /** Reads on from where it was, from segment to segment. */
@@ -62,7 +99,7 @@ class LogReader {
   }
 
   /** What was written since the last call. */
-  async *lines(): AsyncIterable<LogLine> {
+  async *entries(): AsyncIterable<Entry> {
     for (;;) {
       // Looked for before the read: a segment that has a successor by then is written no more.
       const next = this.#next();
@@ -88,7 +125,7 @@ class LogReader {
     return isAnew ? segments[0] : segments.find(({ number }) => number > this.#number);
   }
 
-  async *#readRest(file: FileHandle): AsyncIterable<LogLine> {
+  async *#readRest(file: FileHandle): AsyncIterable<Entry> {
     for (;;) {
       const { bytesRead } = await file.read(this.#buffer, 0, READ_BYTES, this.#offset);
       if (bytesRead === 0) return;
@@ -96,8 +133,14 @@ class LogReader {
       const data = Buffer.concat([this.#rest, this.#buffer.subarray(0, bytesRead)]);
       let start = 0;
       for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
-        const line = this.#joiner.push(data.toString('utf8', start, end));
+        const raw = data.toString('utf8', start, end);
         start = end + 1;
+        if (isRunMark(raw)) {
+          yield* this.#joiner.flush();
+          yield 'run';
+          continue;
+        }
+        const line = this.#joiner.push(raw);
         if (line !== undefined) yield line;
       }
       this.#rest = Buffer.from(data.subarray(start));

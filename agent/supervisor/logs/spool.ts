@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 
 /** How far a spool was read: what outlives the agent. */
 export interface SpoolPosition {
@@ -51,9 +51,17 @@ export class Spool {
     return total;
   }
 
-  /** Makes the file if there is none and holds it, so that its lines are not lost however soon it is replaced. */
-  hold(): void {
-    closeSync(openSync(this.#path, 'a', 0o600));
+  /**
+   * Makes the file if there is none and holds it, so that its lines are not lost however soon it is replaced. `mark`: a
+   * line that parts what was written before from what comes.
+   */
+  hold(mark: string): void {
+    const file = openSync(this.#path, 'a', 0o600);
+    try {
+      writeSync(file, mark);
+    } finally {
+      closeSync(file);
+    }
     this.#file ??= this.#open(() => undefined);
   }
 

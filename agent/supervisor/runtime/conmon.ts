@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ContainerRuntime, Executed, ObservedContainer, Place } from '../ports.ts';
 import type { ServiceSpec } from '../service-spec.ts';
+import type { ContainerSessions, ExecRequest, ExecSession } from '../session-port.ts';
 import { abandon, createError, letBegin, readSyncPipe, spawnConmon } from './conmon-sync.ts';
 import { ContainerFiles } from './container-files.ts';
 import { withInit } from './init-program.ts';
@@ -44,7 +45,7 @@ const REMOVE_MS = 10_000;
  * An OCI runtime under conmon. conmon is the parent of the container, holds its output and its exit code, and is in
  * a session of its own: it outlives this process.
  */
-export class ConmonRuntime implements ContainerRuntime {
+export class ConmonRuntime implements ContainerRuntime, ContainerSessions {
   readonly #options: ConmonOptions;
   readonly #runtimes: Record<string, RuntimeConfig>;
   readonly #files: ContainerFiles;
@@ -89,25 +90,23 @@ export class ConmonRuntime implements ContainerRuntime {
   }
 
   async exec(service: string, args: readonly string[], signal: AbortSignal): Promise<Executed> {
-    const seen = this.#files.services().includes(service) ? this.#files.observe(service) : undefined;
-    if (seen?.state !== 'running') {
-      throw new Error(
-        `Cannot run ${args[0] ?? 'nothing'} in service "${service}": it does not run; start it`,
-      );
-    }
-    const runtime = this.#runtimeOf(service);
-    this.#executions += 1;
-    return runInContainer(
-      {
-        runtime: [runtime.program, ...runtime.args, ...this.#rootArgs()],
-        id: this.#id(service),
-        pid: seen.pid,
-        process: this.#files.readConfig(service).process,
-        args,
-        file: join(this.#files.bundle(service), `exec-${process.pid}-${this.#executions}.json`),
-      },
-      signal,
-    );
+    return runInContainer({ ...this.#execution(service, args[0]), args }, signal);
+  }
+
+  async openSession(service: string, request: ExecRequest): Promise<ExecSession> {
+    // Few devices ever run one.
+    const { openContainerSession } = await import('./container-session.ts');
+    return openContainerSession({ ...this.#execution(service, request.argv[0]), service }, request);
+  }
+
+  /** Ends what an agent that was killed had begun in containers that run on. Before anything is begun here. */
+  async endStrays(): Promise<void> {
+    const strays = this.#files
+      .services()
+      .flatMap((service) => this.#files.executions(service).map((file) => ({ service, file })));
+    if (strays.length === 0) return;
+    const { endStray } = await import('./stray-session.ts');
+    for (const { service, file } of strays) await endStray(file, this.#files.readStart(service)?.pid);
   }
 
   async kill(service: string, signal: string): Promise<void> {
@@ -135,6 +134,21 @@ export class ConmonRuntime implements ContainerRuntime {
   /** Bytes that the service's conmon has written since it began, mostly log; undefined without one. */
   monitorWritten(service: string): { pid: number; bytes: number } | undefined {
     return this.#files.monitorWritten(service);
+  }
+
+  #execution(service: string, program = 'nothing') {
+    const seen = this.#files.services().includes(service) ? this.#files.observe(service) : undefined;
+    if (seen?.state !== 'running')
+      throw new Error(`Cannot run ${program} in service "${service}": it does not run; start it`);
+    const runtime = this.#runtimeOf(service);
+    this.#executions += 1;
+    return {
+      runtime: [runtime.program, ...runtime.args, ...this.#rootArgs()],
+      id: this.#id(service),
+      pid: seen.pid,
+      process: this.#files.readConfig(service).process,
+      file: this.#files.execution(service, this.#executions),
+    };
   }
 
   #id(service: string): string {

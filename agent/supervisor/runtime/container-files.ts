@@ -55,9 +55,9 @@ export class ContainerFiles {
   }
 
   /** What of the container's config.json an execution in it needs. */
-  readConfig(service: string): { process: { env?: string[] } } {
+  readConfig(service: string): { process: { env?: string[]; oomScoreAdj?: number } } {
     return JSON.parse(readFileSync(join(this.bundle(service), 'config.json'), 'utf8')) as {
-      process: { env?: string[] };
+      process: { env?: string[]; oomScoreAdj?: number };
     };
   }
 
@@ -67,6 +67,17 @@ export class ContainerFiles {
     } catch {
       return undefined;
     }
+  }
+
+  /** Where the description of a process is put that is run beside the container's own. */
+  execution(service: string, number: number): string {
+    return join(this.bundle(service), `exec-${process.pid}-${number}.json`);
+  }
+
+  /** Those that are at work, or were when their agent was killed. */
+  executions(service: string): string[] {
+    const names = readdirSync(this.bundle(service)).filter((name) => /^exec-\d+-\d+\.json$/.test(name));
+    return names.map((name) => join(this.bundle(service), name));
   }
 
   remove(service: string): void {
