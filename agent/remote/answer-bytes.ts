@@ -1,5 +1,5 @@
 import { REMOTE_LIMITS } from '../../protocol/remote-actions.ts';
-import type { ExecSession } from './ports.ts';
+import type { ExecSession } from '../local-api/exec-port.ts';
 import { DONE, type End, type Question, unknownService } from './question.ts';
 import type { Reply } from './reply.ts';
 
@@ -14,8 +14,6 @@ export async function answerBundle({ view, who, reply }: Question): Promise<End>
 /** A program in the service's container, its output, and what somebody types to it. */
 export async function answerExec({ ask, view, who, reply }: Question): Promise<End> {
   const { service = '', exec } = ask;
-  if (!view.exec) return { code: 'unsupported', message: 'this agent runs no programs in containers' };
-  if (!view.status().services.some(({ name }) => name === service)) return unknownService(service);
   const { argv, terminal } = exec ?? { argv: [] };
   // Programs that know no more of the screen than its size write plain text.
   const session = await view.exec.open(
@@ -23,7 +21,10 @@ export async function answerExec({ ask, view, who, reply }: Question): Promise<E
     { argv, ...(terminal && { terminal: { ...terminal, term: 'dumb' } }) },
     who,
   );
-  if ('refused' in session) return { code: 'refused', message: session.refused };
+  if ('refused' in session)
+    return session.code === 'unknown-service'
+      ? unknownService(service)
+      : { code: 'refused', message: session.refused };
   reply.sendNow({});
   const close = () => session.close();
   if (reply.signal.aborted) close();

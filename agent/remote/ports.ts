@@ -3,37 +3,8 @@ import type { AgentView } from '../local-api/ports.ts';
 
 /** Where the remote desk meets the rest of the agent. */
 
-export interface ExecRequest {
-  argv: string[];
-  terminal?: { columns: number; rows: number; term: string };
-  user?: string;
-  workingDir?: string;
-  environment?: Record<string, string>;
-}
-
-export interface ExecSession {
-  output: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Uint8Array }>;
-  write(data: Uint8Array): Promise<void>;
-  endInput(): void;
-  resize(columns: number, rows: number): void;
-  close(): void;
-  /** After the output ended. */
-  exitCode: Promise<number>;
-}
-
-/** Runs programs in a service's container, with no more rights than the service has. */
-export interface ExecDesk {
-  open(
-    service: string,
-    request: ExecRequest,
-    who: string,
-  ): Promise<ExecSession | { refused: string; code: string }>;
-}
-
 /** Of the agent, what a server may come to see and do. */
-export type RemoteView = Pick<AgentView, 'status' | 'why' | 'holds' | 'logs' | 'bundle'> & {
-  exec?: ExecDesk;
-};
+export type RemoteView = Pick<AgentView, 'status' | 'why' | 'holds' | 'logs' | 'exec' | 'bundle'>;
 
 /** Reboots this device in order; rejects with why not. */
 export type Reboot = (reason: string) => Promise<void>;

@@ -3,9 +3,9 @@ import { type Answer, type Ask, checkAnswer } from '../../protocol/remote.ts';
 import { REMOTE_ACTIONS, REMOTE_LIMITS, type RemoteAction } from '../../protocol/remote-actions.ts';
 import { until } from '../../test/support/until.ts';
 import { FakeAgentView } from '../local-api/fake-agent-view.ts';
+import { FakeExecSession } from '../local-api/fake-exec.ts';
 import { fakeService, fakeStatus } from '../local-api/fake-status.ts';
 import { FakeClock } from '../supervisor/fake-clock.ts';
-import { FakeExecDesk } from './fake-desks.ts';
 import { RemoteDesk } from './remote-desk.ts';
 
 const SESSION = 'cd'.repeat(16);
@@ -14,7 +14,7 @@ const SERVICE = 'web';
 
 let clock: FakeClock;
 let view: FakeAgentView;
-let exec: FakeExecDesk;
+let program: FakeExecSession;
 /** Of a support bundle. */
 let pieces: Uint8Array[];
 let sent: Answer[];
@@ -27,7 +27,8 @@ let ids: number;
 beforeEach(() => {
   clock = new FakeClock(NOW);
   view = new FakeAgentView(fakeStatus({ services: [fakeService(SERVICE)] }));
-  exec = new FakeExecDesk();
+  program = new FakeExecSession();
+  view.exec.next = [program];
   pieces = [];
   view.bundle.make = async function* () {
     yield* pieces;
@@ -39,7 +40,7 @@ beforeEach(() => {
 function open(actions: readonly RemoteAction[] = REMOTE_ACTIONS): RemoteDesk {
   const desk = new RemoteDesk({
     allowed: new Set(actions),
-    view: () => Object.assign(view, { exec }),
+    view: () => view,
     reboot: async (reason) => void reboots.push(reason),
     channel: {
       acquireAnswers: async (onLost) => {
@@ -141,7 +142,7 @@ test('what is switched off is refused and told, and nothing is done', async () =
   open(['why']).asked(wish('exec', { service: SERVICE, exec: { argv: ['sh'] } }));
   await over();
   expect(ends()).toMatchObject([{ code: 'off' }]);
-  expect(exec.opened).toEqual([]);
+  expect(view.exec.opened).toEqual([]);
   expect(events).toMatchObject([{ code: 'remote.refused', message: expect.stringMatching(/^ada.*"exec"/) }]);
 });
 
@@ -209,19 +210,20 @@ test('a program is typed to, resized, and its exit code comes last', async () =>
   const desk = open();
   const ask = wish('exec', { service: SERVICE, exec: { argv: ['sh'], terminal: { columns: 80, rows: 24 } } });
   desk.asked(ask);
-  await until(() => exec.opened.length === 1);
-  const [{ request, who, program }] = exec.opened as [(typeof exec.opened)[number]];
-  expect(request).toEqual({ argv: ['sh'], terminal: { columns: 80, rows: 24, term: 'dumb' } });
-  expect(who).toBe('ada (server)');
+  await until(() => sent.length === 1);
+  const request = { argv: ['sh'], terminal: { columns: 80, rows: 24, term: 'dumb' } };
+  expect(view.exec.opened).toEqual([{ service: SERVICE, request, who: 'ada (server)' }]);
   desk.more({
     v: 1,
     id: ask.id,
     input: Buffer.from('ls\r').toString('base64'),
     resize: { columns: 40, rows: 9 },
   });
-  await until(() => sent.some(({ data }) => data === 'bHMN'));
-  expect(program.sizes).toEqual([[40, 9]]);
-  program.end(3);
+  await until(() => program.stdin === 'ls\r');
+  program.say('a b\n');
+  await until(() => sent.some(({ data }) => data === 'YSBiCg=='));
+  expect(program.sizes).toEqual(['40x9']);
+  program.exit(3);
   await over();
   expect(ends()).toEqual([{ code: 'done', message: '', exitCode: 3 }]);
   expect(events[0]?.message).toBe(`ada (server) runs in ${SERVICE}: sh`);
@@ -238,14 +240,15 @@ test.each([
   await until(() => sent.length === 1);
   happen(desk, ask.id);
   await until(() => held === 0);
-  expect(exec.opened[0]?.program.isClosed).toBe(true);
+  expect(program.isClosed).toBe(true);
 });
 
 test('why a program may not run is told', async () => {
-  exec.refusal = { refused: 'it does not run', code: 'not-running' };
+  view.agentStatus.services = [fakeService(SERVICE, { kind: 'wasm' })];
   open().asked(wish('exec', { service: SERVICE, exec: { argv: ['sh'] } }));
   await over();
-  expect(sent).toMatchObject([{ sequence: 0, end: { code: 'refused', message: 'it does not run' } }]);
+  expect(sent).toMatchObject([{ sequence: 0, end: { code: 'refused' } }]);
+  expect(ends()[0]?.message).toContain('WebAssembly');
 });
 
 test('a bundle goes in pieces that are put together again, no faster than it is taken', async () => {

@@ -133,6 +133,15 @@ test('a device is asked at its page: a log runs on, it says why, it restarts; wh
   await page.getByRole('dialog').getByRole('button', { name: 'Restart redis' }).click();
   await sees(at.getByText('The device restarts it'));
   await sees(panel('History').getByText('admin (server) restarts redis'));
+  await at.getByRole('combobox', { name: 'Service' }).selectOption('sensor');
+  await at.getByRole('button', { name: 'Terminal', exact: true }).click();
+  await at.getByRole('button', { name: 'Run', exact: true }).click();
+  await at.getByLabel('Line to type').fill('echo $((6*7))');
+  await at.getByRole('button', { name: 'Enter' }).click();
+  await sees(at.getByRole('log').getByText(/^42$/m));
+  expect(await browser.look('device-terminal', at)).toEqual([]);
+  await at.getByRole('button', { name: 'Ctrl-D' }).click();
+  await sees(at.getByText('Ended with exit code 0.'));
   const download = page.waitForEvent('download');
   await at.getByRole('button', { name: 'Support bundle' }).click();
   expect((await download).suggestedFilename()).toMatch(/^support-demo-device-.*\.txt$/);

@@ -113,6 +113,49 @@ test('a support bundle is made on the device and comes as one text, for who aske
   expect(text).toContain('talker');
 }, 60_000);
 
+test('where they are on, a program runs with the rights of the service, is typed to, and its exit code comes back', async () => {
+  await device.stop();
+  await start({ exec: true });
+  await until(async () => (await device.pids())['talker'], { timeoutMs: 30_000, what: 'the service to run' });
+  const run = async (argv: string[], typed?: string) => {
+    const response = await fetch(`${fleet.server.url}/api/v1${url('/services/talker/exec')}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${fleet.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ argv, ...(typed !== undefined && { terminal: { columns: 60, rows: 20 } }) }),
+    });
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      const isFirst = text === '';
+      text += decoder.decode(chunk, { stream: true });
+      if (isFirst && typed !== undefined)
+        await fleet.api('POST', url(`/exec/${JSON.parse(text.split('\n')[0] ?? '').begun.session}/input`), {
+          input: typed,
+        });
+    }
+    const parts = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+    const out = Buffer.concat(parts.map(({ data = '' }) => Buffer.from(data, 'base64'))).toString();
+    return { out, end: parts.at(-1).end };
+  };
+  const rights = await run([
+    '/bin/sh',
+    '-c',
+    'grep -E "^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status',
+  ]);
+  const pid = (await device.pids())['talker'];
+  const own = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
+  for (const name of ['CapEff', 'CapBnd', 'NoNewPrivs', 'Seccomp'])
+    expect(rights.out).toContain(own.find((line) => line.startsWith(`${name}:`)));
+  expect(rights.out).toMatch(/CapEff:\s+0+\n/);
+  expect(rights.out).not.toMatch(/Uid:\s+0\b/);
+
+  const typed = await run(['/bin/sh'], 'echo $((6*7)); stty size; exit 3\r');
+  expect(typed.out).toMatch(/42\r\n20 60\r\n/);
+  expect(typed.end).toEqual({ code: 'done', message: '', exitCode: 3 });
+  const missing = await fleet.api('POST', url('/services/nobody/exec'), { argv: ['/bin/id'] });
+  expect(missing.body.code).toBe('remote.service-unknown');
+}, 90_000);
+
 test('a reboot is carried out once, in order, and audited', async () => {
   const reboots = join(device.dir, 'reboots');
   expect((await fleet.api('POST', url('/reboot'), { confirm: device.id })).status).toBe(202);
@@ -125,6 +168,16 @@ test('a reboot is carried out once, in order, and audited', async () => {
   const rows = await db.selectFrom('audit').select('action').where('subject', '=', device.id).execute();
   await db.destroy();
   const actions = rows.map(({ action }) => action);
-  for (const action of ['why', 'logs', 'logs-end', 'restart', 'bundle', 'bundle-end', 'reboot'])
+  for (const action of [
+    'why',
+    'logs',
+    'logs-end',
+    'restart',
+    'bundle',
+    'bundle-end',
+    'exec',
+    'exec-end',
+    'reboot',
+  ])
     expect(actions).toContain(`device.${action}`);
 }, 30_000);
