@@ -261,6 +261,13 @@ describe.each(['crun', 'runc'] as const)('a real container under %s', (name) => 
     await expect(start).rejects.toThrow(/Cannot create the container of service "absent": .*no such file/i);
   });
 
+  test('runs programs that the kernel takes no later than the service, for want of memory', async () => {
+    const { pid } = await runtime.start(sleeper('one'), place(), ok);
+    const score = await run('one', 'cat /proc/self/oom_score_adj');
+    expect(score).toBe(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim());
+    expect(Number(score)).toBeGreaterThan(0);
+  });
+
   test('runs programs as the user and within the cgroups of the service', async () => {
     const { pid } = await runtime.start(sleeper('one'), place(), ok);
     expect(await run('one', 'echo $(id -u) $(id -g)')).toBe('1000 1000');

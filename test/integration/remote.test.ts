@@ -115,7 +115,7 @@ test('a support bundle is made on the device and comes as one text, for who aske
 
 test('where they are on, a program runs with the rights of the service, is typed to, and its exit code comes back', async () => {
   await device.stop();
-  await start({ exec: true });
+  await start({ exec: true, reboot: true });
   await until(async () => (await device.pids())['talker'], { timeoutMs: 30_000, what: 'the service to run' });
   const run = async (argv: string[], typed?: string) => {
     const response = await fetch(`${fleet.server.url}/api/v1${url('/services/talker/exec')}`, {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Executed } from '../ports.ts';
 import { isOver, newMark, pipesOf, sweep } from './execution-sweep.ts';
+import { SHELL, scored } from './scored.ts';
 
 export interface Execution {
   /** Program and arguments of the runtime up to its `exec`. */
@@ -49,14 +50,12 @@ export async function runInContainer(what: Execution, signal: AbortSignal): Prom
 const pidFile = (file: string): string => `${file}.pid`;
 
 async function run(
-  { runtime, id, pid, file }: Execution,
+  { runtime, id, pid, process: { oomScoreAdj = 0 }, file }: Execution,
   mark: string,
   signal: AbortSignal,
 ): Promise<Executed> {
-  const [program = '', ...args] = runtime;
-  const child = spawn(program, [...args, 'exec', '--process', file, '--pid-file', pidFile(file), id], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const program = [...runtime, 'exec', '--process', file, '--pid-file', pidFile(file), id];
+  const child = spawn(SHELL, scored(oomScoreAdj, program), { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = collect(child);
   const state = { hasEnded: false };
   const ended = new Promise<number>((resolve, reject) => {

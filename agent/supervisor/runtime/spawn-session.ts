@@ -1,13 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { ExecRequest } from '../session-port.ts';
 import { isExecutable } from './runtime-program.ts';
+import { SHELL, scored } from './scored.ts';
 
-/** Where the shell runs that `script` starts; it ends in the runtime, which has its pid then. */
-const SHELL = '/bin/sh';
 const SCRIPT = '/usr/bin/script';
-
-/** crun leaves the score of a program to who calls it, which is the agent: the kernel would take the service first. */
-const SCORED = 'echo "$0" > /proc/self/oom_score_adj && exec "$@"';
 
 interface Spawned {
   runtime: readonly string[];
@@ -26,10 +22,10 @@ export function spawnSession(
   terminal: ExecRequest['terminal'],
 ): ChildProcess {
   const exec = [`--log=${file}.log`, 'exec', '--process', file, '--pid-file', `${file}.pid`, id];
-  const scored = [SHELL, '-c', SCORED, String(oomScoreAdj), ...runtime, ...exec];
-  if (terminal === undefined) return spawn(SHELL, scored.slice(1), { stdio: 'pipe' });
+  const args = scored(oomScoreAdj, [...runtime, ...exec]);
+  if (terminal === undefined) return spawn(SHELL, args, { stdio: 'pipe' });
   const { columns, rows } = terminal;
-  const line = `stty raw -echo cols ${columns} rows ${rows}; exec ${scored.map(quoted).join(' ')}`;
+  const line = `stty raw -echo cols ${columns} rows ${rows}; exec ${[SHELL, ...args].map(quoted).join(' ')}`;
   return spawn(SCRIPT, ['--quiet', '--return', '--flush', '--command', line, '/dev/null'], {
     stdio: 'pipe',
     env: { ...globalThis.process.env, SHELL },
