@@ -1,5 +1,6 @@
 import { SOCKET_CLOSED } from '../../diagnostics/check.ts';
 import type { AgentStatus } from '../../local-api/ports.ts';
+import { findConfig } from '../agent-config.ts';
 import type { Call, Command } from '../command.ts';
 import { describeDiagnosis } from '../core/doctor.ts';
 import { CliError } from '../errors.ts';
@@ -29,10 +30,10 @@ export const doctor: Command = {
 };
 
 async function run(call: Call): Promise<number> {
-  const { io, options, isJson, print, printJson, configFile, field } = call;
+  const { io, options, isJson, print, printJson, field } = call;
   const wait = waitingLine(call);
   const diagnosis = await field.diagnose({
-    configFile,
+    configFile: (await findConfig(call)).file,
     isQuick: options['quick'] === true,
     agent: await statusOrWhy(call),
     signal: io.signal,

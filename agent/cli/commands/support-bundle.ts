@@ -2,6 +2,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatBytes, parseBytes } from '../../../protocol/quantities.ts';
 import { BUNDLE_LIMITS } from '../../diagnostics/bundle/limits.ts';
+import { findConfig } from '../agent-config.ts';
 import { usage } from '../arguments.ts';
 import type { Call, Command } from '../command.ts';
 import { CliError } from '../errors.ts';
@@ -39,11 +40,12 @@ export const supportBundle: Command = {
 };
 
 async function run(call: Call): Promise<number> {
-  const { io, options, isJson, printJson, print, configFile, field } = call;
+  const { io, options, isJson, printJson, print, field } = call;
   const maxBytes = sizeOf(options['max-size']);
   const output = String(options['output'] ?? nameAt(io.now()));
   if (output === '-' && isJson)
     throw usage('Cannot take both --json and -o -: each wants standard output', supportBundle);
+  const { file: configFile } = await findConfig(call);
   const pieces = field.bundle({ configFile, maxBytes, who: whoAsks(io.env), signal: io.signal });
   if (output === '-') {
     await each(pieces, (piece) => write(io.stdout, piece));
