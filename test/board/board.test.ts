@@ -253,6 +253,30 @@ describe('a reboot', () => {
   }, 900_000);
 });
 
+const answerOf = async <T>(command: string, timeoutMs: number): Promise<T> =>
+  JSON.parse((await bench.board.run(`wherry ${command} --json 2> /dev/null`, timeoutMs)).output) as T;
+
+describe('the command line in the image', () => {
+  test('finds nothing broken on the board', async () => {
+    const { checks } = await answerOf<{ checks: { check: string; verdict: string }[] }>('doctor', 200_000);
+    expect(checks.length).toBeGreaterThan(15);
+    expect(checks.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
+  }, 300_000);
+
+  test('cuts the power of a development board, and tells that it is whole again', async () => {
+    const bootId = bench.board.bootId ?? '';
+    // Its answer is lost with the power.
+    bench.board.run('wherry chaos power-cut', 5_000).catch(() => undefined);
+    await bench.board.rebooted(bootId, SETTLE_MS);
+    const report = await answerOf<{ experiment: string; passed: boolean; checks: object[] }>(
+      'chaos report --within 5m',
+      330_000,
+    );
+    expect(report).toMatchObject({ experiment: 'power-cut', passed: true });
+    expect(report.checks.length).toBeGreaterThan(0);
+  }, 900_000);
+});
+
 describe('the agent under a plain init', () => {
   test('is started, kept up, and stopped with its services left running', async () => {
     await bench.sh('sync');
