@@ -59,7 +59,10 @@ export const bench: Bench = async () => {
   try {
     await board.boot({ timeoutMs: 400_000 });
     await until(() => board.isOnline(), { timeoutMs: 400_000, what: 'the board to enrol' });
-    await board.release('1.0', Object.fromEntries(SERVICES.map((name) => [name, { args: IDLER }])));
+    await board.release(
+      '1.0',
+      Object.fromEntries(SERVICES.map((name) => [name, { args: IDLER, cpuMax: 0.3 }])),
+    );
     await board.untilStatus('the release', ({ update }) => update.phase === 'committed', UPDATE_MS);
     await pause(SETTLE_MS);
     const { agent, conmon, services } = await footprint(board);
