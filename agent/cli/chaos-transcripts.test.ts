@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../protocol/status.ts';
 import { readChaos, writeChaos } from '../chaos/chaos-state.ts';
 import { NOW } from '../local-api/fake-status.ts';
+import { fakeBoard } from './fake-board.ts';
 import { golden, openTranscriptBench, type TranscriptBench } from './transcript-bench.ts';
 
 let bench: TranscriptBench;
@@ -19,14 +20,7 @@ beforeEach(async () => {
     config,
     JSON.stringify({
       name: 'boathouse-1',
-      board: {
-        name: 'generic-amd64',
-        title: 'Generic',
-        platform: 'linux/amd64',
-        memory: '1GiB',
-        cpus: 2,
-        reserve: { system: '64MiB', agent: '64MiB' },
-      },
+      board: fakeBoard,
       stateDir,
       runDir: '/run/wherry/agent',
       socket: '/run/wherry/agent.sock',

@@ -10,6 +10,7 @@ import { fakeService, NOW } from '../local-api/fake-status.ts';
 import { fakePastUpdates, fakeServiceLease, fakeUpdate } from '../local-api/fake-update-documents.ts';
 import { serveLocalApi } from '../local-api/server.ts';
 import type { Command } from './command.ts';
+import { fakeBoard } from './fake-board.ts';
 import { operandOf } from './operands.ts';
 
 const JOIN = `wherry://fleet.example:7441#ca=sha256:${'ab'.repeat(32)}&t=notasecretinatest`;
@@ -101,14 +102,7 @@ function fill(view: FakeAgentView): void {
 
 const configOf = (folder: string) => ({
   name: 'boathouse-1',
-  board: {
-    name: 'generic-amd64',
-    title: 'Generic',
-    platform: 'linux/amd64',
-    memory: '1GiB',
-    cpus: 2,
-    reserve: { system: '64MiB', agent: '64MiB' },
-  },
+  board: fakeBoard,
   stateDir: join(folder, 'state'),
   runDir: join(folder, 'run'),
   socket: join(folder, 'agent.sock'),

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fakeCheck, fakePlan } from '../local-api/fake-plan-documents.ts';
 import { NOW } from '../local-api/fake-status.ts';
+import { fakeBoard } from './fake-board.ts';
 import { golden, openTranscriptBench, plain80, type TranscriptBench } from './transcript-bench.ts';
 
 let bench: TranscriptBench;
@@ -128,14 +129,7 @@ test('config: what the agent goes by, and what is wrong with a file', async () =
   const file = join(bench.folder, 'agent.json');
   const good = {
     name: 'boathouse-1',
-    board: {
-      name: 'generic-amd64',
-      title: 'Generic',
-      platform: 'linux/amd64',
-      memory: '1GiB',
-      cpus: 2,
-      reserve: { system: '64MiB', agent: '64MiB' },
-    },
+    board: fakeBoard,
     stateDir: '/var/lib/wherry',
     runDir: '/run/wherry/agent',
     socket: '/run/wherry/agent.sock',
